@@ -1,0 +1,74 @@
+"""attrib: where and when in a video a language model's answer comes from, and whether that map can be trusted."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+_ROOT = Path(__file__).parent.parent
+if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and configs/ lie beside this package
+    __path__.append(str(_ROOT))
+
+if TYPE_CHECKING:
+    from attrib.api import Explanation, bench, explain
+    from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
+    from attrib.method import Attribution, Control, Method
+    from attrib.metric import Metric, Score
+    from attrib.model import TokenGrid, VideoModel
+    from attrib.models import load as load_model
+    from attrib.subject import Subject, Target
+    from attrib.types import Clip, Evidence, Question, SaliencyVolume, Sample, Segment, Track
+
+# Loaded when first asked for, so that `attrib --help` needs neither torch nor transformers.
+_HOMES = {
+    "attrib.api": ("Explanation", "bench", "explain"),
+    "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
+    "attrib.method": ("Attribution", "Control", "Method"),
+    "attrib.metric": ("Metric", "Score"),
+    "attrib.model": ("TokenGrid", "VideoModel"),
+    "attrib.models": ("load_model",),
+    "attrib.subject": ("Subject", "Target"),
+    "attrib.types": ("Clip", "Evidence", "Question", "Sample", "SaliencyVolume", "Segment", "Track"),
+}
+_RENAMED = {"load_model": "load"}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AttribError",
+    "Attribution",
+    "AttributionError",
+    "Clip",
+    "ConfigError",
+    "Control",
+    "Evidence",
+    "Explanation",
+    "InputError",
+    "Method",
+    "Metric",
+    "Question",
+    "SaliencyVolume",
+    "Sample",
+    "Score",
+    "Segment",
+    "Subject",
+    "Target",
+    "TokenGrid",
+    "Track",
+    "UnsupportedModel",
+    "VideoError",
+    "VideoModel",
+    "bench",
+    "explain",
+    "load_model",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'attrib' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME_OF[name]), _RENAMED.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,55 @@
+"""The exception tree.
+
+AttribError
+├── InputError            bad input: one clear line, exit code 2
+│   ├── UnknownName       a name that is not registered; carries the nearest valid one
+│   ├── ConfigError       a configuration key or value that is not valid
+│   └── VideoError        a video that cannot be read or written
+├── UnsupportedModel      the method or metric needs something that this model does not offer
+└── AttributionError      a method returned something that is not a saliency volume
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AttribError(Exception):
+    """Base of every error that attrib raises on purpose; its text is one line for a person."""
+
+
+class InputError(AttribError):
+    """Bad input: the command line prints the message and exits with code 2."""
+
+
+class UnknownName(InputError):
+    """`kind` has no entry called `name`; the message gives the nearest valid choices."""
+
+    def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        super().__init__(f"unknown {kind} {name!r}; {nearest(name, choices)}")
+
+
+class ConfigError(InputError):
+    """A configuration key or value that is not valid; the message starts with its path."""
+
+
+class VideoError(InputError):
+    """A video file that cannot be read or written."""
+
+
+class UnsupportedModel(AttribError):
+    """This model does not offer what the method or metric needs."""
+
+
+class AttributionError(AttribError):
+    """A method returned something that is not a finite (t, h, w) volume."""
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Words for an error message: the closest of `choices`, or all of them when none is close."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of: {', '.join(known)}" if known else "none is registered"

@@ -1,0 +1,34 @@
+"""Files are written beside their place and renamed, so that a reader never sees half of one."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrib.errors import InputError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a fresh path beside `path`; on success rename it to `path`, on any exception remove it.
+
+    The name keeps the ending, since writers choose their format by it. Raises InputError where it cannot be written.
+    """
+    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text, beside and renamed."""
+    with writing(path) as part:
+        part.write_text(text, encoding="utf-8")

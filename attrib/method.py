@@ -1,0 +1,110 @@
+"""A method: subject in, saliency volume out. Subclasses implement `values`; users call `attribute`."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attrib.errors import AttributionError
+from attrib.subject import Subject
+from attrib.types import Provenance, SaliencyVolume
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+PACKAGES = ("attrib", "torch", "transformers", "captum")
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An attribution method. Fields of the frozen subclass are its parameters.
+
+    Subclasses implement `values` and nothing else.
+    """
+
+    @abstractmethod
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"] | Attribution:
+        """Raw signed saliency over normalised frame coordinates, any h and w; positive supports the target.
+
+        t is the number of clip frames, or of the token grid's steps.
+        """
+
+    @final
+    def attribute(self, subject: Subject, name: str = "") -> SaliencyVolume:
+        """The method's volume, one slice per clip frame, checked, timed and signed.
+
+        Raises AttributionError when the values are not a finite volume of the clip's length.
+        """
+        name = name or type(self).__name__
+        torch.manual_seed(subject.seed)
+        started = time.perf_counter()
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        result = self.values(subject)
+        seconds = time.perf_counter() - started
+        found = result if isinstance(result, Attribution) else Attribution(result)
+        values = _checked(found.values, subject, name)
+        model = subject.model
+        provenance = Provenance(
+            method=name, parameters=asdict(self), model=model.name, revision=model.revision,
+            dtype=str(model.dtype).removeprefix("torch."), seed=subject.seed, target=str(subject.target),
+            versions=_versions(), seconds=seconds, peak_memory=peak_memory(model.device), extras=dict(found.reports),
+        )  # fmt: skip
+        return SaliencyVolume(values, subject.clip.times, provenance)
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Values with figures that the method reports about them, such as `completeness_error`."""
+
+    values: Tensor
+    reports: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Control(Method):
+    """A content-free row of every table: its map knows nothing of what the model computes."""
+
+
+def _checked(values: Tensor, subject: Subject, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    grid, frames = subject.grid, len(subject.clip)
+    if not isinstance(values, Tensor) or values.ndim != 3 or values.numel() == 0:
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise AttributionError(f"{name}: expected a tensor of shape (t, h, w), got {found}")
+    if len(values) not in (frames, grid.steps):
+        raise AttributionError(f"{name}: expected {frames} frames or {grid.steps} token steps, got {len(values)}")
+    if len(values) != frames:
+        values = values.repeat_interleave(grid.frames_per_step, dim=0)[:frames]
+    array = values.detach().to("cpu", torch.float32).numpy()
+    bad = int((~np.isfinite(array)).sum())
+    if bad:
+        raise AttributionError(f"{name}: {bad} of {array.size} values are not finite")
+    return np.ascontiguousarray(array)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory(device: torch.device) -> int:
+    """Peak bytes so far: on the GPU since the method began, on the CPU of the whole process since it started."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kibibytes if sys.platform == "darwin" else kibibytes * 1024

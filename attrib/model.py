@@ -1,0 +1,173 @@
+"""What attrib asks of a video language model: pixels in, log-probabilities of the options out, differentiable."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from attrib.errors import UnsupportedModel
+from attrib.types import Clip, Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """Which box of normalised frame coordinates and which frames each visual token covers.
+
+    Tokens are numbered row-major within a step and steps follow in time. A step covers `frames_per_step` clip frames.
+    The spatial cells tile the whole frame evenly.
+    """
+
+    frames: int
+    rows: int
+    columns: int
+    frames_per_step: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Number of token time steps."""
+        return -(-self.frames // self.frames_per_step)
+
+    @property
+    def tokens(self) -> int:
+        """Number of visual tokens of the whole clip."""
+        return self.steps * self.rows * self.columns
+
+    def to_volume(self, values: Float[Tensor, "*b n"]) -> Float[Tensor, "*b t h w"]:
+        """Per-token values as a volume with one slice per clip frame."""
+        shaped = values.unflatten(-1, (self.steps, self.rows, self.columns))
+        return shaped.repeat_interleave(self.frames_per_step, dim=-3)[..., : self.frames, :, :]
+
+    def boxes(self) -> NDArray[np.float64]:
+        """(rows * columns, 4) normalised xyxy boxes of one step's tokens."""
+        y, x = np.divmod(np.arange(self.rows * self.columns), self.columns)
+        return np.stack([x / self.columns, y / self.rows, (x + 1) / self.columns, (y + 1) / self.rows], axis=1)
+
+
+class VideoModel(ABC):
+    """A differentiable function from pixels (b, t, 3, h, w), RGB in [0, 1], to option log-probabilities (b, o).
+
+    The model is in eval mode and its parameters do not require gradients. Adapters are made by their family's `load`.
+    """
+
+    name: str
+    revision: str | None
+    frames: int  # how many frames the model takes by default
+
+    @property
+    @abstractmethod
+    def module(self) -> nn.Module:
+        """The underlying network."""
+
+    @abstractmethod
+    def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
+        """The clip at the model's own resolution, float32 RGB in [0, 1], on the model's device."""
+
+    @abstractmethod
+    def grid(self, frames: int) -> TokenGrid:
+        """The token grid of a clip of `frames` frames."""
+
+    @abstractmethod
+    def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
+        """Visual tokens as the language model receives them."""
+
+    @abstractmethod
+    def score_tokens(
+        self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "b o"]:
+        """Option log-probabilities, normalised over the option letters only.
+
+        `keep` drops the other visual tokens; those that stay keep their positions.
+        """
+
+    def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
+        """Log-probabilities of the options, normalised over the option letters; differentiable in the pixels."""
+        return self.score_tokens(self.encode(pixels), question)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the parameters."""
+        return next(self.module.parameters()).dtype
+
+
+@dataclass
+class LayerRecord:
+    """One decoder layer's attention in one forward: what the probabilities were made of, not the probabilities.
+
+    query (b, heads, n, d); key and value (b, kv_heads, n, d), after rotary embedding; output (b, n, heads, d) is part
+    of the autograd graph, so that its gradient can be asked for. `scale` multiplies q k^T. The mask is causal.
+    """
+
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    output: Tensor
+    scale: float
+
+
+@dataclass
+class AttentionRecord:
+    """All decoder layers of one forward, first layer first; filled when the forward runs."""
+
+    layers: list[LayerRecord] = field(default_factory=list)
+    visual: slice = field(default_factory=lambda: slice(0, 0))  # where the visual tokens stand in the sequence
+    answer_row: int = -1  # the query that produces the answer token
+
+
+class RecordsAttention(ABC):
+    """A model whose decoder attention can be recorded beside its ordinary forward."""
+
+    @abstractmethod
+    def record_attention(self) -> AbstractContextManager[AttentionRecord]:
+        """Within this context the next forward fills the record; the model is left as it was found."""
+
+
+class HasVisionLayers(ABC):
+    """A model whose vision encoder has named layers with one feature map per frame."""
+
+    @abstractmethod
+    def vision_layers(self) -> Mapping[str, nn.Module]:
+        """Layers by name, first to last. Each outputs one tensor."""
+
+    @abstractmethod
+    def feature_map(self, activation: Tensor) -> Float[Tensor, "bt c h w"]:
+        """A vision layer's output as a map per frame; tokens that stand for no place (class token) are left out."""
+
+    @abstractmethod
+    def from_feature_map(self, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
+        """The inverse: `activation` with its places replaced by `features`."""
+
+
+def require_attention(model: VideoModel, method: str) -> RecordsAttention:
+    """The model as RecordsAttention. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, RecordsAttention):
+        return model
+    raise UnsupportedModel(f"{method}: model {model.name!r} does not give its attention")
+
+
+def require_vision_layers(model: VideoModel, method: str) -> HasVisionLayers:
+    """The model as HasVisionLayers. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, HasVisionLayers):
+        return model
+    raise UnsupportedModel(f"{method}: model {model.name!r} does not name its vision layers")
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most `size` that cover range(count)."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

@@ -1,0 +1,83 @@
+"""Adapters, one per model family, and the way from a name, a directory or a checkpoint id to a model.
+
+This package alone imports transformers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attrib import registry
+from attrib.errors import InputError, UnknownName
+from attrib.model import VideoModel
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+
+
+def load(
+    name: str, *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = False
+) -> VideoModel:
+    """The model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
+
+    Raises InputError when there is no such model, its family has no adapter, or device or dtype is not to be had.
+    """
+    if dtype not in DTYPES:
+        raise UnknownName("dtype", dtype, DTYPES)
+    _check_device(device)
+    options: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision, "offline": offline}
+    if name in registry.names("models"):
+        entry = registry.get("models", name)
+        model: VideoModel = entry(**options) if not isinstance(entry, type) else _missing_checkpoint(name)
+        return model
+    adapter = registry.get("models", _family(name, revision, offline))
+    loaded: VideoModel = adapter.load(name, **options)
+    return loaded
+
+
+def _missing_checkpoint(family: str) -> VideoModel:
+    raise InputError(f"model {family!r} is a family: give a checkpoint directory or id of that family instead")
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device!r} is not to be had here: {str(error).splitlines()[0]}") from error
+
+
+def _family(name: str, revision: str | None, offline: bool) -> str:
+    """The `model_type` of a checkpoint, if an adapter is registered for it."""
+    family = _model_type(name, revision, offline)
+    families = [entry for entry in registry.names("models") if entry != "demo"]
+    if family not in families:
+        raise InputError(f"model {name!r} is of the family {family!r}; adapters exist for: {', '.join(families)}")
+    return family
+
+
+def _model_type(name: str, revision: str | None, offline: bool) -> str:
+    path = Path(name)
+    if path.is_dir():
+        return _read_model_type(path / "config.json")
+    if path.is_absolute() or name.count("/") != 1:
+        known = ", ".join(registry.names("models"))
+        raise InputError(
+            f"unknown model {name!r}: expected a registered model ({known}), a checkpoint directory or an id OWNER/NAME"
+        )
+    from transformers.utils.hub import cached_file
+
+    try:
+        found = cached_file(name, "config.json", revision=revision, local_files_only=offline)
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {name!r} cannot be fetched: {str(error).splitlines()[0]}") from error
+    return _read_model_type(Path(str(found)))
+
+
+def _read_model_type(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: expected a checkpoint's configuration with a model_type") from error

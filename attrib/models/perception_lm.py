@@ -1,0 +1,221 @@
+"""PerceptionLM (Cho et al. 2025, arXiv 2504.13180) through transformers: pixels to option log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+from transformers import AttentionInterface, AutoModelForImageTextToText, AutoProcessor
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from attrib.errors import InputError
+from attrib.model import AttentionRecord, HasVisionLayers, LayerRecord, RecordsAttention, TokenGrid, VideoModel
+from attrib.types import Clip, Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+
+DEMO = Path(__file__).parent.parent / "demo" / "checkpoint"
+DEFAULT_FRAMES = 16
+RECORDING = "attrib_recording_sdpa"
+_active: ContextVar[AttentionRecord | None] = ContextVar("active_attention_record", default=None)
+
+
+def _recording_sdpa(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """SDPA unchanged; what went in and came out is appended to the active record."""
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    record = _active.get()
+    if record is not None:
+        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
+        record.layers.append(LayerRecord(query, key, value, output, scale))
+    return output, None
+
+
+AttentionInterface.register(RECORDING, _recording_sdpa)
+AttentionMaskInterface.register(RECORDING, sdpa_mask)
+
+
+def option_prompt(question: Question) -> str:
+    """The user's words for a multiple-choice question, as lmms-eval asks PerceptionLM."""
+    options = "\n".join(f"{k}. {text}" for k, text in zip(question.letters, question.options, strict=True))
+    return f"{question.text}\n{options}\nAnswer with the option's letter from the given choices directly."
+
+
+class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
+    """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
+
+    def __init__(self, network: nn.Module, processor: Any, name: str, revision: str | None = None) -> None:
+        self.name = name
+        self.revision = revision
+        self._network: Any = network.eval().requires_grad_(False)
+        self._processor = processor
+        self._video = processor.video_processor
+        if not self._video.do_resize or getattr(self._video, "do_center_crop", False):
+            raise InputError(f"model {name!r}: expected a video processor that resizes and does not crop")
+        args = network.config.vision_config.model_args
+        self._prefix = 1 if network.config.vision_use_cls_token else 0
+        self._patches = self.size // processor.patch_size
+        self._cells = self._patches // network.config.projector_pooling_ratio
+        self.frames = int(getattr(self._video, "num_frames", None) or DEFAULT_FRAMES)
+        if args.get("img_size") and args["img_size"][0] != self.size:
+            raise InputError(f"model {name!r}: the tower takes {args['img_size']} pixels, its processor {self.size}")
+
+    @staticmethod
+    def load(
+        checkpoint: str | Path, *, device: str = "cpu", dtype: str = "float32", revision: str | None = None,
+        offline: bool = False,
+    ) -> PerceptionLM:  # fmt: skip
+        """A checkpoint directory or id. Raises InputError in one line when it cannot be loaded."""
+        where = {"revision": revision, "local_files_only": offline or Path(checkpoint).is_dir()}
+        try:
+            processor = AutoProcessor.from_pretrained(str(checkpoint), **where)
+            network = AutoModelForImageTextToText.from_pretrained(
+                str(checkpoint), dtype=getattr(torch, dtype), attn_implementation="sdpa", use_safetensors=True, **where
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"model {checkpoint}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        commit = revision or getattr(network.config, "_commit_hash", None)
+        return PerceptionLM(network.to(device), processor, str(checkpoint), commit)
+
+    @property
+    def module(self) -> nn.Module:
+        """The transformers network."""
+        network: nn.Module = self._network
+        return network
+
+    @property
+    def size(self) -> int:
+        """Frame height and width in pixels that the vision tower takes."""
+        return int(self._video.size["height"])
+
+    def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
+        """Frames squashed to the tower's square, antialiased bicubic on uint8 as the checkpoint's own processor does."""
+        frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+        size = [int(self._video.size["height"]), int(self._video.size["width"])]
+        resized = transforms.resize(frames, size, interpolation=InterpolationMode.BICUBIC, antialias=True)
+        return resized.to(self.device, torch.float32) / 255
+
+    def grid(self, frames: int) -> TokenGrid:
+        """One token per pooled cell and frame."""
+        return TokenGrid(frames, self._cells, self._cells)
+
+    def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
+        """Normalise, run tower and projector frame by frame, and join the frames' tokens."""
+        mean = torch.tensor(self._video.image_mean, device=pixels.device).view(3, 1, 1)
+        std = torch.tensor(self._video.image_std, device=pixels.device).view(3, 1, 1)
+        normalised = ((pixels - mean) / std).to(self.dtype)
+        features: Tensor = self._network.model.get_image_features(normalised, return_dict=True).pooler_output
+        return features.reshape(len(pixels), -1, features.shape[-1])
+
+    def score_tokens(
+        self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "b o"]:
+        """Option log-probabilities from visual tokens; dropped tokens leave a gap in the positions."""
+        ids, visual, letters = self._prompt(question, tokens.shape[1])
+        embedded = self._network.get_input_embeddings()(ids.to(self.device))
+        before, after = (part.expand(len(tokens), -1, -1) for part in (embedded[: visual.start], embedded[visual.stop :]))
+        sequence = torch.cat([before, tokens.to(embedded.dtype), after], dim=1)
+        positions = torch.arange(sequence.shape[1], device=self.device)
+        if keep is not None:
+            stays = torch.ones_like(positions, dtype=torch.bool)
+            stays[visual] = keep.to(self.device)
+            sequence, positions = sequence[:, stays], positions[stays]
+        logits = self._answer_logits(sequence, positions, visual)
+        return torch.log_softmax(logits[:, letters].float(), dim=-1)
+
+    def _answer_logits(self, sequence: Tensor, positions: Tensor, visual: slice) -> Tensor:
+        record = _active.get()
+        if record is not None:
+            record.layers.clear()
+            record.visual, record.answer_row = visual, sequence.shape[1] - 1
+        # An explicit mask of ones: without it, gaps in the positions are read as several sequences packed in one.
+        mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=sequence.device)
+        hidden = self._network.model.language_model(
+            inputs_embeds=sequence, attention_mask=mask, position_ids=positions[None].expand(len(sequence), -1),
+            use_cache=False,
+        ).last_hidden_state  # fmt: skip
+        logits: Tensor = self._network.lm_head(hidden[:, -1])
+        return logits
+
+    @lru_cache(maxsize=64)  # noqa: B019  one model lives as long as its process
+    def _prompt(self, question: Question, tokens: int) -> tuple[Tensor, slice, list[int]]:
+        """(token ids, where the visual tokens stand, ids of the option letters)."""
+        tokenizer, marker = self._processor.tokenizer, self._processor.video_token
+        text = option_prompt(question)
+        for special in tokenizer.all_special_tokens:
+            if special in text and special != tokenizer.unk_token:
+                raise InputError(f"question: the text holds {special!r}, which the model reserves for itself")
+        content = [{"type": "video"}, {"type": "text", "text": text}]
+        prompt = self._processor.apply_chat_template(
+            [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+        )
+        ids = tokenizer(prompt.replace(marker, marker * tokens), add_special_tokens=False, return_tensors="pt").input_ids[0]
+        places = (ids == self._processor.video_token_id).nonzero().flatten()
+        if len(places) != tokens or int(places[-1] - places[0]) != tokens - 1:
+            raise InputError(f"model {self.name!r}: its chat template does not place the video's {tokens} tokens in a row")
+        return ids, slice(int(places[0]), int(places[-1]) + 1), [self._letter(letter) for letter in question.letters]
+
+    def _letter(self, letter: str) -> int:
+        ids: list[int] = self._processor.tokenizer(letter, add_special_tokens=False).input_ids
+        if len(ids) != 1 or ids[0] == self._processor.tokenizer.unk_token_id:
+            raise InputError(f"model {self.name!r}: the option letter {letter!r} is not one token of its vocabulary")
+        return ids[0]
+
+    @contextmanager
+    def record_attention(self) -> Iterator[AttentionRecord]:
+        """The next forward keeps each decoder layer's queries, keys, values and output; its result is SDPA's own."""
+        decoder = self._network.model.language_model
+        before = decoder.config._attn_implementation
+        record = AttentionRecord()
+        token = _active.set(record)
+        try:
+            decoder.set_attn_implementation(RECORDING)
+            yield record
+        finally:
+            _active.reset(token)
+            decoder.set_attn_implementation(before)
+
+    def vision_layers(self) -> Mapping[str, nn.Module]:
+        """The tower's blocks, its last norm and the projector."""
+        tower, projector = self._network.model.vision_tower.timm_model, self._network.model.multi_modal_projector
+        blocks = {f"blocks.{index}": block for index, block in enumerate(tower.blocks)}
+        return {**blocks, "norm": tower.norm, "projector": projector}
+
+    def feature_map(self, activation: Tensor) -> Float[Tensor, "bt c h w"]:
+        """Tokens (bt, n, c) as a map; the class token is left out."""
+        side = self._side(activation)
+        places = activation[:, activation.shape[1] - side * side :]
+        return places.transpose(1, 2).unflatten(2, (side, side))
+
+    def from_feature_map(self, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
+        """The map's places put back behind the class token."""
+        places = features.flatten(2).transpose(1, 2)
+        return torch.cat([activation[:, : activation.shape[1] - places.shape[1]], places], dim=1)
+
+    def _side(self, activation: Tensor) -> int:
+        for side, prefix in ((self._patches, self._prefix), (self._cells, 0)):
+            if activation.ndim == 3 and activation.shape[1] == side * side + prefix:
+                return side
+        root = math.isqrt(self._patches**2)
+        raise InputError(f"vision layer: expected (frames, {root}x{root} places, c), got {tuple(activation.shape)}")
+
+
+def demo(
+    *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = True
+) -> PerceptionLM:
+    """The built-in model, trained on the built-in world."""
+    model = PerceptionLM.load(DEMO, device=device, dtype=dtype, offline=True)
+    model.name = "demo"
+    return model

@@ -1,0 +1,112 @@
+"""Which methods, metrics, models and data sets exist: entry points, and plug-in files named by the user."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from attrib.errors import ConfigError, InputError, UnknownName
+
+Kind = Literal["methods", "metrics", "models", "datasets"]
+KINDS: tuple[Kind, ...] = ("methods", "metrics", "models", "datasets")
+_files: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
+@cache
+def _entries(kind: Kind) -> Mapping[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=f"attrib.{kind}"):
+        other = found.setdefault(entry.name, entry)
+        if other.value != entry.value:
+            raise ConfigError(f"{kind[:-1]} {entry.name!r} is registered twice: {other.value} and {entry.value}")
+    return found
+
+
+def names(kind: Kind) -> list[str]:
+    """Sorted names of what is registered."""
+    return sorted({*_entries(kind), *_files[kind]})
+
+
+def get(kind: Kind, name: str) -> Any:
+    """The registered object. Raises UnknownName with the nearest name, ConfigError when a plug-in cannot be loaded."""
+    if name in _files[kind]:
+        return _files[kind][name]
+    entry = _entries(kind).get(name)
+    if entry is None:
+        raise UnknownName(kind[:-1], name, names(kind))
+    try:
+        return entry.load()
+    except Exception as error:
+        raise ConfigError(f"{kind[:-1]} {name!r} ({entry.value}) cannot be loaded: {error}") from error
+
+
+def source(kind: Kind, name: str) -> str:
+    """Where an entry comes from: the distribution's name and version, or the plug-in file."""
+    if name in _files[kind]:
+        return str(inspect.getsourcefile(_files[kind][name]))
+    entry = _entries(kind).get(name)
+    if entry is None:
+        raise UnknownName(kind[:-1], name, names(kind))
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+
+
+def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
+    """Register the concrete Method and Metric classes that a Python file defines, each under its snake_case name.
+
+    Runs the file. Raises InputError when it cannot be run or defines neither.
+    """
+    from attrib.method import Method
+    from attrib.metric import Metric
+
+    module = _run(Path(path))
+    added: dict[Kind, list[str]] = {"methods": [], "metrics": []}
+    for item in vars(module).values():
+        own = inspect.isclass(item) and item.__module__ == module.__name__ and not inspect.isabstract(item)
+        for kind, base in (("methods", Method), ("metrics", Metric)):
+            if own and issubclass(item, base):
+                added[kind].append(register(kind, item))  # type: ignore[index, arg-type]
+    if not any(added.values()):
+        raise InputError(f"{path}: expected a class derived from attrib.Method or attrib.Metric, found none")
+    return added
+
+
+def register(kind: Kind, item: type) -> str:
+    """Register a class for this process under its snake_case name, and return that name.
+
+    Raises ConfigError when another class has it already; the same class redefined (a notebook cell) replaces the old.
+    """
+    name = snake_case(item.__name__)
+    if name in _entries(kind):
+        raise ConfigError(f"{kind[:-1]} {name!r} is registered already by {source(kind, name)}; rename {item.__name__}")
+    _files[kind][name] = item
+    return name
+
+
+def snake_case(name: str) -> str:
+    """`GradCAM` -> `grad_cam`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _run(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"plug-in {path}: no such file")
+    name = f"attrib_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"plug-in {path}: expected a Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"plug-in {path}: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,134 @@
+"""Which scalar is explained (Target), and one model bound to one clip, question and target (Subject)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from attrib.errors import InputError, nearest
+from attrib.model import TokenGrid, VideoModel, batches
+from attrib.types import Clip, Question
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+TargetKind = Literal["predicted", "correct", "option", "contrast"]
+KINDS: tuple[TargetKind, ...] = ("predicted", "correct", "option", "contrast")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which option is explained, and against which.
+
+    `predicted`: the option that the model chooses; `correct`, `correct:K`: the right one (given by the annotation or by
+    K); `option:K`: option K; each against all others. `contrast:I,J`: option I against option J alone.
+    """
+
+    kind: TargetKind = "predicted"
+    options: tuple[int, ...] = ()
+
+    @staticmethod
+    def parse(text: str) -> Target:
+        """From `kind[:K[,J]]`. Raises InputError with the nearest valid kind."""
+        kind, _, rest = text.partition(":")
+        if kind not in KINDS:
+            raise InputError(f"target {text!r}: unknown kind {kind!r}; {nearest(kind, KINDS)}")
+        try:
+            options = tuple(int(part) for part in rest.split(",")) if rest else ()
+        except ValueError:
+            raise InputError(f"target {text!r}: expected whole option numbers after {kind!r}, got {rest!r}") from None
+        wanted = {"predicted": (0,), "correct": (0, 1), "option": (1,), "contrast": (2,)}[kind]
+        if len(options) not in wanted or len(set(options)) != len(options):
+            forms = "predicted, correct, correct:K, option:K or contrast:I,J"
+            raise InputError(f"target {text!r}: expected one of the forms {forms}")
+        return Target(KINDS[KINDS.index(kind)], options)
+
+    def __str__(self) -> str:
+        return self.kind + (":" + ",".join(map(str, self.options)) if self.options else "")
+
+    def resolve(self, question: Question, predicted: int) -> tuple[int, tuple[int, ...]]:
+        """(the explained option, the options it is held against). Raises InputError when there is none such."""
+        count = len(question.options)
+        for option in self.options:
+            if not 0 <= option < count:
+                raise InputError(f"target {self}: expected an option from 0 to {count - 1}, got {option}")
+        if self.kind == "contrast":
+            return self.options[0], (self.options[1],)
+        if self.kind == "correct" and not self.options and question.answer is None:
+            raise InputError("target correct: the right answer is not known; name it as correct:K")
+        fallback = predicted if self.kind == "predicted" else question.answer
+        chosen = self.options[0] if self.options else fallback
+        assert chosen is not None  # only "correct" can lack it, and that was refused above
+        return chosen, tuple(option for option in range(count) if option != chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
+
+    pixels (t, 3, h, w) are the model's own input for the clip; logprobs (o,) its answer to them. Made by `bind`.
+    """
+
+    model: VideoModel
+    clip: Clip
+    question: Question
+    target: Target
+    seed: int
+    pixels: Tensor
+    logprobs: Tensor
+    option: int
+    others: tuple[int, ...]
+
+    @staticmethod
+    def bind(
+        model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0
+    ) -> Subject:
+        """Run the model once and settle which option is explained. Raises InputError for a target that is not there."""
+        target = target or Target()
+        pixels = model.preprocess(clip)
+        with torch.no_grad():
+            logprobs = model.option_logprobs(pixels[None], question)[0].float()
+        option, others = target.resolve(question, int(logprobs.argmax()))
+        return Subject(model, clip, question, target, seed, pixels, logprobs, option, others)
+
+    @property
+    def predicted(self) -> int:
+        """The option that the model chooses."""
+        return int(self.logprobs.argmax())
+
+    @property
+    def grid(self) -> TokenGrid:
+        """The model's token grid for this clip."""
+        return self.model.grid(len(self.clip))
+
+    @property
+    def description(self) -> str:
+        """The explained option in words: `B. red`, with `against A. blue` for a contrast."""
+        words = [f"{letter}. {text}" for letter, text in zip(self.question.letters, self.question.options, strict=True)]
+        against = f" against {words[self.others[0]]}" if self.target.kind == "contrast" else ""
+        return words[self.option] + against
+
+    def log_odds(self, logprobs: Float[Tensor, "b o"]) -> Float[Tensor, " b"]:
+        """log p(option) - log sum of p(others), in nats."""
+        return logprobs[:, self.option] - torch.logsumexp(logprobs[:, list(self.others)], dim=1)
+
+    def score(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, " b"]:
+        """The explained scalar for each of b versions of the clip; differentiable."""
+        return self.log_odds(self.model.option_logprobs(pixels, self.question))
+
+    def score_tokens(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, " b"]:
+        """The explained scalar from visual tokens; differentiable."""
+        return self.log_odds(self.model.score_tokens(tokens, self.question))
+
+    @torch.no_grad()
+    def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
+        """Option log-probabilities of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w)."""
+        parts = []
+        for part in batches(count, size):
+            pixels = torch.stack([version(i) for i in range(part.start, part.stop)])
+            parts.append(self.model.option_logprobs(pixels, self.question).float())
+        return torch.cat(parts)

@@ -1,0 +1,1 @@
+"""Everything that measures methods: metrics, perturbation, statistics, runs."""

@@ -1,0 +1,70 @@
+"""GradCAM on a layer of the vision encoder, through Captum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from captum.attr import LayerGradCam
+from torch import nn
+
+from attrib.errors import UnknownName
+from attrib.method import Method
+from attrib.model import HasVisionLayers, require_vision_layers
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class GradCAM(Method):
+    """Channels of a vision layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
+
+    `layer` is a name that the model gives its vision layers, or `last`: the last of its blocks. `pool` says over what
+    the gradient is averaged: each `frame` by itself, which keeps when the evidence is seen, or the whole `video`.
+    """
+
+    layer: str = LAST
+    pool: Literal["frame", "video"] = "frame"
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Gradient-weighted activations without the final rectifier. Raises UnknownName for a layer not there."""
+        model = require_vision_layers(subject.model, "grad_cam")
+        layers = model.vision_layers()
+        blocks = [name for name in layers if name.startswith("blocks.")]
+        name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer
+        if name not in layers:
+            raise UnknownName("vision layer", name, [*layers, LAST])
+        with mapped(model, layers[name], self.pool == "video") as tap, torch.enable_grad():
+            # Captum differentiates the layer's output only where the graph reaches it: pixels need gradients.
+            pixels = subject.pixels[None].detach().requires_grad_()
+            cam: Tensor = LayerGradCam(subject.score, tap).attribute(pixels)
+        return cam.detach().flatten(0, cam.ndim - 3)
+
+
+@contextmanager
+def mapped(model: HasVisionLayers, layer: nn.Module, whole_video: bool) -> Iterator[nn.Module]:
+    """A module whose output is the layer's activation as a feature map, (t, c, h, w) or (1, c, t, h, w).
+
+    Captum averages over all axes behind the channels, so tokens have to become a map before it sees them.
+    """
+    tap = nn.Identity()
+
+    def through(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+        features = model.feature_map(output)
+        seen = tap(features.transpose(0, 1)[None])[0].transpose(0, 1) if whole_video else tap(features)
+        return model.from_feature_map(seen, output)
+
+    handle = layer.register_forward_hook(through)
+    try:
+        yield tap
+    finally:
+        handle.remove()

@@ -1,0 +1,40 @@
+"""Control: smooth noise."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from attrib.method import Control
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+SIDE = 32
+
+
+@dataclass(frozen=True)
+class Random(Control):
+    """Gaussian noise smoothed over `time` frames and `space` of the frame; the seed and the clip decide it.
+
+    Every clip gets its own noise: one map for all would be a fixed prior, which is another control.
+    """
+
+    time: float = 1.0
+    space: float = 0.1
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Noise in [0, 1]."""
+        item = zlib.crc32(subject.clip.frames.tobytes(), zlib.crc32(subject.question.text.encode()))
+        generator = np.random.default_rng([subject.seed, item])
+        noise = generator.standard_normal((len(subject.clip), SIDE, SIDE))
+        smooth = gaussian_filter(noise, (self.time, self.space * SIDE, self.space * SIDE))
+        return torch.from_numpy((smooth - smooth.min()) / np.ptp(smooth))

@@ -1,0 +1,26 @@
+"""Control: the same value everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib.method import Control
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class Uniform(Control):
+    """One everywhere; metrics that rank cells are undefined on it, or at chance by their tie rule."""
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Ones on the token grid."""
+        grid = subject.grid
+        return torch.ones(grid.frames, grid.rows, grid.columns)

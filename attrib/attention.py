@@ -90,7 +90,7 @@ def relevance(record: AttentionRecord, gradients: Sequence[Tensor]) -> Float[Ten
 
 
 def record(subject: Subject, method: str, *, gradients: bool) -> tuple[AttentionRecord, list[Tensor]]:
-    """Run the subject's clip once and record its attention; with the scalar's gradients at each layer's output if asked.
+    """Run the subject's clip once and record its attention, with the scalar's gradient at each output if asked.
 
     Raises UnsupportedModel when the model does not give its attention.
     """

@@ -84,9 +84,7 @@ class Subject:
     others: tuple[int, ...]
 
     @staticmethod
-    def bind(
-        model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0
-    ) -> Subject:
+    def bind(model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0) -> Subject:
         """Run the model once and settle which option is explained. Raises InputError for a target that is not there."""
         target = target or Target()
         pixels = model.preprocess(clip)

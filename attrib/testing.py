@@ -196,7 +196,9 @@ def _check_lengths(method: Method) -> None:
 
 def _state(module: nn.Module) -> tuple[object, ...]:
     """All that a method may not change: weights, gradients, modes and hooks."""
-    weights = tuple((name, float(p.double().sum()), p.requires_grad, p.grad is None) for name, p in module.named_parameters())
+    weights = tuple(
+        (name, float(p.double().sum()), p.requires_grad, p.grad is None) for name, p in module.named_parameters()
+    )
     hooks = tuple(
         (name, len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), m.training)
         for name, m in module.named_modules()

@@ -226,8 +226,14 @@ class SaliencyVolume:
 
     def on_grid(self, rows: int, columns: int) -> SaliencyVolume:
         """Averaged over the cells of a rows x columns grid; a pixel across a border counts in both by its share."""
-        return self._with(np.einsum("yh,thw,xw->tyx", _pool(rows, self.values.shape[1]),
-                                    self.values.astype(np.float64), _pool(columns, self.values.shape[2])))
+        return self._with(
+            np.einsum(
+                "yh,thw,xw->tyx",
+                _pool(rows, self.values.shape[1]),
+                self.values.astype(np.float64),
+                _pool(columns, self.values.shape[2]),
+            )
+        )
 
     def resize_to(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Values (t, H, W) at the size of `frames` (t, H, W, 3), bilinear; for drawing, never for scoring."""
@@ -240,8 +246,12 @@ class SaliencyVolume:
     def save(self, path: str | Path) -> None:
         """Write an .npz (no pickle) with values, times and the provenance as JSON, beside and then renamed."""
         with writing(Path(path)) as part, part.open("wb") as file:
-            np.savez_compressed(file, values=self.values, times=self.times,
-                                provenance=np.array(json.dumps(asdict(self.provenance), default=str)))
+            np.savez_compressed(
+                file,
+                values=self.values,
+                times=self.times,
+                provenance=np.array(json.dumps(asdict(self.provenance), default=str)),
+            )
 
     @staticmethod
     def load(path: str | Path) -> SaliencyVolume:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,7 +100,7 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         return int(self._video.size["height"])
 
     def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
-        """Frames squashed to the tower's square, antialiased bicubic on uint8 as the checkpoint's own processor does."""
+        """Frames squashed to the tower's square; antialiased bicubic on uint8, as the checkpoint's own processor."""
         frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
         size = [int(self._video.size["height"]), int(self._video.size["width"])]
         resized = transforms.resize(frames, size, interpolation=InterpolationMode.BICUBIC, antialias=True)
@@ -113,8 +112,7 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
 
     def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
         """Normalise, run tower and projector frame by frame, and join the frames' tokens."""
-        mean = torch.tensor(self._video.image_mean, device=pixels.device).view(3, 1, 1)
-        std = torch.tensor(self._video.image_std, device=pixels.device).view(3, 1, 1)
+        mean, std = (pixels.new_tensor(part).view(3, 1, 1) for part in (self._video.image_mean, self._video.image_std))
         normalised = ((pixels - mean) / std).to(self.dtype)
         features: Tensor = self._network.model.get_image_features(normalised, return_dict=True).pooler_output
         return features.reshape(len(pixels), -1, features.shape[-1])
@@ -125,7 +123,8 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         """Option log-probabilities from visual tokens; dropped tokens leave a gap in the positions."""
         ids, visual, letters = self._prompt(question, tokens.shape[1])
         embedded = self._network.get_input_embeddings()(ids.to(self.device))
-        before, after = (part.expand(len(tokens), -1, -1) for part in (embedded[: visual.start], embedded[visual.stop :]))
+        around = (embedded[: visual.start], embedded[visual.stop :])
+        before, after = (part.expand(len(tokens), -1, -1) for part in around)
         sequence = torch.cat([before, tokens.to(embedded.dtype), after], dim=1)
         positions = torch.arange(sequence.shape[1], device=self.device)
         if keep is not None:
@@ -133,7 +132,8 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
             stays[visual] = keep.to(self.device)
             sequence, positions = sequence[:, stays], positions[stays]
         logits = self._answer_logits(sequence, positions, visual)
-        return torch.log_softmax(logits[:, letters].float(), dim=-1)
+        chosen = logits[:, letters]
+        return torch.log_softmax(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), dim=-1)
 
     def _answer_logits(self, sequence: Tensor, positions: Tensor, visual: slice) -> Tensor:
         record = _active.get()
@@ -161,10 +161,11 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         prompt = self._processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
         )
-        ids = tokenizer(prompt.replace(marker, marker * tokens), add_special_tokens=False, return_tensors="pt").input_ids[0]
+        expanded = prompt.replace(marker, marker * tokens)
+        ids = tokenizer(expanded, add_special_tokens=False, return_tensors="pt").input_ids[0]
         places = (ids == self._processor.video_token_id).nonzero().flatten()
         if len(places) != tokens or int(places[-1] - places[0]) != tokens - 1:
-            raise InputError(f"model {self.name!r}: its chat template does not place the video's {tokens} tokens in a row")
+            raise InputError(f"model {self.name!r}: its chat template does not place {tokens} video tokens in a row")
         return ids, slice(int(places[0]), int(places[-1]) + 1), [self._letter(letter) for letter in question.letters]
 
     def _letter(self, letter: str) -> int:
@@ -208,8 +209,8 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         for side, prefix in ((self._patches, self._prefix), (self._cells, 0)):
             if activation.ndim == 3 and activation.shape[1] == side * side + prefix:
                 return side
-        root = math.isqrt(self._patches**2)
-        raise InputError(f"vision layer: expected (frames, {root}x{root} places, c), got {tuple(activation.shape)}")
+        expected = f"(frames, {self._patches}x{self._patches} places, c)"
+        raise InputError(f"vision layer: expected {expected}, got {tuple(activation.shape)}")
 
 
 def demo(

@@ -1,0 +1,177 @@
+"""Strict configuration: YAML and `--set a.b=c` to validated values; unknown keys are told with the nearest one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from attrib import registry
+from attrib.errors import ConfigError, nearest
+
+Parameters = dict[str, Any]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(_Section):
+    """Which model, and what it is fed."""
+
+    name: str = "demo"
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    revision: str | None = None
+    offline: bool = False
+    frames: int | None = Field(None, ge=1)  # None: what the model takes by default
+    sampling: Literal["uniform", "one_per_second"] = "uniform"
+
+
+class Config(_Section):
+    """A benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
+
+    A label is the registered name, unless the parameters name it: `cam_first: {method: grad_cam, layer: blocks.0}`.
+    Metrics that remove parts of the video run once for each of `imputers`.
+    """
+
+    data: Parameters = Field(default_factory=lambda: {"name": "demo"})
+    model: ModelSection = ModelSection()
+    methods: dict[str, Parameters | None]
+    metrics: dict[str, Parameters | None]
+    imputers: list[str] = Field(["blur", "mean"], min_length=1)
+    target: str = "predicted"
+    seed: int = Field(0, ge=0)
+    overlays: int = Field(1, ge=0)  # overlay videos for each method
+    resamples: int = Field(10_000, ge=100)  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row: its label, the registered name and the object made from its parameters."""
+
+    label: str
+    name: str
+    item: Any
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The item's parameters, defaults included."""
+        return asdict(self.item)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A YAML mapping. Raises ConfigError when the file is missing, no YAML, or no mapping."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not a text file'}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, got {type(found).__name__}")
+    return found
+
+
+def override(settings: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """`settings` with each `a.b=c` applied; c is read as YAML. Raises ConfigError for another form."""
+    result = _copy(settings)
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        keys = path.split(".")
+        if not equals or not all(keys):
+            raise ConfigError(f"--set {text!r}: expected the form a.b=value")
+        place = result
+        for key in keys[:-1]:
+            if place.get(key) is None:
+                place[key] = {}
+            place = place[key]
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {text!r}: {key!r} is a value, not a section")
+        try:
+            place[keys[-1]] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text!r}: the value is not valid YAML") from None
+    return result
+
+
+def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+
+
+def parse(settings: Mapping[str, Any]) -> Config:
+    """Validate. Raises ConfigError in one line: the path, what was expected and the nearest valid key."""
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_told(error)) from None
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section = ModelSection if first["loc"][0] == "model" and len(first["loc"]) > 1 else Config
+        return f"{path}: unknown key; {nearest(str(first['loc'][-1]), section.model_fields)}"
+    return f"{path}: {first['msg'].lower()}, got {first['input']!r}"
+
+
+def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None = None) -> Entry:
+    """The registered object that a label and its parameters mean. Raises UnknownName and ConfigError."""
+    given = dict(parameters or {})
+    name = str(given.pop(kind[:-1], label))
+    cls = registry.get(kind, name)
+    return Entry(label, name, make(cls, given, f"{kind}.{label}"))
+
+
+def make(cls: Any, parameters: Mapping[str, Any], path: str) -> Any:
+    """An instance of the dataclass `cls`, its fields validated by their annotations. Raises ConfigError with `path`."""
+    hints, known = get_type_hints(cls, include_extras=True), {field.name: field for field in fields(cls)}
+    for key in parameters:
+        if key not in known:
+            raise ConfigError(f"{path}.{key}: unknown key; {nearest(key, known)}")
+    for name, field in known.items():
+        if field.default is MISSING and field.default_factory is MISSING and name not in parameters:
+            raise ConfigError(f"{path}.{name}: is required")
+    values = {key: _validated(hints[key], value, f"{path}.{key}") for key, value in parameters.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _validated(hint: Any, value: Any, path: str) -> Any:
+    try:
+        return TypeAdapter(hint).validate_python(value, strict=isinstance(value, bool) or hint is bool)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {error.errors()[0]['msg'].lower()}, got {value!r}") from None
+
+
+def method_entries(config: Config) -> list[Entry]:
+    """The rows of the benchmark."""
+    return [build("methods", label, given) for label, given in config.methods.items()]
+
+
+def metric_entries(config: Config) -> list[Entry]:
+    """The columns of the benchmark; those with an imputer once for each imputer, unless they name their own."""
+    entries = []
+    for label, given in config.metrics.items():
+        parameters = given or {}
+        cls = registry.get("metrics", str(parameters.get("metric", label)))
+        repeats = "imputer" in {field.name for field in fields(cls)} and "imputer" not in parameters
+        variants = [{**parameters, "imputer": name} for name in config.imputers] if repeats else [parameters]
+        entries += [build("metrics", label, variant) for variant in variants]
+    return entries
+
+
+def dataset(config: Config) -> Any:
+    """The data set: an iterable of samples. Raises UnknownName and ConfigError."""
+    given = dict(config.data)
+    name = str(given.pop("name", ""))
+    if not name:
+        raise ConfigError(f"data.name: is required; choose one of: {', '.join(registry.names('datasets'))}")
+    return make(registry.get("datasets", name), given, "data")

@@ -1,0 +1,118 @@
+"""Pictures out of a video file: all in order, or a few, by decord or by PyAV, always the same ones."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import av
+import decord
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.errors import VideoError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+Frame = NDArray[np.uint8]
+
+decord.logging.set_level(decord.logging.QUIET)
+
+
+class MissingFrame(Exception):
+    """The decoder did not deliver a frame that the packets promised; never leaves `attrib.video`."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its video stream. Raises VideoError for what is no video, and for errors met inside."""
+    if not path.exists():
+        raise VideoError(f"{path}: no such file")
+    if path.is_dir():
+        raise VideoError(f"{path}: is a directory, expected a video file")
+    if path.stat().st_size == 0:
+        raise VideoError(f"{path}: the file is empty")
+    try:
+        with av.open(str(path.absolute())) as file:
+            stream = file.streams.best("video")
+            if stream is None or stream.codec_context is None or stream.codec_context.name == "ansi":  # text as "art"
+                raise VideoError(f"{path}: holds no video stream")
+            stream.thread_type = "AUTO"
+            yield file, stream
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be read as a video: {error.strerror or error}") from None
+
+
+def decoded(path: Path) -> Iterator[tuple[int | None, Any]]:
+    """Every sound picture with its stamp, in the order shown. Damaged packets are passed over."""
+    with opened(path) as (file, stream):
+        packets = file.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                pictures = packet.decode() if packet else []
+            except av.error.InvalidDataError:
+                if packet is None:
+                    return
+                continue
+            if packet is None:
+                return
+            yield from ((picture.pts, picture) for picture in pictures if not picture.is_corrupt)
+
+
+def lands(path: Path, key: int) -> bool:
+    """Whether jumping to the key frame stamped `key` gives that picture first; periodic intra refresh does not."""
+    with opened(path) as (file, stream):
+        file.seek(key, stream=stream)
+        first = next(file.decode(stream), None)
+        return first is not None and bool(first.pts == key)
+
+
+def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], indices: Sequence[int]) -> list[Frame]:
+    """Frames of `size` (height, width) as decord gives them; none where it cannot, or has other times than `times`."""
+    try:
+        reader = decord.VideoReader(str(path.absolute()))
+        own = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]  # from 0, float32
+        tolerance = 1e-3 + 1e-6 * float(times[-1])
+        if own.shape != times.shape or not (abs(own - (times - times[0])) < tolerance).all():
+            return []
+        pictures = reader.get_batch(list(indices)).asnumpy()
+    except (decord.DECORDError, RuntimeError):
+        return []
+    return list(pictures) if pictures.shape[1:3] == size else []
+
+
+def by_order(path: Path, indices: Sequence[int]) -> Iterator[Frame]:
+    """Frames by their place in the order shown, decoding from the beginning."""
+    wanted = set(indices)
+    for place, (_, picture) in enumerate(decoded(path)):
+        if place in wanted:
+            yield rgb(picture)
+        if place >= max(wanted):
+            return
+
+
+def by_stamp(path: Path, stamps: NDArray[np.int64], keys: NDArray[np.int64]) -> Iterator[Frame]:
+    """Frames by their stamps (increasing), each from the key frame before it. Raises MissingFrame."""
+    with opened(path) as (file, stream):
+        coming, position = file.decode(stream), -(2**62)
+        for stamp in stamps:
+            key = int(keys[max(int(np.searchsorted(keys, stamp, side="right")) - 1, 0)]) if len(keys) else position
+            if key > max(position, int(keys[0]) if len(keys) else 0):
+                file.seek(key, stream=stream)
+                coming = file.decode(stream)
+            try:
+                picture = next((each for each in coming if each.pts is None or each.pts >= stamp), None)
+            except av.error.InvalidDataError:
+                raise MissingFrame from None
+            if picture is None or picture.pts != stamp or picture.is_corrupt:
+                raise MissingFrame
+            position = picture.pts
+            yield rgb(picture)
+
+
+def rgb(picture: Any) -> Frame:
+    """The stored pixels (H, W, 3), neither turned nor stretched."""
+    return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)

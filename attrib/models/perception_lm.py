@@ -18,6 +18,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from attrib.errors import InputError
+from attrib.files import fingerprint
 from attrib.model import AttentionRecord, HasVisionLayers, LayerRecord, RecordsAttention, TokenGrid, VideoModel
 from attrib.types import Clip, Question
 
@@ -85,7 +86,9 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
             )
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"model {checkpoint}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        commit = revision or getattr(network.config, "_commit_hash", None)
+        folder = Path(checkpoint)
+        local = fingerprint(folder.glob("*.safetensors")) if folder.is_dir() else None
+        commit = local or getattr(network.config, "_commit_hash", None) or revision
         return PerceptionLM(network.to(device), processor, str(checkpoint), commit)
 
     @property

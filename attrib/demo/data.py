@@ -1,0 +1,110 @@
+"""Training examples: rendered frames kept in a cache, questions made anew at every step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as resizing
+
+from attrib.demo import labels, render
+from attrib.demo.families import AUXILIARY, FAMILIES
+from attrib.demo.prompts import Asked, Packer, ask
+from attrib.demo.settings import TRAINING_SEEDS, Settings
+from attrib.demo.world import EVENTS, Scene, sample
+from attrib.files import writing
+
+
+@lru_cache(maxsize=20_000)
+def training_scene(index: int) -> Scene:
+    """Training scene number `index`; its seed is one that generated videos never use."""
+    return sample(TRAINING_SEEDS + index, EVENTS[index % len(EVENTS)])
+
+
+def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Frames (t, H, W, 3) as the checkpoint's processor resizes them: (t, size, size, 3)."""
+    tensor = torch.from_numpy(frames).permute(0, 3, 1, 2)
+    small = resizing.resize(tensor, [size, size], interpolation=InterpolationMode.BICUBIC, antialias=True)
+    return small.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
+    """Frames (scenes, READ, size, size, 3) of all training scenes, rendered once and then mapped from disk."""
+    size = settings.shape.image_size
+    path = directory / f"frames_{settings.scenes}_{size}.npy"
+    if not path.exists():
+        with writing(path) as part:
+            shape = (settings.scenes, labels.READ, size, size, 3)
+            out = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
+            for i in track(range(settings.scenes), "rendering"):
+                out[i] = shrink(render.frames(training_scene(i), labels.READ_FRAMES), size)
+            out.flush()
+    return np.load(path, mmap_mode="r")
+
+
+def pixels(frames: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+    """Normalised pixels (b, t, 3, h, w); brightness and noise vary as a camera and a video codec would have it."""
+    count = len(frames)
+    gain = rng.uniform(0.92, 1.08, (count, 1, 1, 1, 1)).astype(np.float32)
+    noise = rng.standard_normal(frames.shape, np.float32) * rng.uniform(0, 4, (count, 1, 1, 1, 1)).astype(np.float32)
+    values = np.clip(frames * gain + noise, 0, 255) / 127.5 - 1
+    return torch.from_numpy(values.astype(np.float32)).permute(0, 1, 4, 2, 3)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """b videos: cells (b, n, attributes) of all visual tokens, which tokens to show (b, v), k questions each."""
+
+    cells: Tensor
+    kept: Tensor
+    ids: Tensor
+    ends: Tensor
+    answers: Tensor
+    families: list[list[str]]
+    letters: Tensor  # (b, k): whether the question has options
+
+    @property
+    def asked(self) -> tuple[Tensor, Tensor]:
+        """Token ids and answer places, as the network wants them."""
+        return self.ids, self.ends
+
+    def shown(self, tokens: Tensor) -> Tensor:
+        """The kept ones (b, v, d) of all visual tokens (b, n, d)."""
+        return tokens.gather(1, self.kept[..., None].expand(-1, -1, tokens.shape[-1]))
+
+
+@dataclass(frozen=True)
+class Mix:
+    """How many questions about one video, and the share of them asked without options."""
+
+    questions: int
+    open_share: float
+
+
+def batch(scenes: list[Scene], packer: Packer, rng: np.random.Generator, kept: int, mix: Mix) -> Batch:
+    """Label the scenes and ask random questions about each; `kept` visual tokens are shown, all things among them."""
+    grid = math.isqrt(packer.visual // labels.READ)
+    cells = np.stack([labels.cells(s, grid).reshape(-1, len(labels.ATTRIBUTES)) for s in scenes])
+    # things first, then empty table in random order; sorted again, since the order is time
+    order = np.argsort(cells[..., 0] + rng.random(cells.shape[:2]), axis=1)[:, :kept]
+    asked = [questions(s, mix, rng) for s in scenes]
+    ids, ends, answers = (torch.from_numpy(np.stack(x)) for x in zip(*map(packer.blocks, asked), strict=True))
+    letters = torch.tensor([[len(q.answer) == 1 and q.answer.isalpha() for q in row] for row in asked])
+    families = [[q.family for q in row] for row in asked]
+    return Batch(torch.from_numpy(cells), torch.from_numpy(np.sort(order, 1)), ids, ends, answers, families, letters)
+
+
+def questions(scene: Scene, mix: Mix, rng: np.random.Generator) -> list[Asked]:
+    """Random questions that the scene answers; each family comes up before one comes up again."""
+    fitting = [f for f in (*FAMILIES.values(), *AUXILIARY) if f.answer(scene) is not None]
+    order = [fitting[i] for i in rng.permutation(len(fitting))]
+    chosen = (order * mix.questions)[: mix.questions]
+    return [ask(f, scene, rng, options=bool(rng.random() >= mix.open_share)) for f in chosen]

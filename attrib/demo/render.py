@@ -1,0 +1,95 @@
+"""Drawing: a scene's frames as uint8 RGB, and the exact mask and box of one thing in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.demo import sprites
+from attrib.demo.world import FRAMES, SIZE, Entity, Scene
+
+_TABLES = ((150, 120, 92), (118, 128, 108), (124, 130, 142), (158, 148, 136), (112, 104, 100), (142, 128, 146))
+_GHOSTS = 4  # fading images behind a thing that moves
+
+
+def background(seed: int) -> NDArray[np.float32]:
+    """A table top (SIZE, SIZE, 3) in [0, 1]: a muted colour with grain, stripes or blotches and uneven light."""
+    rng = np.random.default_rng([seed, 7919])
+    base = np.array(_TABLES[rng.integers(len(_TABLES))], np.float32) / 255
+    grain = _noise(rng, (SIZE, SIZE // 16) if rng.random() < 0.5 else (SIZE // 3, SIZE // 3))
+    blotches = _noise(rng, (10, 10))
+    light = _noise(rng, (2, 2))
+    texture = 1 + 0.10 * grain + 0.10 * blotches + 0.14 * light
+    if rng.random() < 0.5:
+        texture = texture.T if rng.random() < 0.5 else texture
+    return np.clip(base * texture[..., None], 0, 1).astype(np.float32)
+
+
+def _noise(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
+    coarse = rng.uniform(-1, 1, size).astype(np.float32)
+    return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+
+
+def _paste(frame: NDArray[np.float32], sprite: sprites.Image, centre: tuple[float, float], opacity: float = 1) -> None:
+    """Blend the sprite into the frame in place; what lies beyond the frame is cut."""
+    left, top = round(centre[0]) - sprites.MARGIN, round(centre[1]) - sprites.MARGIN
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + 2 * sprites.MARGIN, SIZE), min(top + 2 * sprites.MARGIN, SIZE)
+    part = sprite[y0 - top : y1 - top, x0 - left : x1 - left]
+    alpha = part[..., 3:] * opacity
+    region = frame[y0:y1, x0:x1]
+    region += alpha * (part[..., :3] - region)
+
+
+def _sprite(entity: Entity, frame: int) -> sprites.Image:
+    if entity.kind == "card":
+        return sprites.card(entity.shape, entity.radius, entity.turned[frame])
+    return sprites.thing(entity.shape, entity.colour, entity.radius)
+
+
+def _draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
+    here = np.array(entity.centres[frame])
+    sprite = _sprite(entity, frame)
+    if entity.moving(frame):
+        step = here - np.array(entity.centres[frame - 1])
+        for ghost in range(_GHOSTS, 0, -1):
+            _paste(canvas, sprite, tuple(here - 0.55 * ghost * step), 0.62 - 0.12 * ghost)
+    if entity.lit[frame]:  # beneath, so that the shape stays to be seen
+        _paste(canvas, sprites.glow(entity.radius), tuple(here))
+    _paste(canvas, sprite, tuple(here))
+
+
+def frames(scene: Scene, indices: Sequence[int] = range(FRAMES)) -> NDArray[np.uint8]:
+    """Frames `indices` of the scene: uint8 (n, SIZE, SIZE, 3), RGB."""
+    table = background(scene.seed)
+    drawn = []
+    for index in indices:
+        canvas = table.copy()
+        # what moves or glows is drawn last, so that nothing hides it
+        shown = [e for e in scene.entities if e.present[index]]
+        for entity in sorted(shown, key=lambda e: (e.lit[index], e.moving(index))):
+            _draw(canvas, entity, index)
+        drawn.append((canvas * 255 + 0.5).astype(np.uint8))
+    return np.stack(drawn)
+
+
+def mask(entity: Entity, frame: int) -> NDArray[np.bool_]:
+    """The pixels (SIZE, SIZE) that the thing itself covers, without shadow, glow and trail."""
+    canvas = np.zeros((SIZE, SIZE, 3), np.float32)
+    if entity.present[frame]:
+        cover = sprites.mask("card" if entity.kind == "card" else entity.shape, entity.radius)
+        _paste(canvas, np.dstack([np.ones((*cover.shape, 3), np.float32), cover]), entity.centres[frame])
+    return canvas[..., 0] >= 0.5
+
+
+def box(entity: Entity, frame: int) -> tuple[float, float, float, float]:
+    """The tight normalised xyxy box around `mask`. Raises ValueError where the thing is absent."""
+    rows, columns = np.nonzero(mask(entity, frame))
+    if len(rows) == 0:
+        raise ValueError(f"entity {entity.id} is absent in frame {frame}")
+    edges = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    x1, y1, x2, y2 = (round(float(edge) / SIZE, 6) for edge in edges)
+    return x1, y1, x2, y2

@@ -1,0 +1,168 @@
+"""Train the built-in model: `python -m attrib.demo.train WORK [--stage NAME] [--out DIR]`.
+
+Three stages. `tower` teaches the vision tower and projector to write fixed attribute codes into every visual token;
+`decoder` teaches the language model to answer questions from those codes; neither needs the other, so the two may run
+side by side. `joint` puts them together on rendered videos. Each is seeded, saves its state and resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from attrib.demo import CHECKPOINT, data, labels, network
+from attrib.demo.prompts import Packer, tokenizer
+from attrib.demo.settings import Settings, Stage
+from attrib.demo.state import State
+from attrib.demo.world import EVENTS, sample
+from attrib.files import write_text
+from attrib.models import perception_lm_init
+
+STAGES = ("tower", "decoder", "joint")
+REPORT_EVERY, SAVE_EVERY = 50, 200
+
+
+class Trainer:
+    """Model, codes and data that the stages share; state files lie in `work`."""
+
+    def __init__(self, settings: Settings, work: Path) -> None:
+        self.settings, self.work = settings, work
+        words = tokenizer()
+        self.processor = perception_lm_init.processor(settings.shape, words)
+        self.model = perception_lm_init.build(settings.shape, words, settings.seed).train()
+        self.visual = labels.READ * settings.shape.grid**2
+        self.packer = Packer(self.processor, self.visual)
+        self.codes = labels.codes(settings.shape.width, settings.code_length, settings.seed)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(settings.seed)
+            self.model.get_input_embeddings().weight.normal_(std=0.5)
+
+    def rng(self, stage: str, step: int) -> np.random.Generator:
+        """The random numbers of one step, so that a resumed run draws what an unbroken one would."""
+        return np.random.default_rng([self.settings.seed, STAGES.index(stage), step])
+
+    # losses of one step: what to minimise, and what to tell
+    def tower(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+        """Dense labels only."""
+        rng = self.rng("tower", step)
+        tokens, made = self._see(rng, batch, data.Mix(1, 0.0))
+        told = network.dense_accuracy(tokens, made.cells, self.codes) if step % REPORT_EVERY == 0 else {}
+        return network.dense_loss(tokens, made.cells, self.codes), told
+
+    def decoder(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+        """Questions about scenes that are never drawn: the tokens are noisy codes."""
+        rng = self.rng("decoder", step)
+        first = int(rng.integers(10**9, 2 * 10**9))
+        scenes = [sample(10**9 + first + i, EVENTS[i % len(EVENTS)]) for i in range(batch)]
+        made = data.batch(scenes, self.packer, rng, self.settings.visual_kept, self._mix(step))
+        present = made.shown(made.cells).float()
+        spread = torch.from_numpy(rng.standard_normal(present.shape, np.float32)) * float(rng.uniform(0, 0.2))
+        tokens = (present + spread) @ self.codes
+        other = torch.from_numpy(rng.standard_normal(tokens.shape, np.float32)) * float(rng.uniform(0, 0.1))
+        return self._answer(tokens + other, made)
+
+    def joint(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+        """Questions about rendered videos, with the dense labels as a companion."""
+        tokens, made = self._see(self.rng("joint", step), batch, data.Mix(self.settings.questions, self.settings.open_share[1]))
+        loss, told = self._answer(made.shown(tokens), made)
+        return loss + 0.2 * network.dense_loss(tokens, made.cells, self.codes), told
+
+    def _see(self, rng: np.random.Generator, batch: int, mix: data.Mix) -> tuple[Tensor, data.Batch]:
+        frames = data.rendered(self.settings, self.work)
+        chosen = rng.integers(0, len(frames), batch)
+        scenes = [data.training_scene(int(i)) for i in chosen]
+        made = data.batch(scenes, self.packer, rng, self.visual, mix)
+        return network.visual_tokens(self.model, data.pixels(np.stack([frames[i] for i in chosen]), rng)), made
+
+    def _mix(self, step: int) -> data.Mix:
+        """Questions of the decoder stage: first more without options, the easier half, then fewer."""
+        first, last = self.settings.open_share
+        done = min(1.0, 2 * step / self.settings.decoder.steps)
+        return data.Mix(self.settings.questions, first + done * (last - first))
+
+    def _answer(self, tokens: Tensor, made: data.Batch) -> tuple[Tensor, dict[str, float]]:
+        logits = network.answer_logits(self.model, self.packer, tokens, made.kept, made.asked)
+        loss = functional.cross_entropy(logits.flatten(0, 1), made.answers.flatten())
+        right = defaultdict(list)
+        for row, names in enumerate(made.families):
+            for k, name in enumerate(names):
+                kind = "" if made.letters[row, k] else "?"
+                right[name + kind].append(bool(logits[row, k].argmax() == made.answers[row, k]))
+        return loss, {name: float(np.mean(hits)) for name, hits in sorted(right.items())}
+
+    def parameters(self, stage: str) -> dict[str, torch.nn.Parameter]:
+        """What a stage trains."""
+        seeing = ("model.vision_tower", "model.multi_modal_projector")
+        wanted: Callable[[str], bool] = {
+            "tower": lambda name: name.startswith(seeing),
+            "decoder": lambda name: not name.startswith(seeing),
+            "joint": lambda name: True,
+        }[stage]
+        return {name: p for name, p in self.model.named_parameters() if wanted(name)}
+
+    def run(self, name: str, save: Callable[[], None] = lambda: None) -> None:
+        """Train one stage to its end, from its last saved state if there is one."""
+        stage: Stage = getattr(self.settings, name)
+        state = State(self.work / name, self.parameters(name), stage)
+        told: dict[str, list[float]] = defaultdict(list)
+        began, first = time.monotonic(), state.step
+        while state.step < stage.steps:
+            loss, news = getattr(self, name)(state.step, stage.batch)
+            state.update(loss)
+            for key, value in {"loss": loss.item(), **news}.items():
+                told[key].append(value)
+            if state.step % REPORT_EVERY == 0:
+                rate = (time.monotonic() - began) / (state.step - first)
+                self._report(name, state, told, rate)
+                told.clear()
+            if state.step % SAVE_EVERY == 0 or state.step == stage.steps:
+                state.save()
+                with state.averaged():
+                    save()
+        state.load_averaged()
+
+    def _report(self, name: str, state: State, told: dict[str, list[float]], rate: float) -> None:
+        means = {key: round(float(np.mean(values)), 3) for key, values in told.items()}
+        line = {"stage": name, "step": state.step, "seconds_a_step": round(rate, 3), **means}
+        left = rate * (state.stage.steps - state.step) / 60
+        print(f"{json.dumps(line)} {left:.0f} min left", flush=True)
+        with (self.work / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def export(self, out: Path) -> None:
+        """Write the checkpoint with its settings and log."""
+        perception_lm_init.save(out, self.model, self.processor)
+        write_text(out / "training.json", json.dumps({"settings": asdict(self.settings)}, indent=1))
+        write_text(out / "training_log.jsonl", (self.work / "log.jsonl").read_text(encoding="utf-8"))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path, help="directory for rendered frames, states and the log")
+    parser.add_argument("--stage", choices=("all", *STAGES), default="all")
+    parser.add_argument("--out", type=Path, default=CHECKPOINT, help="where the checkpoint goes")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(Settings(), arguments.work)
+    for stage in STAGES if arguments.stage == "all" else (arguments.stage,):
+        if stage == "joint" and arguments.stage == "joint":  # the other two ran on their own
+            trainer.run("tower")
+            trainer.run("decoder")
+        trainer.run(stage, (lambda: trainer.export(arguments.out)) if stage == "joint" else (lambda: None))
+
+
+if __name__ == "__main__":
+    main()

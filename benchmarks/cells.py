@@ -1,0 +1,39 @@
+"""Saliency averaged into the cells of a grid, and the cases in which it cannot be scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.errors import InputError
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume
+
+FloatArray = NDArray[np.floating[Any]]
+TOLERANCE = 1e-6  # relative; averaging a constant float32 volume into cells that cut pixels leaves about 1e-7
+
+
+class UndefinedError(Exception):
+    """This item has no value; the text is the reason that its result row gives."""
+
+
+def cell_values(volume: SaliencyVolume, subject: Subject, rows: int, columns: int) -> NDArray[np.float64]:
+    """Signed saliency (t, rows, columns), averaged per cell. Raises InputError when it is not of the subject's clip."""
+    times = subject.clip.times
+    if volume.times.shape != times.shape or not np.allclose(volume.times, times, rtol=0, atol=1e-3):
+        raise InputError(
+            f"volume: expected the clip's {len(times)} frames from {times[0]:.3f} to {times[-1]:.3f} s, "
+            f"got {len(volume.times)} from {volume.times[0]:.3f} to {volume.times[-1]:.3f} s"
+        )
+    return volume.on_grid(rows, columns).values.astype(np.float64)
+
+
+def require_contrast(values: FloatArray) -> None:
+    """Raise UndefinedError when `values` rank nothing: all zero, or all the same."""
+    largest = float(np.abs(values).max())
+    if largest == 0:
+        raise UndefinedError("the saliency is zero everywhere")
+    if float(np.ptp(values)) <= TOLERANCE * largest:
+        raise UndefinedError("the saliency is the same everywhere")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from attrib.benchmarks.metrics.faithfulness import SRG, Deletion, Insertion
+from attrib.benchmarks.perturbation import chance_curves
+from linear import sample_of, subject_of, volume_of
+
+from attrib.testing import check_metric
+
+# As in test_perturbation: f goes 400, 260, 210 as cells 7 and 6 are replaced by the mean red of 70.
+RED = np.arange(0, 160, 20).reshape(2, 2, 2)
+WEIGHTS = np.array([0, 0, 0, 0, 0, 0, 255, 510.0]).reshape(2, 2, 2)
+BEST_FIRST = np.arange(8.0).reshape(2, 2, 2)
+METRICS = (SRG("mean"), Deletion("mean"), Insertion("mean"))
+
+
+@pytest.mark.parametrize("metric", [SRG(), Deletion(), Insertion(), *METRICS], ids=str)
+def test_contract(metric: SRG):
+    check_metric(metric)
+
+
+def test_values_by_hand():
+    subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
+    deletion = (660 + 470) / 16 + 210 * 0.75
+    least_first = 400 * 0.75 + 610 / 8
+    insertion = (560 + 750) / 16 + 400 * 0.75
+    found = [metric.score(volume, subject, sample_of()).value for metric in METRICS]
+    assert found == pytest.approx([least_first - deletion, deletion, insertion], abs=1e-3)
+
+
+def test_chance_is_0_for_srg_and_a_random_orders_area_for_the_others():
+    subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
+    random = chance_curves(subject, "mean")
+    found = [metric.score(volume, subject, sample_of()).chance for metric in METRICS]
+    assert found == [0, random.most_first.auc(), random.insertion.auc()]
+
+
+def test_metrics_of_one_imputer_share_their_evaluations():
+    subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
+    SRG("mean").score(volume, subject, sample_of())
+    seen = subject.model.evaluated
+    assert seen == 1 + 4 + 4 + 1 + 1  # full, most first 1 2 4 6, least first 1 2 4 6 and 7 for insertion, removed
+    Deletion("mean").score(volume, subject, sample_of())
+    assert subject.model.evaluated == seen + 9  # the random order of the chance level
+    Insertion("mean").score(volume, subject, sample_of())
+    assert subject.model.evaluated == seen + 9
+
+
+def test_the_evidence_ranks_above_a_noisy_copy_above_noise_above_its_inverse():
+    rng = np.random.default_rng(0)
+    weights, red = rng.normal(size=(4, 4, 4)), rng.integers(0, 256, (4, 4, 4))
+    subject = subject_of(weights, red)
+    oracle = weights * (red - red.mean())
+    noise = rng.normal(size=oracle.shape) * oracle.std()
+    volumes = [volume_of(values) for values in (oracle, oracle + noise, noise, -oracle)]
+    for metric in METRICS:
+        values = [metric.score(volume, subject, sample_of()).value for volume in volumes]
+        assert values == sorted(values, reverse=metric.direction == "high")
+        assert len(set(values)) == 4
+
+
+def test_srg_of_the_inverse_is_the_negative():
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(4, 4, 4))
+    subject = subject_of(rng.normal(size=(4, 4, 4)), rng.integers(0, 256, (4, 4, 4)))
+    found = [SRG("mean").score(volume_of(sign * values), subject, sample_of()).value for sign in (1, -1)]
+    assert found[0] == pytest.approx(-found[1], rel=1e-5)
+    assert abs(found[0]) > 0.01
+
+
+def test_positive_scaling_changes_nothing():
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(3, 4, 4))
+    subject = subject_of(rng.normal(size=(3, 4, 4)), rng.integers(0, 256, (3, 4, 4)))
+    for metric in METRICS:
+        found = [metric.score(volume_of(scale * values), subject, sample_of()) for scale in (1, 1024)]
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=str)
+@pytest.mark.parametrize(
+    ("values", "reason"), [(np.zeros((2, 2, 2)), "zero everywhere"), (np.ones((2, 2, 2)), "the same everywhere")]
+)
+def test_a_volume_that_ranks_nothing_is_undefined(metric: SRG, values: np.ndarray, reason: str):
+    found = metric.score(volume_of(values), subject_of(WEIGHTS, RED), sample_of())
+    assert np.isnan(found.value)
+    assert reason in found.reason
+
+
+def test_an_answer_that_is_not_finite_is_undefined():
+    subject = subject_of(np.full((2, 2, 2), np.inf), RED)
+    found = SRG("mean").score(volume_of(BEST_FIRST), subject, sample_of())
+    assert np.isnan(found.value)
+    assert "not finite" in found.reason

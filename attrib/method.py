@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, final
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attrib.errors import AttributionError
+from attrib.errors import AttributionError, nearest
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume
 
@@ -74,6 +74,18 @@ class Attribution:
 @dataclass(frozen=True)
 class Control(Method):
     """A content-free row of every table: its map knows nothing of what the model computes."""
+
+
+def require_choice(parameter: str, value: str, choices: Collection[str]) -> None:
+    """For a method's `__post_init__`. Raises ValueError with the nearest choice when `value` is none of them."""
+    if value not in choices:
+        raise ValueError(f"{parameter}: unknown value {value!r}; {nearest(str(value), choices)}")
+
+
+def require_at_least(parameter: str, value: float, least: float) -> None:
+    """For a method's `__post_init__`. Raises ValueError when `value` is below `least` or not a number."""
+    if not value >= least:
+        raise ValueError(f"{parameter}: expected {least} or more, got {value}")
 
 
 def _checked(values: Tensor, subject: Subject, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from attrib.method import Control
+from attrib.method import Control, require_at_least
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -23,6 +23,9 @@ class Centre(Control):
     """A Gaussian of `sigma` times the frame's size, the same at all times; people film what matters in the middle."""
 
     sigma: float = 0.25
+
+    def __post_init__(self) -> None:
+        require_at_least("sigma", self.sigma, 0.01)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """The Gaussian, in [0, 1]."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from captum.attr import LayerGradCam
 from torch import nn
 
 from attrib.errors import UnknownName
-from attrib.method import Method
+from attrib.method import Method, require_choice
 from attrib.model import HasVisionLayers, require_vision_layers
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attrib.subject import Subject
 
 LAST = "last"
+Pool = Literal["frame", "video"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ class GradCAM(Method):
     """
 
     layer: str = LAST
-    pool: Literal["frame", "video"] = "frame"
+    pool: Pool = "frame"
+
+    def __post_init__(self) -> None:
+        require_choice("pool", self.pool, get_args(Pool))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Gradient-weighted activations without the final rectifier. Raises UnknownName for a layer not there."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from captum.attr import IntegratedGradients as Captum
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from attrib.method import Attribution, Method
+from attrib.method import Attribution, Method, require_at_least, require_choice
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,6 +31,11 @@ class IntegratedGradients(Method):
     steps: int = 32
     baseline: Baseline = "blur"
     batch: int = 4  # path points per forward and backward pass
+
+    def __post_init__(self) -> None:
+        require_choice("baseline", self.baseline, get_args(Baseline))
+        require_at_least("steps", self.steps, 1)
+        require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Attribution:
         """Nats per pixel, signed; they add up to f(x) - f(x') but for the reported error."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from attrib.method import Control
+from attrib.method import Control, require_at_least
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,6 +30,10 @@ class Random(Control):
 
     time: float = 1.0
     space: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_at_least("time", self.time, 0)
+        require_at_least("space", self.space, 0)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Noise in [0, 1]."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import torch
 
 from attrib import attention
-from attrib.method import Method
+from attrib.method import Method, require_choice
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -22,6 +22,9 @@ class RawAttention(Method):
     """Attention of the answer position on each visual token, mean or maximum over layers and heads."""
 
     reduction: attention.Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        require_choice("reduction", self.reduction, get_args(attention.Reduction))
 
     @torch.no_grad()
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:

@@ -46,6 +46,12 @@ class AttributionError(AttribError):
     """A method returned something that is not a finite (t, h, w) volume."""
 
 
+def first_line(error: BaseException) -> str:
+    """`ValueError: what it says`, its first line only: for another's exception inside a message of ours."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Words for an error message: the closest of `choices`, or all of them when none is close."""
     known = sorted(choices)

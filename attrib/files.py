@@ -6,7 +6,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrib.errors import InputError
@@ -26,7 +26,8 @@ def writing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where even the folder is none, there is nothing to remove
+            part.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

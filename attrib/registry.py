@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 import sys
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -13,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from attrib.errors import ConfigError, InputError, UnknownName
+from attrib.errors import ConfigError, InputError, UnknownName, first_line
 
 Kind = Literal["methods", "metrics", "models", "datasets"]
 KINDS: tuple[Kind, ...] = ("methods", "metrics", "models", "datasets")
@@ -44,14 +45,15 @@ def get(kind: Kind, name: str) -> Any:
         raise UnknownName(kind[:-1], name, names(kind))
     try:
         return entry.load()
-    except Exception as error:
-        raise ConfigError(f"{kind[:-1]} {name!r} ({entry.value}) cannot be loaded: {error}") from error
+    except (Exception, SystemExit) as error:
+        message = f"{kind[:-1]} {name!r} ({entry.value}) cannot be loaded: {first_line(error)}"
+        raise ConfigError(message) from error
 
 
 def source(kind: Kind, name: str) -> str:
-    """Where an entry comes from: the distribution's name and version, or the plug-in file."""
+    """Where an entry comes from: the distribution's name and version, the plug-in file, or `__main__` (a notebook)."""
     if name in _files[kind]:
-        return str(inspect.getsourcefile(_files[kind][name]))
+        return _home(_files[kind][name])
     entry = _entries(kind).get(name)
     if entry is None:
         raise UnknownName(kind[:-1], name, names(kind))
@@ -84,10 +86,15 @@ def register(kind: Kind, item: type) -> str:
     Raises ConfigError when another class has it already; the same class redefined (a notebook cell) replaces the old.
     """
     name = snake_case(item.__name__)
-    if name in _entries(kind):
+    other = _files[kind].get(name)
+    if name in _entries(kind) or (other is not None and _home(other) != _home(item)):
         raise ConfigError(f"{kind[:-1]} {name!r} is registered already by {source(kind, name)}; rename {item.__name__}")
     _files[kind][name] = item
     return name
+
+
+def _home(item: type) -> str:
+    return str(getattr(sys.modules.get(item.__module__), "__file__", item.__module__))
 
 
 def snake_case(name: str) -> str:
@@ -98,7 +105,7 @@ def snake_case(name: str) -> str:
 def _run(path: Path) -> ModuleType:
     if not path.is_file():
         raise InputError(f"plug-in {path}: no such file")
-    name = f"attrib_plugin_{path.stem}"
+    name = f"attrib_plugin_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"plug-in {path}: expected a Python file (.py)")
@@ -106,7 +113,7 @@ def _run(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise InputError(f"plug-in {path}: {type(error).__name__}: {error}") from error
+        raise InputError(f"plug-in {path}: {first_line(error)}") from error
     return module

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,10 @@ from attrib.files import writing
 FloatArray = NDArray[np.floating[Any]]
 SegmentKind = Literal["action", "sound"]
 Role = Literal["necessary", "alternative", "context"]
+# What NumPy, zipfile and zlib raise on damaged files, and what we raise on their contents.
+UNREADABLE = (
+    InputError, OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def _require(condition: bool, message: str) -> None:
@@ -260,7 +265,7 @@ class SaliencyVolume:
             with np.load(path, allow_pickle=False) as data:
                 provenance = Provenance(**json.loads(str(data["provenance"])))
                 return SaliencyVolume(data["values"], data["times"], provenance)
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {error}") from error
 
 

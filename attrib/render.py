@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawing", "contact_sheet", "overlay", "write_overlay"]
 
-LONGEST = 3600  # frames of an overlay video: two minutes at 30 per second; of longer ones every k-th frame is shown
+PIXELS = 2e9  # at most this many are drawn for a video, about a minute's work: beyond that every k-th frame is shown
 
 
 def overlay(volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None) -> Image:
@@ -48,7 +49,8 @@ def write_overlay(
     """Write the overlay as mp4, at the frames' own times.
 
     With `original`, and where `clip.path` can still be read, it plays all frames of that file, one in memory at a time;
-    each carries the saliency of the last sampled frame at or before it. Otherwise it plays the clip's frames alone.
+    each carries the saliency of the last sampled frame at or before it; of files beyond `PIXELS` in all, every k-th
+    frame is played. Otherwise it plays the clip's frames alone.
     Raises InputError where volume and clip are not of the same frames, VideoError where nothing can be written.
     """
     painter = _painter(volume, clip, drawing or Drawing())
@@ -57,7 +59,7 @@ def write_overlay(
         frames = (painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True))
         video.write(path, frames, clip.times, clip.end)
         return
-    step = -(-len(source.times) // LONGEST)
+    step = math.ceil(len(source.times) * source.size[0] * source.size[1] / PIXELS)
     playing = enumerate(zip(source.play(), source.times, strict=True))
     shown = (painter.paint(frame, float(time)) for place, (frame, time) in playing if place % step == 0)
     video.write(path, shown, source.times[::step], source.end)

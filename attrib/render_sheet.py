@@ -42,7 +42,7 @@ def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Dr
 
 
 def _grid(count: int, shape: float) -> tuple[int, int]:
-    """Rows and columns for `count` frames whose height is `shape` widths, few cells empty and the page not higher than wide."""
+    """Rows and columns for `count` frames whose height is `shape` widths: few cells empty, and no tall page."""
     ideal = (count * 2.6 * shape) ** 0.5
     choices = range(max(1, int(ideal) - 1), int(ideal) + 4)
     columns = min(choices, key=lambda c: 1.5 * (-count % c) + abs(c - ideal)) if count > 1 else 1

@@ -160,7 +160,8 @@ def _encode(file: Any, path: Path, frames: Iterator[Frame], ticks: list[int], du
     stream = None
     waiting = iter(durations)
     for frame, tick in zip(frames, [*ticks, 0], strict=False):
-        frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
+        if frame.shape[0] % 2 or frame.shape[1] % 2:
+            frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
         stream = stream or _stream(file, frame.shape[1], frame.shape[0])
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.SMPTE170M, dst_color_range=1)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import av
+import cv2  # noqa: F401 - before decord: loaded after it, OpenCV gets decord's zlib and can no longer read PNG files
 import decord
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], ind
         pictures = reader.get_batch(list(indices)).asnumpy()
     except (decord.DECORDError, RuntimeError):
         return []
-    return list(pictures) if pictures.shape[1:3] == size else []
+    return list(pictures) if pictures.shape == (len(indices), *size, 3) else []  # it may take padding for pixels
 
 
 def by_order(path: Path, indices: Sequence[int]) -> Iterator[Frame]:

@@ -150,9 +150,10 @@ def check_method(method: Method) -> None:
     a model left as it was, and the greatest saliency on the evidence. Controls instead must not depend on the model.
     """
     subject = toy_subject()
-    before = _state(subject.model.module)
+    before, pixels = _state(subject.model.module), subject.pixels.clone()
     volume = method.attribute(subject)
     assert _state(subject.model.module) == before, f"{method}: the model was not left as it was found"
+    assert torch.equal(subject.pixels, pixels), f"{method}: the subject's pixels were changed"
     _check_same(volume, method.attribute(subject), f"{method}: two calls differ")
     with torch.no_grad():
         _check_same(volume, method.attribute(subject), f"{method}: differs under torch.no_grad()")
@@ -196,21 +197,21 @@ def _check_lengths(method: Method) -> None:
 
 def _state(module: nn.Module) -> tuple[object, ...]:
     """All that a method may not change: weights, gradients, modes and hooks."""
-    weights = tuple(
-        (name, float(p.double().sum()), p.requires_grad, p.grad is None) for name, p in module.named_parameters()
-    )
+    weights = tuple((name, value.cpu().numpy().tobytes()) for name, value in module.state_dict().items())
+    gradients = tuple((name, p.requires_grad, p.grad is None) for name, p in module.named_parameters())
     hooks = tuple(
-        (name, len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks), m.training)
+        (name, m.training, *(len(found) for key, found in sorted(vars(m).items()) if key.endswith("_hooks")))
         for name, m in module.named_modules()
     )
-    return weights, hooks
+    return weights, gradients, hooks
 
 
 def check_metric(metric: Metric) -> None:
     """Raise AssertionError unless `metric` keeps the contract of attrib.Metric on the toy sample.
 
-    A finite value for the true evidence that is at least as good as for its inverse; NaN with a reason, or the chance
-    level, for a volume that says nothing; NaN with a reason where a sample has no annotation at all.
+    A finite value for the true evidence that is at least as good as for its inverse; NaN with a reason, or no better
+    than chance, for a volume that says nothing; NaN with a reason where a sample has no annotation, or the same value
+    as with it.
     """
     subject, sample = toy_subject(), toy_sample()
     oracle = np.full((FRAMES, ROWS, COLUMNS), 0.01, np.float32)
@@ -221,7 +222,10 @@ def check_metric(metric: Metric) -> None:
     better = best.value >= worst.value if metric.direction == "high" else best.value <= worst.value
     assert better, f"{metric}: the evidence scores {best.value}, its inverse {worst.value}, best is {metric.direction}"
     assert metric.score(toy_volume(oracle), subject, sample) == best, f"{metric}: two calls differ"
-    bare = replace(sample, tracks=(), segments=(), evidence=())
-    for volume, item in ((np.zeros_like(oracle), sample), (oracle, bare)):
-        score = metric.score(toy_volume(volume), subject, item)
+    nothing = metric.score(toy_volume(np.zeros_like(oracle)), subject, sample)
+    bare = metric.score(toy_volume(oracle), subject, replace(sample, tracks=(), segments=(), evidence=()))
+    for score in (nothing, bare):
         assert isinstance(score, Score), f"{metric}: expected a Score, got {type(score).__name__}"
+    gain = (nothing.value - nothing.chance) * (1 if metric.direction == "high" else -1)
+    assert not gain > 1e-6, f"{metric}: a volume that says nothing scores {nothing.value}, chance is {nothing.chance}"
+    assert bare.reason or bare == best, f"{metric}: without annotation it scores {bare.value}, with it {best.value}"

@@ -1,0 +1,319 @@
+"""Registered means tested; and the checks themselves refuse what is broken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from attrib import registry
+from attrib.errors import AttributionError
+from attrib.method import Control, Method
+from attrib.methods.attention_gradient import AttentionGradient
+from attrib.methods.uniform import Uniform
+from attrib.metric import Direction, Metric, Score
+from attrib.model import VideoModel
+from attrib.subject import Subject
+from attrib.testing import COLUMNS, FRAMES, RED, ROWS, ToyModel, check_method, check_metric
+from attrib.types import SaliencyVolume, Sample
+
+
+@pytest.mark.parametrize("name", registry.names("methods"))
+def test_registered_methods_keep_the_contract(name: str) -> None:
+    check_method(registry.get("methods", name)())
+
+
+@pytest.mark.parametrize("name", registry.names("metrics"))
+def test_registered_metrics_keep_the_contract(name: str) -> None:
+    check_metric(registry.get("metrics", name)())
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("integrated_gradients", {"baseline": "black"}),
+        ("integrated_gradients", {"baseline": "mean"}),
+        ("grad_cam", {"pool": "video"}),
+        ("raw_attention", {"reduction": "max"}),
+    ],
+)
+def test_so_do_their_variants(name: str, parameters: dict[str, Any]) -> None:
+    check_method(registry.get("methods", name)(**parameters))
+
+
+def evidence(subject: Subject) -> Tensor:
+    """What a right method finds: redness above the mean colour, one value a cell."""
+    cells = torch.nn.functional.avg_pool2d(subject.pixels, 4)
+    return cells[:, 0] - cells[:, 1]
+
+
+@dataclass(frozen=True)
+class Right(Method):
+    """Passes; every broken one below is this one with a single fault."""
+
+    scale: float = 1.0
+
+    def values(self, subject: Subject) -> Tensor:
+        return self.scale * evidence(subject)
+
+
+class WrongShape(Right):
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject)[0]
+
+
+class WrongLength(Right):
+    """Right for four frames, wrong for others."""
+
+    def values(self, subject: Subject) -> Tensor:
+        found = evidence(subject)
+        return torch.cat([found, torch.zeros(FRAMES - len(found), ROWS, COLUMNS)])
+
+
+class NotFinite(Right):
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject) / 0
+
+
+class NotDeterministic(Right):
+    calls: ClassVar[list[int]] = []
+
+    def values(self, subject: Subject) -> Tensor:
+        self.calls.append(1)
+        return evidence(subject) + 0.01 * len(self.calls)
+
+
+class LeavesAHook(Right):
+    def values(self, subject: Subject) -> Tensor:
+        subject.model.module.register_forward_hook(lambda *_: None)
+        return evidence(subject)
+
+
+class LeavesAFullBackwardHook(Right):
+    def values(self, subject: Subject) -> Tensor:
+        subject.model.module.register_full_backward_hook(lambda *_: None)
+        return evidence(subject)
+
+
+class LeavesABackwardPreHook(Right):
+    def values(self, subject: Subject) -> Tensor:
+        subject.model.module.register_full_backward_pre_hook(lambda *_: None)
+        return evidence(subject)
+
+
+class ChangesWeights(Right):
+    def values(self, subject: Subject) -> Tensor:
+        with torch.no_grad():
+            for weight in subject.model.module.parameters():
+                weight.mul_(1.01)
+        return evidence(subject)
+
+
+class SwapsWeights(Right):
+    """The sum of all weights stays."""
+
+    def values(self, subject: Subject) -> Tensor:
+        readout = dict(subject.model.module.named_parameters())["readout"]
+        readout.data = readout.data.flip(0)
+        return evidence(subject)
+
+
+class LeavesGradients(Right):
+    def values(self, subject: Subject) -> Tensor:
+        for weight in subject.model.module.parameters():
+            weight.requires_grad_()
+        return evidence(subject)
+
+
+class LeavesTrainingMode(Right):
+    def values(self, subject: Subject) -> Tensor:
+        subject.model.module.train()
+        return evidence(subject)
+
+
+class ChangesThePixels(Right):
+    def values(self, subject: Subject) -> Tensor:
+        found = evidence(subject)
+        subject.pixels.zero_()
+        return found
+
+
+class NeedsGradientMode(Right):
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject) * (1 if torch.is_grad_enabled() else 2)
+
+
+class MissesTheEvidence(Right):
+    def values(self, subject: Subject) -> Tensor:
+        return -evidence(subject)
+
+
+class SwapsTheAxes(Right):
+    """Found in the right frame, mirrored across the diagonal."""
+
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject).transpose(1, 2).contiguous()
+
+
+class LateByAFrame(Right):
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject).roll(1, dims=0)
+
+
+BROKEN = {
+    WrongShape: "expected a tensor of shape",
+    WrongLength: "expected 1 frames",
+    NotFinite: "not finite",
+    NotDeterministic: "two calls differ",
+    LeavesAHook: "not left as it was found",
+    LeavesAFullBackwardHook: "not left as it was found",
+    LeavesABackwardPreHook: "not left as it was found",
+    ChangesWeights: "not left as it was found",
+    SwapsWeights: "not left as it was found",
+    LeavesGradients: "not left as it was found",
+    LeavesTrainingMode: "not left as it was found",
+    ChangesThePixels: "pixels",
+    NeedsGradientMode: "no_grad",
+    MissesTheEvidence: "expected the greatest saliency",
+    SwapsTheAxes: "expected the greatest saliency",
+    LateByAFrame: "expected the greatest saliency",
+}
+
+
+def test_a_right_method_passes() -> None:
+    check_method(Right())
+    check_method(Right(3.0))
+
+
+@pytest.mark.parametrize(("broken", "message"), BROKEN.items(), ids=[cls.__name__ for cls in BROKEN])
+def test_a_broken_method_is_refused(broken: type[Right], message: str) -> None:
+    with pytest.raises((AssertionError, AttributionError), match=message):
+        check_method(broken())
+
+
+def test_parameters_that_are_no_json_are_refused() -> None:
+    with pytest.raises((AssertionError, TypeError)):
+        check_method(Right(torch.tensor(1.0)))  # type: ignore[arg-type]
+
+
+class Peeking(Control):
+    """A control that asks the model."""
+
+    def values(self, subject: Subject) -> Tensor:
+        return torch.full((len(subject.clip), 2, 2), float(subject.logprobs[0]))
+
+
+class Attending(Control):
+    """A method of merit under a control's name."""
+
+    def values(self, subject: Subject) -> Any:
+        return AttentionGradient().values(subject)
+
+
+@pytest.mark.parametrize("broken", [Peeking, Attending])
+def test_a_control_that_uses_the_model_is_refused(broken: type[Control]) -> None:
+    with pytest.raises(AssertionError, match="must not depend on the model"):
+        check_method(broken())
+
+
+def test_a_control_need_not_find_the_evidence() -> None:
+    check_method(Uniform())
+
+
+@dataclass(frozen=True)
+class AtEvidence(Metric):
+    """Saliency on the red cell as a share of the whole; undefined where there is none."""
+
+    direction: ClassVar[Direction] = "high"
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        total = float(volume.values.sum())
+        if not sample.tracks or total <= 0:
+            return Score.undefined("no track or no saliency")
+        return Score(float(volume.values[RED]) / total)
+
+
+class WrongDirection(AtEvidence):
+    direction: ClassVar[Direction] = "low"
+
+
+class PlainNumber(AtEvidence):
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Any:
+        found = super().score(volume, subject, sample)
+        return found if found.reason == "" else 0.0
+
+
+class Drifting(AtEvidence):
+    calls: ClassVar[list[int]] = []
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        self.calls.append(1)
+        found = super().score(volume, subject, sample)
+        return Score(found.value + 1e-3 * len(self.calls)) if not found.reason else found
+
+
+class NeverDefined(AtEvidence):
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        return Score.undefined("always")
+
+
+class RaisesOnNothing(AtEvidence):
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        return Score(float(volume.values[RED]) / len(sample.tracks))
+
+
+class HitOnNothing(AtEvidence):
+    """A volume that says nothing scores better than chance."""
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        if not sample.tracks:
+            return Score.undefined("no track")
+        hit = float(volume.values.max()) == float(volume.values[RED])
+        return Score(float(hit), 1 / volume.values.size)
+
+
+class HitWithoutAnnotation(AtEvidence):
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        return super().score(volume, subject, sample) if sample.tracks else Score(1.0, 0.5)
+
+
+def test_a_right_metric_passes() -> None:
+    check_metric(AtEvidence())
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (WrongDirection, "the evidence scores"),
+        (PlainNumber, "expected a Score, got float"),
+        (Drifting, "two calls differ"),
+        (NeverDefined, "undefined on a plain case"),
+        (RaisesOnNothing, "division"),
+        (HitOnNothing, "says nothing scores 1.0, chance is 0.02"),
+        (HitWithoutAnnotation, "without annotation it scores 1.0"),
+    ],
+)
+def test_a_broken_metric_is_refused(broken: type[Metric], message: str) -> None:
+    with pytest.raises((AssertionError, ZeroDivisionError), match=message):
+        check_metric(broken())
+
+
+@pytest.mark.parametrize(("value", "reason"), [(math.nan, ""), (0.5, "a reason")])
+def test_a_score_is_nan_exactly_when_it_says_why(value: float, reason: str) -> None:
+    with pytest.raises(ValueError, match="exactly when"):
+        Score(value, reason=reason)
+
+
+def test_the_toy_model_is_what_it_says() -> None:
+    """Its attention is uniform at sharpness 0 and on the red cell at 6; merged steps average their frames."""
+    model: VideoModel = ToyModel(frames_per_step=2)
+    pixels = torch.rand(1, 3, 3, 12, 16)
+    tokens = model.encode(pixels)
+    assert tokens.shape == (1, 2 * ROWS * COLUMNS, 3)
+    expected = pixels[0, :2, :, 4:8, 8:12].mean(dim=(0, 2, 3))  # step 0, row 1, column 2
+    torch.testing.assert_close(tokens[0, 1 * COLUMNS + 2], expected)
+    torch.testing.assert_close(tokens[0, ROWS * COLUMNS], pixels[0, 2, :, :4, :4].mean(dim=(1, 2)))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
-from attrib.benchmarks.statistics import clustered_interval
 from rich.table import Table
 from rich.text import Text
 
+from attrib.benchmarks.statistics import clustered_interval
 from attrib.config import Entry
 
 KEYS = ["method", "metric", "imputer"]
@@ -84,7 +84,7 @@ def _cell(column: pd.DataFrame, method: str) -> Text:
         return Text("undefined", style="dim")
     row = column.loc[method]
     best = column["mean"].max() if row["direction"] == "high" else column["mean"].min()
-    interval = f" [{_short(row['low'])}, {_short(row['high'])}]"
+    interval = "" if pd.isna(row["low"]) else f" [{_short(row['low'])}, {_short(row['high'])}]"
     return Text.assemble((_short(row["mean"]), "bold" if row["mean"] == best else ""), (interval, "dim"))
 
 

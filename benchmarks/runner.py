@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from attrib.benchmarks import leaderboard
-from attrib.benchmarks.run import Item, Run, ScoreRow
 
 from attrib import api, render, video
+from attrib.benchmarks import leaderboard
+from attrib.benchmarks.run import Item, Run, ScoreRow
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
 from attrib.files import fingerprint
@@ -202,6 +202,8 @@ def _overlays(plan: _Plan, items: dict[tuple[str, str], Item], step: Step | None
                 continue
             _tell(step, f"drawing {entry.label}", len(items), len(items))
             clip = video.read(sample.video, frames=plan.frames, sampling=plan.config.model.sampling)
-            drawing = render.Drawing(title=entry.label, subtitle=sample.question.text, tracks=sample.tracks,
-                                     segments=sample.segments)  # fmt: skip
+            drawing = render.Drawing(
+                entry.label, sample.question.text,
+                tracks=sample.tracks, segments=sample.segments, evidence=sample.evidence,
+            )  # fmt: skip
             render.write_overlay(path, SaliencyVolume.load(volume_path), clip, drawing)

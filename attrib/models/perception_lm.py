@@ -16,6 +16,7 @@ from torchvision.transforms.v2 import functional as transforms
 from transformers import AttentionInterface, AutoModelForImageTextToText, AutoProcessor
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.utils import logging
 
 from attrib.errors import InputError
 from attrib.files import fingerprint
@@ -45,6 +46,19 @@ def _recording_sdpa(
 
 AttentionInterface.register(RECORDING, _recording_sdpa)
 AttentionMaskInterface.register(RECORDING, sdpa_mask)
+
+
+@contextmanager
+def _quiet_bar(quiet: bool) -> Iterator[None]:
+    """transformers' progress bar is for downloads; for weights that lie here it only flickers."""
+    enabled = logging.is_progress_bar_enabled()
+    if quiet and enabled:
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if enabled:
+            logging.enable_progress_bar()
 
 
 def option_prompt(question: Question) -> str:
@@ -78,15 +92,17 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         offline: bool = False,
     ) -> PerceptionLM:  # fmt: skip
         """A checkpoint directory or id. Raises InputError in one line when it cannot be loaded."""
-        where = {"revision": revision, "local_files_only": offline or Path(checkpoint).is_dir()}
+        folder = Path(checkpoint)
+        where = {"revision": revision, "local_files_only": offline or folder.is_dir()}
         try:
-            processor = AutoProcessor.from_pretrained(str(checkpoint), **where)
-            network = AutoModelForImageTextToText.from_pretrained(
-                str(checkpoint), dtype=getattr(torch, dtype), attn_implementation="sdpa", use_safetensors=True, **where
-            )
+            with _quiet_bar(folder.is_dir()):
+                processor = AutoProcessor.from_pretrained(str(checkpoint), **where)
+                network = AutoModelForImageTextToText.from_pretrained(
+                    str(checkpoint), dtype=getattr(torch, dtype), attn_implementation="sdpa", use_safetensors=True,
+                    **where,
+                )  # fmt: skip
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"model {checkpoint}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        folder = Path(checkpoint)
         local = fingerprint(folder.glob("*.safetensors")) if folder.is_dir() else None
         commit = local or getattr(network.config, "_commit_hash", None) or revision
         return PerceptionLM(network.to(device), processor, str(checkpoint), commit)

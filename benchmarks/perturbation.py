@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from attrib.benchmarks.cells import cell_values, require_contrast
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attrib.benchmarks.cells import cell_values, require_contrast
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
+
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.perturbation import Curves, Imputer, chance_curves, curves
-
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample

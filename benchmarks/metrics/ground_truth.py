@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from attrib.benchmarks.cells import UndefinedError, cell_values, require_contrast
 from numpy.typing import NDArray
 
+from attrib.benchmarks.cells import UndefinedError, cell_values, require_contrast
 from attrib.subject import Subject
 from attrib.types import Evidence, SaliencyVolume, Sample, Track
 
@@ -100,11 +100,10 @@ def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatA
     return seen, unseen
 
 
-def visible_tube(track: Track, subject: Subject, frames: BoolArray) -> FloatArray:
-    """(t, rows, columns) shares that the track covers in the given `frames` (t,) in which it can be seen."""
+def visible_tube(track: Track, subject: Subject) -> FloatArray:
+    """(t, rows, columns) shares that the track covers in the frames in which it can be seen."""
     grid = subject.grid
-    boxes = [_boxes_at(float(time), [track] if use else [])[0]
-             for time, use in zip(subject.clip.times, frames, strict=True)]  # fmt: skip
+    boxes = [_boxes_at(float(time), [track])[0] for time in subject.clip.times]
     return np.stack([coverage(found, grid.rows, grid.columns) for found in boxes])
 
 

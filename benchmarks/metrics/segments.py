@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.metrics.ground_truth import saliency_cells, scored_frames
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.metrics.ground_truth import saliency_cells, scored_frames
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample

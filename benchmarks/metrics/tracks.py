@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scene, scored_frames, visible_tube
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scene, scored_frames, visible_tube
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
@@ -113,7 +113,7 @@ class ObjectAUC(Metric):
 
 def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> float:
     frames = scored_frames(subject, sample)
-    tubes = [visible_tube(track, subject, frames)[frames] for track in sample.tracks]
+    tubes = [visible_tube(track, subject)[frames] for track in sample.tracks]
     seen = [index for index, tube in enumerate(tubes) if tube.any()]
     is_evidence = [sample.tracks[index].id in sample.evidence_tracks for index in seen]
     if not any(is_evidence):

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from attrib.benchmarks.metrics.faithfulness import SRG, Deletion, Insertion
-from attrib.benchmarks.perturbation import chance_curves
 from linear import sample_of, subject_of, volume_of
 
+from attrib.benchmarks.metrics.faithfulness import SRG, Deletion, Insertion
+from attrib.benchmarks.perturbation import chance_curves
 from attrib.testing import check_metric
 
 # As in test_perturbation: f goes 400, 260, 210 as cells 7 and 6 are replaced by the mean red of 70.

@@ -7,6 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from linear import blank, subject_of, volume_of
+from scipy.ndimage import gaussian_filter
+
 from attrib.benchmarks import perturbation
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.perturbation import (
@@ -19,9 +22,6 @@ from attrib.benchmarks.perturbation import (
     saliency_order,
     step_counts,
 )
-from linear import blank, subject_of, volume_of
-from scipy.ndimage import gaussian_filter
-
 from attrib.errors import InputError
 
 # Eight cells, 2 x 2 x 2. Red is 0, 20, ..., 140 of 255, its mean 70: replacing a cell changes f by w (70 - red) / 255.
@@ -87,13 +87,13 @@ def test_cells_are_8_by_8_or_the_token_grid_where_that_is_coarser():
 
 
 def test_a_cell_stands_for_its_own_pixels():
-    # 16 x 16 tokens of 2 x 2 pixels: the cell (1, 2, 5) covers tokens 4:6, 10:12 of frame 1.
-    weights = np.zeros((2, 16, 16))
-    weights[1, 4:6, 10:12] = [[1, 2], [4, 8]]
+    # 16 x 24 tokens of 2 x 2 pixels: the cell (1, 2, 5) covers tokens 4:6, 15:18 of frame 1.
+    weights = np.zeros((2, 16, 24))
+    weights[1, 4:6, 15:18] = [[1, 2, 3], [4, 2, 3]]
     values = np.zeros((2, 8, 8))
     values[1, 2, 5] = 1
-    found = curves(volume_of(values), subject_of(weights, np.full((2, 16, 16), 255) * (weights > 0)), "mean")
-    share = 4 / 512  # the video's mean red
+    found = curves(volume_of(values), subject_of(weights, 255 * (weights > 0)), "mean")
+    share = 6 / 768  # the video's mean red
     assert found.most_first.fractions[1] == 1 / 128
     assert found.most_first.log_odds[:2] == pytest.approx([15, 15 * share], abs=1e-4)
     assert found.insertion.log_odds[:2] == pytest.approx([15 * share, 15], abs=1e-4)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from attrib.benchmarks.metrics.segments import SegmentAUC, SegmentEnergy
 from linear import blank, sample_of, volume_of
 from sklearn.metrics import roc_auc_score
 
+from attrib.benchmarks.metrics.segments import SegmentAUC, SegmentEnergy
 from attrib.metric import Metric
 from attrib.testing import check_metric
 from attrib.types import Evidence, Segment

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from attrib.benchmarks.statistics import clustered_interval
 from scipy import stats
+
+from attrib.benchmarks.statistics import clustered_interval
 
 NAN = float("nan")
 

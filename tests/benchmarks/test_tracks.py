@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from attrib.benchmarks.metrics.ground_truth import coverage, evidence_cells
-from attrib.benchmarks.metrics.tracks import ROCAUC, AveragePrecision, Lift, Mass, ObjectAUC, Pointing, TubeMetric
 from linear import blank, sample_of, track_of, volume_of
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from attrib.benchmarks.metrics.ground_truth import coverage, evidence_cells
+from attrib.benchmarks.metrics.tracks import ROCAUC, AveragePrecision, Lift, Mass, ObjectAUC, Pointing, TubeMetric
 from attrib.errors import InputError
 from attrib.metric import Metric
 from attrib.testing import check_metric
@@ -147,7 +147,8 @@ def test_a_cell_belongs_to_the_ground_truth_from_one_half_on():
     half, less = [0, 0, 0.25, 0.5], [0, 0, 0.24, 0.5]
     assert value(Pointing(), VALUES, track_of(1, [half, NOWHERE])) == 1
     assert "by half" in reason(Pointing(), VALUES, track_of(1, [less, NOWHERE]))
-    third = [1 / 3, 0, 0.5, 1]  # half of the middle one of three columns, up to rounding
+    third = [(1 + 0.5) / 3, 0, 2 / 3, 1]  # half of the middle column; in floating point 0.4999999999999999 of it
+    assert coverage([third], 1, 3)[0, 1] < 0.5
     assert value(Pointing(), [[[0, 1, 0]]], track_of(1, [third])) == 1
 
 

@@ -17,7 +17,7 @@ from torchvision.transforms.v2 import functional as resizing
 
 from attrib.demo import labels, render
 from attrib.demo.families import AUXILIARY, FAMILIES
-from attrib.demo.prompts import Asked, Packer, ask
+from attrib.demo.prompts import Asked, Packer, ask, echo
 from attrib.demo.settings import TRAINING_SEEDS, Settings
 from attrib.demo.world import EVENTS, Scene, sample
 from attrib.files import writing
@@ -33,7 +33,8 @@ def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Frames (t, H, W, 3) as the checkpoint's processor resizes them: (t, size, size, 3)."""
     tensor = torch.from_numpy(frames).permute(0, 3, 1, 2)
     small = resizing.resize(tensor, [size, size], interpolation=InterpolationMode.BICUBIC, antialias=True)
-    return small.permute(0, 2, 3, 1).contiguous().numpy()
+    shrunk: NDArray[np.uint8] = small.permute(0, 2, 3, 1).contiguous().numpy()
+    return shrunk
 
 
 def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
@@ -47,7 +48,8 @@ def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
             for i in track(range(settings.scenes), "rendering"):
                 out[i] = shrink(render.frames(training_scene(i), labels.READ_FRAMES), size)
             out.flush()
-    return np.load(path, mmap_mode="r")
+    frames: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return frames
 
 
 def pixels(frames: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
@@ -83,10 +85,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Mix:
-    """How many questions about one video, and the share of them asked without options."""
+    """How many questions about one video, the share of them without options, and of those that need no video."""
 
     questions: int
     open_share: float
+    echo_share: float
 
 
 def batch(scenes: list[Scene], packer: Packer, rng: np.random.Generator, kept: int, mix: Mix) -> Batch:
@@ -107,4 +110,8 @@ def questions(scene: Scene, mix: Mix, rng: np.random.Generator) -> list[Asked]:
     fitting = [f for f in (*FAMILIES.values(), *AUXILIARY) if f.answer(scene) is not None]
     order = [fitting[i] for i in rng.permutation(len(fitting))]
     chosen = (order * mix.questions)[: mix.questions]
-    return [ask(f, scene, rng, options=bool(rng.random() >= mix.open_share)) for f in chosen]
+    lots = rng.random(mix.questions)
+    return [
+        echo(rng) if lot < mix.echo_share else ask(f, scene, rng, options=lot >= mix.echo_share + mix.open_share)
+        for f, lot in zip(chosen, lots.tolist(), strict=True)
+    ]

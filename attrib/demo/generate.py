@@ -36,9 +36,9 @@ def generate(directory: str | Path, videos: int = 24, seed: int = 0, split: str 
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed: expected 0 to {SEEDS - 1}, got {seed}")
     directory = Path(directory)
-    made = {"world": WORLD, "videos": videos, "seed": seed, "split": split}
+    made: dict[str, int | str] = {"world": WORLD, "videos": videos, "seed": seed, "split": split}
     if not _complete(directory, made):
-        (directory / f"generated_{split}.json").unlink(missing_ok=True)
+        write_text(directory / f"generated_{split}.json", "{}")  # from here on what lies there is no complete set
         _write(directory, made)
     return directory
 

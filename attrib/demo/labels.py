@@ -45,5 +45,5 @@ def _attributes(entity: Entity, frame: int) -> list[int]:
 def codes(width: int, length: float, seed: int) -> torch.Tensor:
     """One vector (len(ATTRIBUTES), width) per attribute, at right angles to each other and of the given length."""
     generator = torch.Generator().manual_seed(seed)
-    q, _ = torch.linalg.qr(torch.randn(width, len(ATTRIBUTES), generator=generator))
-    return q.T.contiguous() * length
+    square: torch.Tensor = torch.linalg.qr(torch.randn(width, len(ATTRIBUTES), generator=generator))[0]
+    return square.T.contiguous() * length

@@ -15,7 +15,8 @@ _SHARPNESS = 8.0  # logits per unit of a code's estimated presence
 
 def visual_tokens(model: PerceptionLMForConditionalGeneration, pixels: Tensor) -> Tensor:
     """Projected tokens (b, n, width) of normalised pixels (b, t, 3, h, w)."""
-    return model.model.get_image_features(pixels).pooler_output.reshape(len(pixels), -1, model.lm_head.in_features)
+    projected: Tensor = model.model.get_image_features(pixels).pooler_output
+    return projected.reshape(len(pixels), -1, model.lm_head.in_features)
 
 
 def answer_logits(
@@ -37,7 +38,8 @@ def answer_logits(
     ).last_hidden_state[:, -questions * packer.block :]
     hidden = hidden.unflatten(1, (questions, packer.block))
     at = ends[..., None, None].expand(-1, -1, 1, hidden.shape[-1])
-    return model.lm_head(hidden.gather(2, at).squeeze(2))
+    logits: Tensor = model.lm_head(hidden.gather(2, at).squeeze(2))
+    return logits
 
 
 Asked = tuple[Tensor, Tensor]  # token ids (b, k, block) and answer places (b, k)
@@ -56,7 +58,7 @@ def dense_loss(tokens: Tensor, cells: Tensor, codes: Tensor) -> Tensor:
     weight = 0.15 + thing
     far = ((tokens - cells @ codes) / codes[0].norm()).square().sum(1)
     found = _SHARPNESS * presence(tokens, codes)
-    loss = (weight * far).sum() / weight.sum()
+    loss: Tensor = (weight * far).sum() / weight.sum()
     loss = loss + functional.cross_entropy(found[:, KINDS], cells[:, KINDS].argmax(1))
     for group in (HUES, FORMS):
         has = cells[:, group].any(1)

@@ -54,6 +54,13 @@ def ask(family: Family, scene: Scene, rng: np.random.Generator, options: bool = 
     return Asked(family.name, prompt(family.question, family.options(scene, rng, place)), LETTERS[place])
 
 
+def echo(rng: np.random.Generator) -> Asked:
+    """Which letter stands before a given word? Needs no video: the mere step from a word to its letter."""
+    words = [str(w) for w in rng.permutation(list(COLOURS) if rng.random() < 0.5 else list(SHAPES))[:3]]
+    place = int(rng.integers(len(LETTERS)))
+    return Asked("echo", prompt(f"What is {words[place]}?", tuple(words)), LETTERS[place])
+
+
 class Packer:
     """Turns questions into token blocks that all follow the same video and do not see each other."""
 

@@ -25,12 +25,14 @@ def background(seed: int) -> NDArray[np.float32]:
     texture = 1 + 0.10 * grain + 0.10 * blotches + 0.14 * light
     if rng.random() < 0.5:
         texture = texture.T if rng.random() < 0.5 else texture
-    return np.clip(base * texture[..., None], 0, 1).astype(np.float32)
+    table: NDArray[np.float32] = np.clip(base * texture[..., None], 0, 1).astype(np.float32)
+    return table
 
 
 def _noise(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float32]:
     coarse = rng.uniform(-1, 1, size).astype(np.float32)
-    return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    fine: NDArray[np.float32] = cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    return fine
 
 
 def _paste(frame: NDArray[np.float32], sprite: sprites.Image, centre: tuple[float, float], opacity: float = 1) -> None:
@@ -50,7 +52,8 @@ def _sprite(entity: Entity, frame: int) -> sprites.Image:
     return sprites.thing(entity.shape, entity.colour, entity.radius)
 
 
-def _draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
+def draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
+    """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail and glow."""
     here = np.array(entity.centres[frame])
     sprite = _sprite(entity, frame)
     if entity.moving(frame):
@@ -71,7 +74,7 @@ def frames(scene: Scene, indices: Sequence[int] = range(FRAMES)) -> NDArray[np.u
         # what moves or glows is drawn last, so that nothing hides it
         shown = [e for e in scene.entities if e.present[index]]
         for entity in sorted(shown, key=lambda e: (e.lit[index], e.moving(index))):
-            _draw(canvas, entity, index)
+            draw(canvas, entity, index)
         drawn.append((canvas * 255 + 0.5).astype(np.uint8))
     return np.stack(drawn)
 

@@ -24,7 +24,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Settings:
-    """Model shape, data and the three stages: tower and decoder apart from each other, then joint."""
+    """Model shape, data and the stages: the tower on its own, the decoder (first words) on its own, then joint."""
 
     seed: int = 0
     shape: Shape = field(
@@ -36,8 +36,10 @@ class Settings:
     code_length: float = 4.0
     scenes: int = 6000
     questions: int = 6  # about one video, in one sequence
-    open_share: tuple[float, float] = (0.6, 0.15)  # of the questions, asked without options: first, last
+    open_share: tuple[float, float] = (0.5, 0.15)  # of the questions, asked without options: first, last
+    echo_share: tuple[float, float] = (0.1, 0.05)  # asked only which letter stands before a word: first, last
     visual_kept: int = 72  # of 288 visual tokens in the decoder stage: all things and some of the empty table
-    tower: Stage = Stage(steps=2400, batch=12)
-    decoder: Stage = Stage(steps=5000, batch=12)
+    tower: Stage = Stage(steps=1000, batch=12)
+    words: Stage = Stage(steps=700, batch=24)
+    decoder: Stage = Stage(steps=2500, batch=12)
     joint: Stage = Stage(steps=1200, batch=16, rate=5e-4)

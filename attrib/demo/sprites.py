@@ -49,7 +49,8 @@ def mask(shape: str, radius: float) -> Image:
     else:
         points = np.round(_polygon(shape, fine) + middle).astype(np.int32)
         cv2.fillPoly(canvas, [points], 255)
-    return cv2.resize(canvas, (2 * MARGIN, 2 * MARGIN), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    small: Image = cv2.resize(canvas, (2 * MARGIN, 2 * MARGIN), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return small
 
 
 def _shaded(cover: Image, colour: tuple[int, int, int]) -> Image:
@@ -58,7 +59,8 @@ def _shaded(cover: Image, colour: tuple[int, int, int]) -> Image:
     rows, columns = np.mgrid[-1 : 1 : 2j * MARGIN, -1 : 1 : 2j * MARGIN].astype(np.float32)
     light = 1.0 - 0.22 * (rows + columns) - 0.3 * np.clip(0.85 - depth, 0, 1)
     rgb = np.array(colour, np.float32) / 255 * light[..., None]
-    return np.clip(rgb, 0, 1).astype(np.float32)
+    clipped: Image = np.clip(rgb, 0, 1).astype(np.float32)
+    return clipped
 
 
 def _with_shadow(rgb: Image, cover: Image) -> Image:
@@ -101,7 +103,9 @@ def card(shape: str, radius: int, turned: bool) -> Image:
         return _with_shadow(rgb * (1 - ink) + ink * np.array([0.1, 0.1, 0.16], np.float32), cover)
     rows, columns = np.mgrid[0 : 2 * MARGIN, 0 : 2 * MARGIN]
     lattice = ((rows + columns) % 10 < 3) | ((rows - columns) % 10 < 3)
-    rgb = np.where(lattice[..., None], np.float32([0.86, 0.82, 0.76]), np.float32([0.36, 0.42, 0.5]))
+    rgb = np.where(
+        lattice[..., None], np.array([0.86, 0.82, 0.76], np.float32), np.array([0.36, 0.42, 0.5], np.float32)
+    )
     border = (mask("card", radius) - mask("card", radius * 0.86))[..., None]
     return _with_shadow((rgb * (1 - border) + border * 0.95).astype(np.float32), cover)
 
@@ -114,5 +118,5 @@ def glow(radius: int) -> Image:
     halo = 1 / (1 + np.exp((distance - 1.28 * radius) / 2.2))
     rays = (np.cos(12 * angle) > 0.2) * np.clip(1.95 - distance / radius, 0, 1) * 1.6
     alpha = np.clip(np.maximum(0.95 * halo, rays), 0, 1) * np.clip((MARGIN - distance) / 6, 0, 1)
-    colour = np.broadcast_to(np.float32([1.0, 0.97, 0.62]), (*alpha.shape, 3))
+    colour = np.broadcast_to(np.array([1.0, 0.97, 0.62], np.float32), (*alpha.shape, 3))
     return np.dstack([colour, alpha]).astype(np.float32)

@@ -35,7 +35,7 @@ class State:
     def update(self, loss: torch.Tensor) -> None:
         """One step down the gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()

@@ -96,7 +96,7 @@ def sample(seed: int, event: str) -> Scene:
 def _choose_events(rng: np.random.Generator, event: str) -> set[str]:
     events = {event} | {name for name in ("move", "light", "appear") if rng.random() < 0.5}
     if event not in ("cards", "cups"):
-        events |= {[None, "cards", "cups"][rng.integers(3)]} - {None}  # type: ignore[arg-type]
+        events |= (set(), {"cards"}, {"cups"})[rng.integers(3)]
     return events
 
 
@@ -121,7 +121,7 @@ class _Table:
 
     def _objects(self, events: set[str]) -> None:
         shapes = self.rng.permutation(list(SHAPES))
-        roles = [name for name in ("move", "light", "appear") if name in events]
+        roles: list[str] = [name for name in ("move", "light", "appear") if name in events]
         roles += [""] * (OBJECTS - len(roles))
         for role, shape in zip(roles, shapes, strict=False):  # the mover first: it needs three places in line
             entity = self._entity("object", str(shape), self.colours.pop(), self._path() if role == "move" else None)

@@ -101,7 +101,7 @@ def word_tokenizer(words: Sequence[str], phrases: Sequence[str] = ()) -> PreTrai
     Spaces carry no token. "\\n\\n" is one token, as in the official vocabulary.
     """
     entries = dict.fromkeys(["<unk>", "\n\n", "\n", *words])
-    core = Tokenizer(models.WordLevel({token: i for i, token in enumerate(entries)}, unk_token="<unk>"))
+    core = Tokenizer(models.WordLevel({token: i for i, token in enumerate(entries)}, "<unk>"))
     core.pre_tokenizer = pre_tokenizers.Sequence([
         pre_tokenizers.Split(Regex(r"[^\S\n]+"), "removed"),
         pre_tokenizers.Split(Regex(r"\n\n|\n|\w+|[^\w\s]"), "isolated"),
@@ -112,9 +112,10 @@ def word_tokenizer(words: Sequence[str], phrases: Sequence[str] = ()) -> PreTrai
 
 def _wrap(core: Tokenizer, unknown: str | None) -> PreTrainedTokenizerFast:
     core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
+    names = {"bos": "<|begin_of_text|>", "eos": "<|eot_id|>", "pad": "<|pad|>", "unk": unknown}
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>", pad_token="<|pad|>",
-        unk_token=unknown, extra_special_tokens={"image_token": "<|image|>", "video_token": "<|video|>"},
+        tokenizer_object=core, **{f"{name}_token": token for name, token in names.items()},
+        extra_special_tokens={"image_token": "<|image|>", "video_token": "<|video|>"},
         clean_up_tokenization_spaces=False, padding_side="left",
     )  # fmt: skip
 
@@ -141,8 +142,8 @@ def _vision_config(shape: Shape) -> TimmWrapperConfig:
         model_args={
             "img_size": [shape.image_size, shape.image_size], "patch_size": shape.patch_size,
             "embed_dim": shape.tower_width, "depth": shape.tower_depth, "num_heads": shape.tower_heads,
-            "class_token": shape.class_token, "ref_feat_shape": [side, side], "global_pool": "", "init_values": shape.layer_scale,
-            "use_post_transformer_norm": False,
+            "class_token": shape.class_token, "ref_feat_shape": [side, side], "global_pool": "",
+            "init_values": shape.layer_scale, "use_post_transformer_norm": False,
         },
     )  # fmt: skip
 
@@ -185,12 +186,12 @@ def write_checkpoint(
     return save(directory, build(shape, tokenizer, seed), processor(shape, tokenizer))
 
 
-def save(
-    directory: str | Path, model: PerceptionLMForConditionalGeneration, processor: PerceptionLMProcessor
-) -> Path:
+def save(directory: str | Path, model: PerceptionLMForConditionalGeneration, processor: PerceptionLMProcessor) -> Path:
     """Write model and processor in the official layout into `directory`, which is made if need be."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(directory)
     processor.save_pretrained(directory)
+    for path in directory.glob("*.safetensors"):
+        path.chmod(0o644)  # safetensors makes them readable by their owner alone
     return directory

@@ -1,0 +1,155 @@
+"""The generated set: official layout, exact times, and the same bytes for the same seed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from attrib import video
+from attrib.data.perception_test import PerceptionTest
+from attrib.demo import annotate, generate, render
+from attrib.demo.families import FAMILIES
+from attrib.demo.settings import TRAINING_SEEDS
+from attrib.demo.world import EVENTS, FRAMES, RATE
+from attrib.errors import InputError
+
+VIDEOS = 10
+Annotations = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate.generate(tmp_path_factory.mktemp("world"), videos=VIDEOS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def annotations(made: Path) -> Annotations:
+    return dict(json.loads((made / "all_valid.json").read_text()))
+
+
+def files(directory: Path) -> dict[str, tuple[bytes, int]]:
+    return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+def test_the_layout_is_the_official_one(annotations: Annotations, shared_data: Path) -> None:
+    """Same fields as a real annotation, at every level that the real one fills."""
+    official = json.loads((shared_data / "perception_test/valid_cup_game/all_valid.json").read_text())
+    real = next(iter(official.values()))
+    for ours in annotations.values():
+        assert ours.keys() == real.keys()
+        assert {"split", "video_id", "frame_rate", "num_frames", "resolution", "is_cup_game"} <= ours["metadata"].keys()
+        for part in ("object_tracking", "mc_question"):
+            for item in ours[part]:
+                assert item.keys() == real[part][0].keys()
+                for key, value in real[part][0].items():
+                    assert type(item[key]) is type(value), (part, key)
+
+
+def test_tracks_are_whole_and_in_microseconds(annotations: Annotations) -> None:
+    for ours in annotations.values():
+        assert [t["id"] for t in ours["object_tracking"]] == list(range(len(ours["object_tracking"])))
+        for track in ours["object_tracking"]:
+            count = len(track["frame_ids"])
+            columns = ("bounding_boxes", "initial_tracking_box", "timestamps", "is_masked")
+            assert {len(track[key]) for key in columns} == {count}
+            assert sum(track["initial_tracking_box"]) == 1
+            assert track["timestamps"] == [i * 250_000 for i in track["frame_ids"]]
+            boxes = np.array(track["bounding_boxes"])
+            assert (boxes[:, :2] < boxes[:, 2:]).all()
+            assert boxes.min() >= 0
+            assert boxes.max() <= 1
+
+
+def test_segments_and_grounded_questions_name_the_evidence(made: Path, annotations: Annotations) -> None:
+    evidence = json.loads((made / "evidence_valid.json").read_text())
+    assert evidence.keys() == annotations.keys()
+    for name, ours in annotations.items():
+        items = evidence[name]["0"]
+        needed = {item["track"] for item in items if item["role"] == "necessary"}
+        assert ours["grounded_question"][0]["answers"] == sorted(needed)
+        for item in items:
+            assert 0 <= item["start"] < item["end"] <= FRAMES / RATE
+        if "cups" not in ours["mc_question"][0]["question"]:
+            segments = ours["action_localisation"] + ours["sound_localisation"]
+            found = {(s["parent_objects"][0], *s["timestamps"]) for s in segments}
+            assert {(i["track"], round(i["start"] * 1e6), round(i["end"] * 1e6)) for i in items} <= found
+        for sound in ours["sound_localisation"]:
+            assert sound["is_visible"] == 1
+
+
+def test_families_and_letters_are_balanced() -> None:
+    made = list(generate.items(60, seed=5))
+    assert Counter(family.name for _, family, _ in made) == dict.fromkeys(EVENTS, 12)
+    for name in EVENTS:
+        assert Counter(place for _, family, place in made if family.name == name) == {0: 4, 1: 4, 2: 4}
+
+
+def test_generated_seeds_are_never_training_seeds() -> None:
+    scene, _, _ = next(generate.items(1, generate.SEEDS - 1))
+    assert scene.seed + generate.MOST_VIDEOS <= TRAINING_SEEDS
+
+
+def test_same_seed_same_bytes_and_frames(made: Path, tmp_path: Path) -> None:
+    again = generate.generate(tmp_path / "again", videos=VIDEOS, seed=3)
+    for name in ("all_valid.json", "evidence_valid.json"):
+        assert (made / name).read_bytes() == (again / name).read_bytes()
+    for path in sorted((made / "videos").iterdir())[:2]:
+        first, second = video.read(path, FRAMES), video.read(again / "videos" / path.name, FRAMES)
+        assert (first.frames == second.frames).all()
+
+
+def test_videos_hold_the_frames_at_their_times(made: Path) -> None:
+    scene, _, _ = next(generate.items(VIDEOS, 3))
+    clip = video.read(generate.video_path(made, scene), FRAMES)
+    assert clip.times == pytest.approx(np.arange(FRAMES) / RATE, abs=1e-4)
+    assert clip.end == pytest.approx(FRAMES / RATE, abs=1e-4)
+    assert np.abs(clip.frames.astype(int) - render.frames(scene)).mean() < 3  # of 255; the codec is lossy
+    assert video.read(generate.video_path(made, scene), 8).times == pytest.approx(np.arange(8) / 2, abs=1e-4)
+
+
+def test_samples_are_read_back_with_their_evidence(made: Path) -> None:
+    samples = list(PerceptionTest(str(made)))
+    assert len(samples) == VIDEOS
+    for sample, (scene, family, place) in zip(samples, generate.items(VIDEOS, 3), strict=True):
+        assert sample.question.text == family.question
+        assert sample.question.answer == place
+        assert sample.question.options[place] == family.answer(scene)
+        assert sorted(sample.evidence_tracks) == annotate.evidence_tracks(scene, family)
+
+
+def test_a_complete_set_is_kept_and_an_incomplete_one_made_anew(made: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "set"
+    shutil.copytree(made, directory)
+    before = files(directory)
+    generate.generate(directory, videos=VIDEOS, seed=3)
+    assert files(directory) == before
+    victim = next((directory / "videos").iterdir())
+    victim.unlink()
+    generate.generate(directory, videos=VIDEOS, seed=3)
+    assert victim.stat().st_size > 0
+    assert files(directory).keys() == before.keys()
+    generate.generate(directory, videos=2, seed=4)  # other settings
+    assert len(json.loads((directory / "all_valid.json").read_text())) == 2
+
+
+@pytest.mark.parametrize("wrong", [{"videos": 0}, {"videos": 10_001}, {"seed": -1}, {"seed": 100_000}])
+def test_numbers_out_of_range_are_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(wrong))}: expected"):
+        generate.generate(tmp_path / "none", **wrong)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="file"):
+        generate.generate(tmp_path / "file", videos=1)
+
+
+def test_every_family_is_asked_in_its_own_words() -> None:
+    assert len({family.question for family in FAMILIES.values()}) == len(FAMILIES)

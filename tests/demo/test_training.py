@@ -1,0 +1,106 @@
+"""Training's parts: packed questions equal plain prompts, and a resumed run equals an unbroken one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from attrib.demo import data, labels, network
+from attrib.demo.settings import Settings, Stage
+from attrib.demo.train import Trainer
+from attrib.demo.world import EVENTS, sample
+from attrib.models.perception_lm_init import SYSTEM_PROMPT
+
+SMALL = replace(Settings(), scenes=4, questions=3)
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    made = Trainer(SMALL, tmp_path_factory.mktemp("work"))
+    made.model.eval()
+    return made
+
+
+def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
+    """Each block sees the video and itself only, at the positions that a single question would have."""
+    scenes = [sample(i, EVENTS[i]) for i in range(2)]
+    frames = np.zeros((2, labels.READ, 96, 96, 3), np.uint8) + np.arange(96, dtype=np.uint8)[:, None]
+    pixels = data.pixels(frames, np.random.default_rng(0))
+    made = data.batch(scenes, trainer.packer, np.random.default_rng(1), 288, data.Mix(3, 0.3, 0.3))
+    with torch.no_grad():
+        visual = network.visual_tokens(trainer.model, pixels)
+        packed = network.answer_logits(trainer.model, trainer.packer, visual, made.kept, made.asked)
+        for b in range(2):
+            for k in range(3):
+                text = made.ids[b, k, : made.ends[b, k] + 1].tolist()
+                ids = [*trainer.packer.prefix, *[trainer.processor.video_token_id] * 288, *text]
+                whole = trainer.model(input_ids=torch.tensor([ids]), pixel_values_videos=pixels[b : b + 1])
+                torch.testing.assert_close(packed[b, k], whole.logits[0, -1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_packed_prompt_is_the_processors_prompt(trainer: Trainer) -> None:
+    question = data.questions(sample(0, "cups"), data.Mix(1, 0.0, 0.0), np.random.default_rng(0))[0]
+    content = [{"type": "video"}, {"type": "text", "text": question.text}]
+    text = trainer.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    video = torch.zeros(labels.READ, 3, 96, 96, dtype=torch.uint8)
+    whole = trainer.processor(text=[text], videos=[video], add_special_tokens=False, do_sample_frames=False)
+    ids, ends, _ = trainer.packer.blocks([question])
+    packed = [*trainer.packer.prefix, *[trainer.processor.video_token_id] * 288, *ids[0, : ends[0] + 1].tolist()]
+    assert list(whole["input_ids"][0]) == packed
+    assert SYSTEM_PROMPT in text
+
+
+def test_frames_are_shrunk_as_the_processor_does(trainer: Trainer) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 256, 256, 3), np.uint8)
+    ours = data.pixels(data.shrink(frames, 96)[None], _still())[0]
+    video = [torch.from_numpy(frames).permute(0, 3, 1, 2)]
+    theirs = trainer.processor.video_processor(video, do_sample_frames=False, return_tensors="pt")
+    torch.testing.assert_close(ours, theirs["pixel_values_videos"][0], atol=1e-5, rtol=0)
+
+
+class _Still(np.random.Generator):
+    """Draws no noise and no change of brightness."""
+
+    def uniform(self, low: float, high: float, size: object = None) -> np.ndarray:  # type: ignore[override]
+        return np.full(size, 1.0 if low > 0 else 0.0)  # type: ignore[call-overload]
+
+
+def _still() -> np.random.Generator:
+    return _Still(np.random.PCG64(0))
+
+
+@pytest.mark.parametrize("stage", ["tower", "decoder", "joint"])
+def test_a_resumed_stage_equals_an_unbroken_one(stage: str, tmp_path: Path) -> None:
+    def run(work: Path, *stops: int) -> dict[str, torch.Tensor]:
+        """Weights after the last stop; every stop but the last breaks the run off."""
+        work.mkdir()
+        for stop in stops:
+            trainer = Trainer(replace(SMALL, **{stage: Stage(4, 2, warmup=2)}), work)
+            trainer.run(stage, until=stop)
+        return {name: p.detach() for name, p in trainer.parameters(stage).items()}
+
+    whole, parts = run(tmp_path / "whole", 4), run(tmp_path / "parts", 2, 4)
+    start = dict(Trainer(SMALL, tmp_path).model.named_parameters())
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, atol=0, rtol=0)
+    assert any((value != start[name]).any() for name, value in whole.items())
+
+
+def test_codes_stand_at_right_angles() -> None:
+    codes = labels.codes(128, 4.0, 0)
+    torch.testing.assert_close(codes @ codes.T, 16 * torch.eye(len(labels.ATTRIBUTES)), atol=1e-4, rtol=0)
+
+
+def test_perfect_tokens_have_the_least_dense_loss_and_full_accuracy() -> None:
+    codes = labels.codes(128, 4.0, 0)
+    cells = torch.from_numpy(np.stack([labels.cells(sample(i, "move"), 6) for i in range(3)])).flatten(1, 3)
+    perfect = cells.float() @ codes
+    assert set(network.dense_accuracy(perfect, cells, codes).values()) == {1.0}
+    best = network.dense_loss(perfect, cells, codes)
+    for shift in (0.3, -0.3):
+        assert network.dense_loss(perfect + shift * codes.sum(0), cells, codes) > best
+    assert network.dense_loss(torch.roll(perfect, 1, 1), cells, codes) > 3 * best

@@ -59,22 +59,33 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-def draw_boxes(image: Image, drawing: Drawing, time: float) -> None:
-    """The ground-truth boxes at `time` with "id : label", evidence with a thicker line.
+def draw_boxes(image: Image, drawing: Drawing, time: float, size: int | None = None) -> None:
+    """The ground-truth boxes at `time` with "id : label" in letters of `size` pixels, evidence with a thicker line.
 
-    Where labels would cover each other, as in small videos, they shrink to the ids.
+    Labels that would cover each other are stacked; where there is no room for that they shrink to the ids.
     """
-    height, width = image.shape[:2]
-    size, found = text_size(height, width), boxes(drawing, time)
-    tags = [_tag(image, box.label, box.corners) for box in found]
-    if any(_meet(a[1], b[1]) for place, a in enumerate(tags) for b in tags[:place]):
-        tags = [_tag(image, box.label.split(" : ")[0], box.corners) for box in found]
-    for box, (label, (left, top, right, bottom)) in zip(found, tags, strict=True):
+    size, found = size or text_size(*image.shape[:2]), boxes(drawing, time)
+    tags = [_tag(image, box.label, box.corners, size) for box in found]
+    tags = _stacked(tags) or [_tag(image, box.label.split(" : ")[0], box.corners, size) for box in found]
+    for box in found:
         x1, y1, x2, y2 = _pixels(image, box.corners)
-        line = max(1, round(size / (6 if box.strong else 10)))
-        cv2.rectangle(image, (x1, y1), (x2, y2), box.colour, line)
+        cv2.rectangle(image, (x1, y1), (x2, y2), box.colour, max(1, round(size / (5 if box.strong else 8))))
+    for box, (label, (left, top, right, bottom)) in zip(found, tags, strict=True):
         cv2.rectangle(image, (left, top), (right, bottom), box.colour, -1)
         put(image, label, (left + 2, top + size), size, _GROUND)
+
+
+def _stacked(tags: list[tuple[str, Pixels]]) -> list[tuple[str, Pixels]]:
+    """The tags, moved up by up to two lines where one would lie on another; empty where that does not help."""
+    placed: list[tuple[str, Pixels]] = []
+    for label, (left, top, right, bottom) in tags:
+        line = bottom - top
+        moves = [(left, top - k * line, right, bottom - k * line) for k in range(3) if k == 0 or top >= k * line]
+        free = next((move for move in moves if not any(_meet(move, other) for _, other in placed)), None)
+        if free is None:
+            return []
+        placed.append((label, free))
+    return placed
 
 
 def _pixels(image: Image, corners: tuple[float, float, float, float]) -> Pixels:
@@ -83,10 +94,9 @@ def _pixels(image: Image, corners: tuple[float, float, float, float]) -> Pixels:
     return round(x1 * (width - 1)), round(y1 * (height - 1)), round(x2 * (width - 1)), round(y2 * (height - 1))
 
 
-def _tag(image: Image, label: str, corners: tuple[float, float, float, float]) -> tuple[str, Pixels]:
+def _tag(image: Image, label: str, corners: tuple[float, float, float, float], size: int) -> tuple[str, Pixels]:
     """A label as it fits, and the rectangle that it fills: above its box, or inside where there is no room."""
-    height, width = image.shape[:2]
-    size = text_size(height, width)
+    width = image.shape[1]
     x1, y1, _, _ = _pixels(image, corners)
     label = shortened(label, size, width - 4)
     wide, tall = text_width(label, size) + 4, size + 4

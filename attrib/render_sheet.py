@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from attrib.files import writing
-from attrib.render_style import Band, Box, Drawing, View, bands, blend, boxes, heat, mix
+from attrib.render_panel import draw_boxes
+from attrib.render_style import Band, Drawing, Image, View, bands, blend, heat, mix
 
 if TYPE_CHECKING:
     from attrib.types import Clip, SaliencyVolume
@@ -121,12 +122,19 @@ class _Sheet:
             row, column = divmod(place, self.page.grid[1])
             top = self.page.head + row * (height + _CAPTION) + _CAPTION
             axes = self.page.axes(self.figure, _MARGIN + column * (width + _GAP), top, (width, height))
-            axes.imshow(blend(frame, self.view.values[place], self.drawing), aspect="auto", extent=(0, 1, 1, 0))
+            axes.imshow(self._picture(frame, place, float(time)), aspect="auto", extent=(0, 1, 1, 0))
             axes.set_axis_off()
             small = 8.5 if self.page.grid[1] <= 6 else 7
             axes.text(0, -0.03 / height, f"{time:.2f} s", size=small, color=_INK, va="bottom")
-            for box in boxes(self.drawing, float(time)):
-                _box(axes, box, small - 2, int(width / (small - 2) * 110))
+
+    def _picture(self, frame: Image, place: int, time: float) -> Image:
+        """A frame at the size of its cell, so that letters and lines come out sharp."""
+        width, height = (max(round(inches * _DPI), 1) for inches in self.page.cell)
+        shrinks = width < frame.shape[1]
+        shown = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        picture = blend(np.asarray(shown, dtype=np.uint8), self.view.values[place], self.drawing)
+        draw_boxes(picture, self.drawing, time, 14 if self.page.grid[1] <= 6 else 11)
+        return picture
 
     def time(self, clip: Clip, lanes: list[list[Band]]) -> None:
         """Mean saliency over time, and the ground truth's intervals below it."""
@@ -149,18 +157,6 @@ class _Sheet:
             axes.spines["bottom"].set_color(_FAINT)
             axes.tick_params(length=2, labelsize=8, colors=_FAINT)
         lowest.set_xlabel("time (s)", size=8, color=_FAINT, labelpad=2)
-
-
-def _box(axes: Any, box: Box, size: float, letters: int) -> None:
-    """A box with its label, which may have `letters` letters and stays within the frame."""
-    x1, y1, x2, y2 = box.corners
-    colour = tuple(channel / 255 for channel in box.colour)
-    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, lw=2 if box.strong else 1.1))
-    label = textwrap.shorten(box.label, max(letters, 4), placeholder="…")
-    left = min(x1, max(1 - len(label) / max(letters, 4), 0))
-    below = y1 < 0.09  # no room above: the label goes inside
-    axes.text(left, y1, label, size=size, color="black", va="top" if below else "bottom", parse_math=False,
-              clip_on=True, bbox={"facecolor": colour, "edgecolor": "none", "pad": 1, "clip_on": True})
 
 
 def _lanes(axes: Any, lanes: list[list[Band]], end: float, width: float) -> None:

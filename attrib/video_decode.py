@@ -36,7 +36,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty")
     try:
-        with av.open(str(path.absolute())) as file:
+        with av.open(str(path.absolute()), metadata_errors="replace") as file:
             stream = file.streams.best("video")
             if stream is None or stream.codec_context is None or stream.codec_context.name == "ansi":  # text as "art"
                 raise VideoError(f"{path}: holds no video stream")
@@ -52,14 +52,11 @@ def decoded(path: Path) -> Iterator[tuple[int | None, Any]]:
         packets = file.demux(stream)
         while True:
             try:
-                packet = next(packets, None)
-                pictures = packet.decode() if packet else []
-            except av.error.InvalidDataError:
-                if packet is None:
-                    return
-                continue
-            if packet is None:
+                pictures = next(packets).decode()
+            except StopIteration:
                 return
+            except av.error.InvalidDataError:
+                continue
             yield from ((picture.pts, picture) for picture in pictures if not picture.is_corrupt)
 
 

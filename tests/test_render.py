@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from attrib import render, video
 from attrib.errors import InputError
-from attrib.render_panel import shortened, text_width
+from attrib.render_panel import draw_boxes, shortened, text_width
 from attrib.render_sheet import _grid
 from attrib.render_style import View, bands, blend, boxes, colours
 from attrib.types import Clip, Evidence, Provenance, SaliencyVolume, Segment, Track
@@ -142,6 +142,19 @@ def test_boxes_and_evidence() -> None:
     assert boxes(drawing, 9.0) == []
     shown = render.overlay(spot(value=0), grey(), drawing)
     assert tuple(shown[1, 90, 80]) == (0, 200, 140)  # the lower edge, at 0.75 of 120, where evidence lies on top
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    corners = [np.array([[x, 0.5, x + 0.05, 0.6]] * 4) for x in (0.4, 0.46, 0.52)]
+    times, seen = np.arange(4, dtype=np.float64), np.zeros(4, bool)
+    tracks = tuple(Track(place, "cup", times, box, seen) for place, box in enumerate(corners))
+    image = np.zeros((200, 400, 3), np.uint8)
+    draw_boxes(image, render.Drawing(tracks=tracks), 1.0)
+    filled = [(image == box.colour).all(axis=-1).sum() for box in boxes(render.Drawing(tracks=tracks), 1.0)]
+    assert max(filled) - min(filled) < 60  # each label's ground shows in full
+    narrow = np.zeros((24, 24, 3), np.uint8)
+    draw_boxes(narrow, render.Drawing(tracks=tracks), 1.0)
+    assert narrow.any()
 
 
 def test_bands_that_overlap_take_lanes() -> None:

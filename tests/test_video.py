@@ -104,9 +104,9 @@ def test_containers(tmp_path: Path, name: str) -> None:
     assert bool(clip.warnings) == (name == "a.h264")  # an elementary stream has no times at all
 
 
-@pytest.mark.parametrize("width", [16, 32, 48, 64, 190, 254])
-def test_narrow_pictures(tmp_path: Path, width: int) -> None:
-    path = encode(tmp_path / "a.mp4", pictures(6, 32, width))  # of some widths decord makes four channels
+@pytest.mark.parametrize("size", [(2, 2), (32, 16), (32, 48), (32, 254)])
+def test_small_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = encode(tmp_path / "a.mp4", pictures(6, *size))  # decord opens the first and cannot give its pictures
     np.testing.assert_array_equal(video.read(path, 6).frames, decode(path)[0])
 
 
@@ -227,6 +227,36 @@ def test_truncated_mp4_with_its_index(tmp_path: Path) -> None:
     assert f"40 frames expected, {len(source.times)} can be read" in clip.warnings[0]
     assert clip.end == pytest.approx(len(source.times) / 10, abs=1e-3)
     assert close(pictures(40)[np.rint(clip.times * 10).astype(int)], clip.frames)
+
+
+def test_tags_that_are_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as file:
+        file.metadata["title"] = "naive title"
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height = 64, 48
+        for frame in pictures(4):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        file.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"naive title", b"na\xefve title"))
+    assert len(video.read(path, 4)) == 4
+
+
+def test_damage_ends_in_frames_or_in_one_clear_error(shared_data: Path, tmp_path: Path) -> None:
+    whole = (shared_data / "videos/dog.mp4").read_bytes()
+    outcomes = set()
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        data = np.frombuffer(whole, np.uint8).copy()
+        data[rng.integers(0, len(data), 10 ** (seed % 4))] = rng.integers(0, 256)
+        (tmp_path / "a.mp4").write_bytes(data.tobytes())
+        try:
+            clip = video.read(tmp_path / "a.mp4", 6)
+            outcomes.add("frames")
+            assert sum(1 for _ in open_source(tmp_path / "a.mp4").play()) >= len(clip)
+        except VideoError:
+            outcomes.add("error")
+    assert outcomes == {"frames", "error"}
 
 
 def test_what_is_no_video(tmp_path: Path, shared_data: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 
 FloatArray = NDArray[np.floating[Any]]
-TOLERANCE = 1e-6  # relative; averaging a constant float32 volume into cells that cut pixels leaves about 1e-7
+TOLERANCE = 1e-6  # relative; what differs by less is a constant that float32 arithmetic (steps of 1e-7) has roughened
 
 
 class UndefinedError(Exception):

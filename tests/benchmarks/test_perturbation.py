@@ -176,9 +176,9 @@ def test_curves_go_with_the_volume_and_with_the_subject():
 
 def test_the_chance_order_is_random_and_seeded():
     wanted = (400 + 210) / 2  # in an additive model each cell is as likely gone as not
-    found = [chance_curves(subject_of(WEIGHTS, RED, seed=seed), "mean") for seed in range(400)]
-    assert np.mean([c.most_first.auc() for c in found]) == pytest.approx(wanted, abs=6)
-    assert np.mean([c.insertion.auc() for c in found]) == pytest.approx(wanted, abs=6)
+    found = [chance_curves(subject_of(WEIGHTS, RED, seed=seed), "mean") for seed in range(200)]
+    assert np.mean([c.most_first.auc() for c in found]) == pytest.approx(wanted, abs=8)
+    assert np.mean([c.insertion.auc() for c in found]) == pytest.approx(wanted, abs=8)
     assert np.std([c.most_first.auc() for c in found]) > 30
     again = chance_curves(subject_of(WEIGHTS, RED, seed=7), "mean")
     assert again.most_first.log_odds.tolist() == found[7].most_first.log_odds.tolist()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +105,7 @@ def explain(
             video, question, option, model=model, methods=methods, target=target, settings=given, step=step
         )
         found.save(output, step)
+    _warn(found.subject.clip.warnings)
     if as_json:
         _print_json({**found.summary(), "output": str(output)})
     else:
@@ -122,8 +123,6 @@ def _chosen(names: list[str] | None, parameters: dict[str, Any]) -> dict[str, An
 
 def _show_explanation(found: Explanation, output: Path) -> None:
     summary = found.summary()
-    for warning in summary["warnings"]:
-        notes.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
     table = Table(box=None, pad_edge=False, show_header=False)
     for letter, text, share in zip(
         found.subject.question.letters, summary["options"], summary["probabilities"], strict=True
@@ -136,7 +135,7 @@ def _show_explanation(found: Explanation, output: Path) -> None:
         error = cost.get("completeness_error")
         costs.add_row(name, f"{cost['seconds']:.2f}", "" if error is None else f"{error:.2%}")
     screen.print(costs)
-    screen.print(f"\nwritten: {output}/summary.json and NAME.npz, NAME.mp4, NAME.png for each method", highlight=False)
+    _say(f"\nwritten: {output}/summary.json and NAME.npz, NAME.mp4, NAME.png for each method")
 
 
 @app.command()
@@ -160,6 +159,7 @@ def bench(
     except KeyboardInterrupt:
         notes.print(f"\ninterrupted; what was computed is kept in {output}: the same command goes on from there")
         raise typer.Exit(130) from None
+    _warn(outcome.warnings)
     if as_json:
         _print_json(_outcome(outcome))
     else:
@@ -183,12 +183,13 @@ def _show_outcome(outcome: Outcome) -> None:
 
     results = outcome.results.drop_duplicates("sample")
     right = int(results["correct"].fillna(False).sum())
-    for subset, title in (("all", f"all {len(results)} questions"), ("correct", f"the {right} answered correctly")):
+    titles = {"all": f"all {len(results)} questions", "correct": f"the {right} answered correctly"}
+    for subset, title in titles.items():
         screen.print(f"[bold]Leaderboard, {title}[/bold]  mean [95 % interval over videos]", "", sep="\n")
         for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
             screen.print(table, "")
-    screen.print(f"results: {outcome.directory}/results.parquet, leaderboard.csv   overlays: {outcome.directory}/videos/",
-                 highlight=False, soft_wrap=True)  # fmt: skip
+    folder = outcome.directory
+    _say(f"results: {folder}/results.parquet and leaderboard.csv\noverlay videos: {folder}/videos/METHOD/SAMPLE.mp4")
 
 
 def _load_plugins(paths: list[Path] | None) -> None:
@@ -215,7 +216,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=notes, transient=True, disable=quiet) as progress:
+    with Progress(*columns, console=notes, transient=True, disable=quiet or not notes.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
 
         def step(what: str, done: int, total: int) -> None:
@@ -228,11 +229,20 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def _say(text: str) -> None:
+    screen.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        notes.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
 def _finish(failures: list[str]) -> None:
     if failures:
         notes.print(f"[red]{len(failures)} failed:[/red]")
         for failure in failures:
-            notes.print(f"  {failure}", highlight=False, markup=False)
+            notes.print(f"  {failure}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 

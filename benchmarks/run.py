@@ -62,6 +62,7 @@ class Item:
     seconds: float | None = None
     peak_memory: int | None = None
     error: str = ""
+    warnings: tuple[str, ...] = ()  # of the video, such as frames that could not be read
     reports: dict[str, float] = field(default_factory=dict)
     scores: tuple[ScoreRow, ...] = ()
 
@@ -111,7 +112,8 @@ class Run:
         """The kept item; None when there is none or it is not readable."""
         try:
             found = json.loads(self.item_path(sample, method).read_text(encoding="utf-8"))
-            return Item(**{**found, "scores": tuple(ScoreRow(**row) for row in found["scores"])})
+            scores = tuple(ScoreRow(**row) for row in found["scores"])
+            return Item(**{**found, "scores": scores, "warnings": tuple(found["warnings"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

@@ -35,6 +35,7 @@ class Outcome:
     results: pd.DataFrame
     leaderboard: pd.DataFrame
     failures: tuple[Item, ...]
+    warnings: tuple[str, ...]  # each video's, once
     computed: int  # items computed now; the others were kept from before
 
 
@@ -77,7 +78,8 @@ def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
         plan.run.write_table("leaderboard.csv", board)
     _tell(step, "done", total, total)
     failures = tuple(item for item in items.values() if item.failed)
-    return Outcome(directory, results, board, failures, computed)
+    warnings = tuple(dict.fromkeys(f"{item.video}: {text}" for item in items.values() for text in item.warnings))
+    return Outcome(directory, results, board, failures, warnings, computed)
 
 
 def _tell(step: Step | None, what: str, done: int, total: int) -> None:
@@ -135,6 +137,7 @@ def _computed(plan: _Plan, sample: Sample, entry: Entry, subject: Subject, blank
         blank, answer=question.letters[subject.predicted],
         correct=None if question.answer is None else question.answer == subject.predicted,
         seconds=volume.provenance.seconds, peak_memory=volume.provenance.peak_memory,
+        warnings=subject.clip.warnings,
         reports={key: value for key, value in volume.provenance.extras.items() if math.isfinite(value)}, scores=scores,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ class Settings:
     shape: Shape = field(
         default_factory=lambda: Shape(
             image_size=96, patch_size=8, tower_width=64, tower_depth=3, tower_heads=4, width=128, layers=4, heads=4,
-            kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5,
+            kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5, frames=8,
         )
     )  # fmt: skip
     code_length: float = 4.0

@@ -73,6 +73,7 @@ class Shape:
     rope_theta: float = 500000.0
     init_std: float = 0.02
     layer_scale: float = 0.1
+    frames: int | None = None  # that the processor takes of a video, where it says so
 
     @property
     def grid(self) -> int:
@@ -125,7 +126,9 @@ def processor(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> PerceptionLMP
     half = [0.5, 0.5, 0.5]
     size = {"height": shape.image_size, "width": shape.image_size}
     return PerceptionLMProcessor(
-        video_processor=PerceptionLMVideoProcessor(size=size, image_mean=half, image_std=half),
+        video_processor=PerceptionLMVideoProcessor(
+            size=size, image_mean=half, image_std=half, num_frames=shape.frames
+        ),
         image_processor=PerceptionLMImageProcessor(
             size=size, tile_size=shape.image_size, image_mean=half, image_std=half, vision_input_type="vanilla"
         ),

@@ -1,0 +1,220 @@
+"""The command line as a user meets it: exit codes, one clear line, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attrib import registry, video
+from attrib.cli import main
+from attrib.demo.generate import generate
+from attrib.types import SaliencyVolume
+
+ASK = ["--question", "What colour is the object that moves?", "--option", "red", "--option", "blue"]
+NAN_PLUGIN = """
+from dataclasses import dataclass
+import torch
+from attrib import Method
+
+@dataclass(frozen=True)
+class BrokenMap(Method):
+    def values(self, subject):
+        return torch.full((len(subject.clip), 2, 2), float("nan"))
+"""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("world"), videos=2, seed=5)
+
+
+@pytest.fixture
+def clip(world: Path) -> Path:
+    return sorted((world / "videos").glob("*.mp4"))[0]
+
+
+@pytest.fixture
+def attrib(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["attrib", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    yield run
+    for kind in registry.KINDS:
+        registry._files[kind].clear()  # plug-in files stay registered for a process; tests share one
+
+
+def refused(result: tuple[int, str, str], message: str, folder: Path) -> None:
+    code, out, err = result
+    assert code == 2, err
+    assert message in err
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    assert not out
+    assert not folder.exists()
+
+
+def test_list_shows_everything(attrib: Run) -> None:
+    code, out, _ = attrib("list", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {entry["name"] for entry in found["methods"]} >= {"grad_cam", "random"}
+    assert found["methods"][0].keys() == {"name", "description", "parameters", "source"}
+    code, out, _ = attrib("list", "metrics")
+    assert code == 0
+    assert "srg" in out
+    assert "grad_cam" not in out
+
+
+def test_explain_writes_what_it_says(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    code, out, err = attrib("explain", clip, *ASK, "--method", "grad_cam", "--method", "centre",
+                            "--set", "methods.centre.sigma=0.5", "-O", folder, "--json")  # fmt: skip
+    assert code == 0, err
+    summary = json.loads(out)
+    names = ["centre.mp4", "centre.npz", "centre.png", "grad_cam.mp4", "grad_cam.npz", "grad_cam.png", "summary.json"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert summary["answer"] in {"A", "B"}
+    assert sum(summary["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert summary["methods"]["centre"]["parameters"] == {"sigma": 0.5}
+    volume = SaliencyVolume.load(folder / "grad_cam.npz")
+    np.testing.assert_array_equal(volume.times, video.read(clip, 8).times)
+    assert volume.provenance.model == "demo"
+    drawn, source = (video.read(path, 100) for path in (folder / "centre.mp4", clip))
+    np.testing.assert_allclose(drawn.times, source.times, atol=1e-3)
+
+
+def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    code, out, _ = attrib("explain", clip, *ASK, "--set", "methods.integrated_gradients.steps=4",
+                          "--target", "contrast:1,0", "-O", tmp_path / "o", "--json")  # fmt: skip
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["explained"] == "B. blue against A. red"
+    assert list(summary["methods"]) == ["integrated_gradients"]
+    assert summary["methods"]["integrated_gradients"]["completeness_error"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--method", "grad_cm"], "unknown method 'grad_cm'; did you mean 'grad_cam'?"),
+        (["--model", "dmeo"], "unknown model 'dmeo'"),
+        (["--model", "/nowhere"], "unknown model '/nowhere'"),
+        (["--set", "modl.frames=3"], "modl: unknown key; did you mean 'model'?"),
+        (["--set", "methods.grad_cam.layr=x"], "methods.grad_cam.layr: unknown key; did you mean 'layer'?"),
+        (["--method", "grad_cam", "--set", "methods.grad_cam.layer=blocks.99"], "unknown vision layer 'blocks.99'"),
+        (["--target", "correct"], "the right answer is not known"),
+        (["--target", "option:7"], "expected an option from 0 to 1, got 7"),
+        (["--target", "predictd"], "did you mean 'predicted'?"),
+        (["--plugin", "/nowhere.py"], "no such file"),
+        (["--set", "model.device=warp"], "device 'warp' is not to be had here"),
+    ],
+)
+def test_bad_arguments_are_one_line(attrib: Run, clip: Path, tmp_path: Path, extra: list[str], message: str) -> None:
+    folder = tmp_path / "out"
+    refused(attrib("explain", clip, *ASK, "-O", folder, *extra), message, folder)
+
+
+def test_one_option_is_too_few(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    result = attrib("explain", clip, "--question", "What?", "--option", "one", "-O", folder)
+    refused(result, "at least two options, got 1", folder)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"These are words, and no video.\n"], ids=["missing", "empty", "text"])
+def test_files_that_are_no_videos_are_one_line(attrib: Run, tmp_path: Path, content: bytes | None) -> None:
+    path, folder = tmp_path / "clip.mp4", tmp_path / "out"
+    if content is not None:
+        path.write_bytes(content)
+    refused(attrib("explain", path, *ASK, "--method", "random", "-O", folder), "clip.mp4", folder)
+
+
+def test_a_video_without_its_index_is_one_line(attrib: Run, shared_data: Path, tmp_path: Path) -> None:
+    folder, path = tmp_path / "out", shared_data / "videos" / "no_index_truncated.mp4"
+    refused(attrib("explain", path, *ASK, "--method", "random", "-O", folder), "no_index_truncated.mp4", folder)
+
+
+def test_a_video_cut_short_gives_what_there_is_and_a_warning(attrib: Run, shared_data: Path, tmp_path: Path) -> None:
+    path = shared_data / "videos" / "pancake_truncated.mkv"
+    code, _, err = attrib("explain", path, *ASK, "--method", "centre", "-O", tmp_path / "out", "--json")
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("warning")]
+    assert "310" in line  # frames expected; how many were found is the decoder's to say
+    assert (tmp_path / "out" / "centre.mp4").exists()
+
+
+def test_output_that_cannot_be_written_is_one_line(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (["explain", clip, *ASK], ["bench"]):
+        code, _, err = attrib(*command, "-O", tmp_path / "file" / "out")
+        assert code == 2
+        assert "not a directory that can be written to" in err
+
+
+def test_bench_end_to_end_with_a_failing_plugin_and_a_rerun(
+    attrib: Run, world: Path, clip: Path, tmp_path: Path
+) -> None:
+    plugin, config, folder = tmp_path / "broken.py", tmp_path / "bench.yaml", tmp_path / "run"
+    plugin.write_text(NAN_PLUGIN)
+    config.write_text(f"""
+data: {{name: demo, root: "{world}", videos: 2, seed: 5}}
+methods: {{grad_cam: , broken_map: , random: }}
+metrics: {{srg: , object_auc: , segment_auc: }}
+imputers: [mean]
+""")
+    code, out, err = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")
+    assert code == 1
+    report = json.loads(out)
+    assert [failure["method"] for failure in report["failures"]] == ["broken_map"] * 2
+    assert "not finite" in err
+    assert "Traceback" not in err
+    table = pd.read_parquet(folder / "results.parquet")
+    assert len(table[table["method"] == "grad_cam"]) == 2 * 3
+    broken = table[table["method"] == "broken_map"]
+    assert broken["value"].isna().all()
+    assert broken["reason"].str.contains("not finite").all()
+    assert (folder / "videos" / "random").is_dir()
+    assert not (folder / "videos" / "broken_map").exists()
+    code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")
+    again = json.loads(out)
+    assert again["computed"] == 2  # only what had failed is tried again
+    assert again["leaderboard"] == report["leaderboard"]
+
+
+def test_bad_configurations_are_one_line(attrib: Run, tmp_path: Path) -> None:
+    config, folder = tmp_path / "bench.yaml", tmp_path / "run"
+    config.write_text("data: {name: demo}\nmethds: {}\nmetrics: {srg: }\n")
+    refused(attrib("bench", config, "-O", folder), "methds", folder)
+    config.write_text("data: {name: dmo}\nmethods: {random: }\nmetrics: {srg: }\n")
+    refused(attrib("bench", config, "-O", folder), "did you mean 'demo'?", folder)
+    config.write_text("data: {name: perception_test}\nmethods: {random: }\nmetrics: {srg: }\n")
+    refused(attrib("bench", config, "-O", folder), "data.root: is required", folder)
+    refused(attrib("bench", tmp_path / "missing.yaml", "-O", folder), "cannot be read", folder)
+
+
+def test_plugin_methods_are_listed_with_their_file(attrib: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NAN_PLUGIN)
+    _, out, _ = attrib("list", "methods", "--plugin", tmp_path / "mine.py", "--json")
+    found = {entry["name"]: entry["source"] for entry in json.loads(out)["methods"]}
+    assert found["broken_map"] == str(tmp_path / "mine.py")
+
+
+def test_usage_errors_have_exit_code_two(attrib: Run) -> None:
+    assert attrib("explain")[0] == 2
+    assert attrib("bnch")[0] == 2
+    assert attrib("--help")[0] == 0

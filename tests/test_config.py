@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from attrib import config
+from attrib.errors import ConfigError, UnknownName
+from attrib.methods.grad_cam import GradCAM
+
+LEAST = {"methods": {"grad_cam": None}, "metrics": {"mass": None}}
+
+
+@dataclass(frozen=True)
+class Sized:
+    size: int
+    kind: Literal["a", "b"] = "a"
+    on: bool = False
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"modle": {}}, "modle: unknown key; did you mean 'model'?"),
+        ({"model": {"frmes": 3}}, "model.frmes: unknown key; did you mean 'frames'?"),
+        ({"model": {"frames": 0}}, "model.frames: input should be greater than or equal to 1, got 0"),
+        ({"model": {"dtype": "int8"}}, "model.dtype: input should be 'float32'"),
+        ({"methods": ["grad_cam"]}, "methods: input should be a valid dictionary"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
+    ],
+)
+def test_bad_settings_are_told_with_their_path(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse({**LEAST, **settings})
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"size": 1, "knd": "a"}, "here.knd: unknown key; did you mean 'kind'?"),
+        ({}, "here.size: is required"),
+        ({"size": "x"}, "here.size: input should be a valid integer"),
+        ({"size": True}, "here.size: input should be a valid integer"),
+        ({"size": 1, "kind": "c"}, "here.kind: input should be 'a' or 'b', got 'c'"),
+        ({"size": 1, "on": 1}, "here.on: input should be a valid boolean"),
+    ],
+)
+def test_bad_parameters_are_told_with_their_path(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.make(Sized, parameters, "here")
+    assert str(caught.value).startswith(message)
+
+
+def test_parameters_become_fields() -> None:
+    assert config.make(Sized, {"size": 3, "kind": "b", "on": True}, "here") == Sized(3, "b", True)
+
+
+def test_a_label_may_name_its_method() -> None:
+    entry = config.build("methods", "cam_first", {"method": "grad_cam", "layer": "blocks.0"})
+    assert (entry.label, entry.name, entry.item) == ("cam_first", "grad_cam", GradCAM("blocks.0"))
+    with pytest.raises(UnknownName, match="did you mean 'grad_cam'"):
+        config.build("methods", "gradcam")
+
+
+def test_metrics_with_an_imputer_run_once_for_each() -> None:
+    settings = {**LEAST, "metrics": {"srg": None, "mass": None, "only": {"metric": "srg", "imputer": "mean"}}}
+    found = config.metric_entries(config.parse(settings))
+    assert [(e.label, e.parameters.get("imputer")) for e in found] == [
+        ("srg", "blur"), ("srg", "mean"), ("mass", None), ("only", "mean"),
+    ]  # fmt: skip
+
+
+def test_override_reads_values_as_yaml_and_leaves_the_original() -> None:
+    before = {"model": {"frames": 8}, "methods": {"grad_cam": None}}
+    after = config.override(before, ["model.frames=4", "methods.grad_cam.layer=blocks.0", "a.b.c=[1, x]"])
+    assert after == {
+        "model": {"frames": 4}, "methods": {"grad_cam": {"layer": "blocks.0"}}, "a": {"b": {"c": [1, "x"]}},
+    }  # fmt: skip
+    assert before == {"model": {"frames": 8}, "methods": {"grad_cam": None}}
+
+
+@pytest.mark.parametrize("text", ["seed", "=3", "a..b=1", "model.frames.x=1", "seed=[1"])
+def test_bad_overrides_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        config.override({"model": {"frames": 8}}, [text])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"a: [1", "not valid YAML"), (b"- 1", "expected a mapping"), (b"\xff\xfe\x00", "cannot be read"),
+     (b"a: !!python/object/apply:os.system ['true']", "not valid YAML")],
+)  # fmt: skip
+def test_files_that_are_no_settings_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        config.read(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.read(tmp_path / "missing.yaml")
+
+
+def test_the_shipped_configuration_is_valid_and_names_everything() -> None:
+    from attrib import registry
+
+    found = config.parse(config.read(Path(config.__file__).parent.parent / "configs" / "demo.yaml"))
+    assert set(found.metrics) == set(registry.names("metrics"))
+    own = {name for name in registry.names("methods") if registry.source("methods", name).startswith("attrib ")}
+    assert set(found.methods) == own
+    config.method_entries(found)
+    config.metric_entries(found)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+import attrib
 from attrib import api, render, video
 from attrib.benchmarks import leaderboard
 from attrib.benchmarks.run import Item, Run, ScoreRow
@@ -25,6 +26,10 @@ from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
 
 Step = Callable[[str, int, int], None]
+
+# Code that volumes and scores depend on beside the plug-in's own file: when it changes, they are made again.
+VOLUME_CODE = ("attention.py", "method.py", "model.py", "subject.py", "video*.py", "models/*.py")
+SCORE_CODE = ("benchmarks/cells.py", "benchmarks/perturbation.py", "benchmarks/metrics/*.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,8 @@ class _Plan:
     methods: tuple[Entry, ...]
     metrics: tuple[Entry, ...]
     samples: tuple[Sample, ...]
+    method_keys: Mapping[str, str]
+    metric_keys: tuple[str, ...]
 
     @property
     def frames(self) -> int:
@@ -97,7 +104,11 @@ def _plan(config: Config, directory: Path, step: Step | None) -> _Plan:
     samples = tuple(data)
     if not samples:
         raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
-    return _Plan(config, Run.create(directory, config), model, target, tuple(methods), tuple(metrics), samples)
+    return _Plan(
+        config, Run.create(directory, config), model, target, tuple(methods), tuple(metrics), samples,
+        {entry.label: _described(entry, VOLUME_CODE) for entry in methods},
+        tuple(_described(entry, SCORE_CODE) for entry in metrics),
+    )  # fmt: skip
 
 
 def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
@@ -170,24 +181,24 @@ def _blank(plan: _Plan, sample: Sample, entry: Entry, video_key: str) -> Item:
     model = plan.config.model
     volume_key = _digest(
         video_key, sample.question, str(plan.target), plan.config.seed, plan.model.name, plan.model.revision,
-        model.dtype, plan.frames, model.sampling, _described(entry),
+        model.dtype, plan.frames, model.sampling, plan.method_keys[entry.label],
     )  # fmt: skip
-    annotation = (sample.tracks, sample.segments, sample.evidence, sample.cut)
-    key = _digest(volume_key, [_described(metric) for metric in plan.metrics], _plain(annotation))
+    key = _digest(volume_key, plan.metric_keys, _plain(sample))
     return Item(sample.id, sample.video_id, sample.task, entry.label, key, volume_key)
 
 
-def _described(entry: Entry) -> tuple[str, str, dict[str, Any], str]:
-    """Label, name, parameters and the code that an entry stands for."""
-    code = inspect.getsourcefile(type(entry.item))
-    return entry.label, entry.name, entry.parameters, fingerprint([Path(code)]) if code else ""
+def _described(entry: Entry, shared: tuple[str, ...]) -> str:
+    """A hash of the label, name, parameters and code that an entry stands for."""
+    code = {path for root in attrib.__path__ for pattern in shared for path in Path(root).glob(pattern)}
+    own = Path(getattr(sys.modules.get(type(entry.item).__module__), "__file__", None) or "")
+    code.update([own] if own.is_file() else [])  # a class from a notebook has no file
+    return _digest(entry.label, entry.name, entry.parameters, fingerprint(code))
 
 
-def _plain(annotation: Sequence[Any]) -> str:
-    return "".join(
-        f"{part}" if not hasattr(part, "boxes") else f"{part.id}{part.times.tolist()}{part.boxes.tolist()}"
-        for group in annotation if isinstance(group, tuple) for part in group
-    ) + str(annotation[-1])  # fmt: skip
+def _plain(sample: Sample) -> list[Any]:
+    """What a sample's annotation says, as JSON can hold it."""
+    tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
+    return [tracks, [asdict(part) for part in (*sample.segments, *sample.evidence)], sample.cut]
 
 
 def _digest(*parts: Any) -> str:

@@ -1,0 +1,187 @@
+"""Runs: what is kept, what is computed again, and what survives an interruption."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import attrib
+from attrib import registry
+from attrib.benchmarks import leaderboard
+from attrib.benchmarks.run import COLUMNS, Item, Run, ScoreRow
+from attrib.config import Config, build
+from attrib.data.perception_test import PerceptionTest
+from attrib.demo.generate import generate
+from attrib.method import Control
+from attrib.subject import Subject
+from attrib.types import Question, Sample
+
+CALLS: list[str] = []
+
+
+@dataclass(frozen=True)
+class CountedRamp(Control):
+    """A ramp over time; counts how often it is asked."""
+
+    slope: float = 1.0
+
+    def values(self, subject: Subject) -> torch.Tensor:
+        CALLS.append(subject.question.text)
+        return (torch.arange(len(subject.clip)) * self.slope + 1)[:, None, None].expand(-1, 2, 2)
+
+
+@dataclass(frozen=True)
+class StopsOnce(Control):
+    """Ctrl-C at the second sample, as a person would press it."""
+
+    def values(self, subject: Subject) -> torch.Tensor:
+        CALLS.append("stops")
+        if len(CALLS) == 2:
+            raise KeyboardInterrupt
+        return torch.rand(len(subject.clip), 2, 2)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("world"), videos=3, seed=6)
+
+
+@pytest.fixture(autouse=True)
+def _plugins() -> Any:
+    CALLS.clear()
+    for item in (CountedRamp, StopsOnce):
+        registry.register("methods", item)
+    yield
+    registry._files["methods"].clear()
+
+
+@pytest.fixture
+def settings(world: Path) -> Callable[..., dict[str, Any]]:
+    def make(**changes: Any) -> dict[str, Any]:
+        return {
+            "data": {"name": "demo", "root": str(world), "videos": 3, "seed": 6},
+            "methods": {"counted_ramp": None}, "metrics": {"segment_auc": None}, "overlays": 0, **changes,
+        }  # fmt: skip
+
+    return make
+
+
+def test_a_second_run_computes_nothing_and_gives_the_same(settings: Callable[..., Any], tmp_path: Path) -> None:
+    first = attrib.bench(settings(), tmp_path)
+    second = attrib.bench(settings(), tmp_path)
+    assert (first.computed, second.computed, len(CALLS)) == (3, 0, 3)
+    pd.testing.assert_frame_equal(first.results, second.results)
+    pd.testing.assert_frame_equal(second.results, pd.read_parquet(tmp_path / "results.parquet"), check_dtype=False)
+    assert list(second.results.columns) == list(COLUMNS)
+
+
+def test_new_metrics_score_the_kept_volumes(settings: Callable[..., Any], tmp_path: Path) -> None:
+    attrib.bench(settings(), tmp_path)
+    again = attrib.bench(settings(metrics={"segment_auc": None, "segment_energy": None}), tmp_path)
+    assert (again.computed, len(CALLS)) == (3, 3)
+    assert set(again.results["metric"]) == {"segment_auc", "segment_energy"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"methods": {"counted_ramp": {"slope": 2.0}}}, {"seed": 1}, {"target": "correct"}, {"model": {"frames": 4}}],
+)
+def test_what_a_volume_depends_on_makes_it_again(
+    settings: Callable[..., Any], tmp_path: Path, change: dict[str, Any]
+) -> None:
+    attrib.bench(settings(), tmp_path)
+    attrib.bench(settings(**change), tmp_path)
+    assert len(CALLS) == 6
+
+
+def test_a_volume_cut_short_is_made_again(settings: Callable[..., Any], tmp_path: Path) -> None:
+    attrib.bench(settings(), tmp_path)
+    for path in (tmp_path / "volumes").rglob("*.npz"):
+        path.write_bytes(path.read_bytes()[:50])
+    attrib.bench(settings(metrics={"segment_energy": None}), tmp_path)
+    assert len(CALLS) == 6
+
+
+def test_an_item_cut_short_is_made_again(settings: Callable[..., Any], tmp_path: Path) -> None:
+    before = attrib.bench(settings(), tmp_path)
+    path = next((tmp_path / "items").rglob("*.json"))
+    path.write_text(path.read_text()[:40])
+    after = attrib.bench(settings(), tmp_path)
+    assert after.computed == 1
+    pd.testing.assert_series_equal(before.results["value"], after.results["value"])
+
+
+def test_an_interrupted_run_keeps_what_it_has_and_goes_on(settings: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        attrib.bench(settings(methods={"stops_once": None}), tmp_path)
+    assert len(pd.read_parquet(tmp_path / "results.parquet")) == 1
+    assert not list(tmp_path.rglob("*.part*"))
+    after = attrib.bench(settings(methods={"stops_once": None}), tmp_path)
+    assert after.computed == 2
+    assert len(after.results) == 3
+
+
+def test_a_video_that_cannot_be_read_fails_alone(settings: Callable[..., Any], world: Path, tmp_path: Path) -> None:
+    broken = sorted((world / "videos").glob("*.mp4"))[1]
+    content = broken.read_bytes()
+    broken.write_bytes(b"no video")
+    try:
+        data = {"name": "perception_test", "root": str(world)}
+        outcome = attrib.bench(settings(data=data), tmp_path)
+    finally:
+        broken.write_bytes(content)
+    (failure,) = outcome.failures
+    assert failure.video == broken.stem
+    row = outcome.results[outcome.results["video"] == broken.stem].iloc[0]
+    assert row["reason"].startswith("failed: ")
+    assert np.isnan(row["value"])
+    assert outcome.results["value"].notna().sum() == 2
+
+
+def test_ids_from_data_stay_in_the_directory(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run", Config(methods={}, metrics={}))
+    sample = Sample("../../evil", Path("x.mp4"), Question("?", ("a", "b")))
+    item = Item(sample.id, "x", "", "../m", "k", "v", scores=(ScoreRow("mass", None, None, 0.5, "why"),))
+    run.write(sample, item)
+    assert run.read(sample, "../m") == item
+    for path in (run.item_path(sample, "../m"), run.volume_path(sample, ".."), run.overlay_path(sample, "a/b")):
+        assert path.resolve().is_relative_to((tmp_path / "run").resolve())
+        assert path.resolve().parent.parent.parent == (tmp_path / "run").resolve()
+
+
+def test_leaderboard_by_hand(tmp_path: Path) -> None:
+    """Two videos; one has two samples. Means are over samples, intervals over videos."""
+    scores = {("v1", 0): 0.2, ("v1", 1): 0.4, ("v2", 0): 0.9, ("v3", 0): None}
+    items = [
+        Item(f"{video}_{n}", video, "task", "m", "", "", "A", video != "v2", 1.0, 1,
+             scores=(ScoreRow("mass", None, value, 0.25, "" if value else "none"),))
+        for (video, n), value in scores.items()
+    ]  # fmt: skip
+    failed = Item("v4_0", "v4", "task", "m", "", "", error="broke")
+    results = Run.create(tmp_path, Config(methods={}, metrics={})).write_results([*items, failed])
+    board = leaderboard.build(results, [build("metrics", "mass")], 500, 0).set_index("subset")
+    row = board.loc["all"]
+    assert row["mean"] == pytest.approx(0.5)
+    assert (row["videos"], row["undefined"], row["chance"], row["direction"]) == (2, 1, 0.25, "high")
+    assert row["low"] == pytest.approx(0.3)  # both draws are the video of two samples
+    assert row["high"] == pytest.approx(0.9)
+    assert board.loc["correct", "mean"] == pytest.approx(0.3)
+    assert board.loc["task: task", "mean"] == row["mean"]
+    assert leaderboard.tables(board.reset_index(), "all", 80)
+
+
+def test_run_directory_describes_itself(settings: Callable[..., Any], world: Path, tmp_path: Path) -> None:
+    attrib.bench(settings(), tmp_path, ["resamples=200"])
+    again = attrib.bench(tmp_path / "config.yaml", tmp_path)
+    assert again.computed == 0
+    environment = json.loads((tmp_path / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__.split("+")[0] or environment["packages"]["torch"]
+    assert {s.id for s in PerceptionTest(str(world))} == set(again.results["sample"])

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from attrib.methods.attention_gradient import AttentionGradient
-from attrib.methods.attention_rollout import AttentionRollout
-from attrib.methods.raw_attention import RawAttention
-from attrib.methods.relevance import Relevance
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib.attention import BLOCK
+from attrib.methods.attention_gradient import AttentionGradient
+from attrib.methods.attention_rollout import AttentionRollout
+from attrib.methods.raw_attention import RawAttention
+from attrib.methods.relevance import Relevance
 from attrib.models.perception_lm import option_prompt
 from attrib.subject import Subject
 

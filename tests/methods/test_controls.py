@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+
+from attrib.method import Control
 from attrib.methods.centre import Centre
 from attrib.methods.motion import Motion
 from attrib.methods.random import Random
 from attrib.methods.uniform import Uniform
-
-from attrib.method import Control
 from attrib.subject import Subject
 from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
 from attrib.types import Clip

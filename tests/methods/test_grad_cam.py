@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from attrib.methods.grad_cam import GradCAM
 from torch import Tensor
 
 from attrib.errors import UnknownName
 from attrib.method import Method
+from attrib.methods.grad_cam import GradCAM
 from attrib.models.perception_lm import PerceptionLM
 from attrib.subject import Subject
 from attrib.testing import toy_subject

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from attrib.methods.integrated_gradients import BLUR, IntegratedGradients, baseline_of
 from captum.attr import IntegratedGradients as Captum
 from torch import Tensor
 
+from attrib.methods.integrated_gradients import BLUR, IntegratedGradients, baseline_of
 from attrib.subject import Subject
 from attrib.testing import CELL, QUESTION, RED, ToyModel, toy_clip, toy_subject
 from attrib.types import Clip

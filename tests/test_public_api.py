@@ -1,0 +1,51 @@
+"""The public names: sorted, there, documented, and nothing else by accident."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import attrib
+
+
+def test_the_names_are_sorted_and_each_once() -> None:
+    assert list(attrib.__all__) == sorted(set(attrib.__all__))
+
+
+def test_the_names_and_their_homes_agree() -> None:
+    assert set(attrib._HOME_OF) == set(attrib.__all__)
+
+
+@pytest.mark.parametrize("name", attrib.__all__)
+def test_each_name_is_there_and_says_what_it_is(name: str) -> None:
+    item = getattr(attrib, name)
+    assert item.__name__ == attrib._RENAMED.get(name, name)
+    assert item.__module__ == attrib._HOME_OF[name]
+    assert len(inspect.getdoc(item) or "") > 20
+    generated = f"{item.__name__}("  # what dataclass writes when there is no docstring
+    assert not (inspect.getdoc(item) or "").startswith(generated)
+
+
+@pytest.mark.parametrize("name", [name for name in attrib.__all__ if inspect.isclass(getattr(attrib, name))])
+def test_public_methods_are_documented(name: str) -> None:
+    cls = getattr(attrib, name)
+    public = [member for member in vars(cls) if not member.startswith("_") and callable(getattr(cls, member))]
+    assert [member for member in public if not inspect.getdoc(getattr(cls, member))] == []
+
+
+def test_dir_lists_them() -> None:
+    assert set(attrib.__all__) <= set(dir(attrib))
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'attrib' has no attribute 'Methd'"):
+        attrib.Methd  # noqa: B018
+
+
+def test_a_star_import_brings_exactly_them() -> None:
+    program = "from attrib import *; import attrib; print(sorted(set(attrib.__all__) - set(dir())))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,41 @@
+# Everything from a fresh clone: `make demo`, `make test`, `make check`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+TREE := .mypy_cache/tree
+
+.PHONY: install demo test check types clean
+
+demo: $(INSTALLED)
+	$(BIN)/attrib bench -O runs/demo
+	@echo
+	@echo "overlay videos: runs/demo/videos/   table: runs/demo/leaderboard.csv   every number: runs/demo/results.parquet"
+
+test: $(INSTALLED)
+	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(MAKE) types
+
+# mypy does not follow attrib.__path__: give it links in the layout of the installed package.
+types: $(INSTALLED)
+	rm -rf $(TREE)
+	mkdir -p $(TREE)/attrib
+	ln -s $(CURDIR)/attrib/* $(CURDIR)/methods $(CURDIR)/benchmarks $(CURDIR)/configs $(TREE)/attrib/
+	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/cache
+
+install:
+	rm -f $(INSTALLED)
+	$(MAKE) $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# Installed again when the packaging changes: entry points and dependencies live there.
+$(INSTALLED): setup.cfg pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[dev]"
+	touch $@

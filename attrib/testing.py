@@ -78,8 +78,8 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
         sequence = torch.cat([kept, torch.zeros_like(kept[:, :1])], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
-        spread = [part.expand(-1, self._network.heads, -1, -1) for part in (sequence, sequence)]
-        output = scaled_dot_product_attention(query, *spread, is_causal=True, scale=1.0).transpose(1, 2)
+        spread = sequence.expand(-1, self._network.heads, -1, -1)
+        output = scaled_dot_product_attention(query, spread, spread, is_causal=True, scale=1.0).transpose(1, 2)
         if self._record is not None:
             self._record.layers[:] = [LayerRecord(query, sequence, sequence, output, 1.0)]
             self._record.visual, self._record.answer_row = slice(0, kept.shape[1]), kept.shape[1]

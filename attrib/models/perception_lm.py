@@ -70,7 +70,7 @@ def option_prompt(question: Question) -> str:
 class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
-    def __init__(self, network: nn.Module, processor: Any, name: str, revision: str | None = None) -> None:
+    def __init__(self, network: Any, processor: Any, name: str, revision: str | None = None) -> None:
         self.name = name
         self.revision = revision
         self._network: Any = network.eval().requires_grad_(False)

@@ -33,6 +33,7 @@ class Drawing:
 
     `title` and `subtitle` default to the volume's method and target. Unless `signed`, only the positive part is shown.
     Full colour is `percentile` of the whole volume's values; `opacity` in (0, 1] is what covers the picture there.
+    `smooth` is the sigma, as a share of the frame, of a blur that turns single pixels into places; grids stay as is.
     Tracks are drawn as boxes, segments and the evidence's intervals as bands in time.
     """
 
@@ -41,6 +42,7 @@ class Drawing:
     signed: bool = False
     percentile: float = 99.5
     opacity: float = 0.7
+    smooth: float = 0.015
     tracks: tuple[Track, ...] = ()
     segments: tuple[Segment, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -64,7 +66,8 @@ class View:
     @staticmethod
     def of(volume: SaliencyVolume, drawing: Drawing) -> View:
         """Scaled over the whole volume, never per frame: a quiet frame stays quiet."""
-        shown = (volume if drawing.signed else volume.positive()).values
+        signed = _smoothed(volume.values, drawing.smooth)
+        shown = signed if drawing.signed else np.maximum(signed, 0)
         size = np.abs(shown)
         scale = float(np.percentile(size, drawing.percentile)) or float(size.max())
         values = np.clip(shown / scale, -1, 1) if scale > 0 else np.zeros_like(shown)
@@ -75,6 +78,17 @@ class View:
         """The temporal profile (t,) over its own largest magnitude: in [0, 1], or [-1, 1] if signed."""
         top = float(np.abs(self.profile).max())
         return self.profile / top if top > 0 else self.profile
+
+
+def _smoothed(values: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    """Blurred within each frame, signs included; a volume whose cells are wider than the blur is left as it is."""
+    sigma = [share * size for size in values.shape[1:]]
+    if min(sigma) < 0.5:
+        return values
+    return np.stack([
+        cv2.GaussianBlur(frame, (0, 0), sigmaX=sigma[1], sigmaY=sigma[0], borderType=cv2.BORDER_REFLECT)
+        for frame in values
+    ])  # fmt: skip
 
 
 @cache
@@ -122,7 +136,8 @@ def bands(drawing: Drawing, end: float) -> list[list[Band]]:
     labels = {track.id: track.label for track in drawing.tracks}
     found = [
         Band(f"evidence: {labels.get(item.track, item.track)}", max(item.start, 0.0), min(item.end, end), EVIDENCE)
-        for item in drawing.evidence if item.role != "context"
+        for item in drawing.evidence
+        if item.role != "context"
     ]
     found += [Band(s.label, max(s.start, 0.0), min(s.end, end), BANDS[s.kind]) for s in drawing.segments]
     lanes: list[list[Band]] = []

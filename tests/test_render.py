@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from scipy.ndimage import gaussian_filter
 
 from attrib import render, video
 from attrib.errors import InputError
 from attrib.render_panel import draw_boxes, shortened, text_width
 from attrib.render_sheet import _grid
-from attrib.render_style import View, bands, blend, boxes, colours
+from attrib.render_style import Drawing, View, bands, blend, boxes, colours
 from attrib.types import Clip, Evidence, Provenance, SaliencyVolume, Segment, Track
 
 
@@ -165,8 +166,10 @@ def test_bands_that_overlap_take_lanes() -> None:
 
 
 def test_volume_of_other_frames_is_refused(tmp_path: Path) -> None:
-    for draw in (lambda: render.overlay(spot(3), grey(4)),
-                 lambda: render.contact_sheet(tmp_path / "a.png", replace(spot(), times=np.arange(4) + 0.5), grey())):
+    for draw in (
+        lambda: render.overlay(spot(3), grey(4)),
+        lambda: render.contact_sheet(tmp_path / "a.png", replace(spot(), times=np.arange(4) + 0.5), grey()),
+    ):
         with pytest.raises(InputError, match="they must be the same"):
             draw()
     assert list(tmp_path.iterdir()) == []
@@ -182,8 +185,9 @@ def test_video_plays_the_original_at_its_own_times(tmp_path: Path) -> None:
     times = np.array([0, 0.2, 0.3, 1.0, 1.1, 2.5])
     video.write(tmp_path / "in.mp4", grey(6).frames, times, end=3.0)
     clip = video.read(tmp_path / "in.mp4", 2)  # 0 and 1.0 s
-    salient = SaliencyVolume(np.stack([np.zeros((4, 4)), np.ones((4, 4))]).astype(np.float32), clip.times,
-                             Provenance("m"))
+    salient = SaliencyVolume(
+        np.stack([np.zeros((4, 4)), np.ones((4, 4))]).astype(np.float32), clip.times, Provenance("m")
+    )
     render.write_overlay(tmp_path / "out.mp4", salient, clip)
     frames, at = played(tmp_path / "out.mp4")
     np.testing.assert_allclose(at, times, atol=2e-5)
@@ -220,9 +224,17 @@ def test_real_videos(shared_data: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(played(tmp_path / name)[1], played(shared_data / "videos" / name)[1], atol=1e-5)
 
 
-@pytest.mark.parametrize(("count", "shape", "grid"), [
-    (1, 0.56, (1, 1)), (8, 0.56, (2, 4)), (8, 1.0, (2, 4)), (16, 0.56, (4, 4)), (32, 0.56, (4, 8)), (3, 0.56, (1, 3)),
-])
+@pytest.mark.parametrize(
+    ("count", "shape", "grid"),
+    [
+        (1, 0.56, (1, 1)),
+        (8, 0.56, (2, 4)),
+        (8, 1.0, (2, 4)),
+        (16, 0.56, (4, 4)),
+        (32, 0.56, (4, 8)),
+        (3, 0.56, (1, 3)),
+    ],
+)
 def test_grid_of_the_sheet(count: int, shape: float, grid: tuple[int, int]) -> None:
     assert _grid(count, shape) == grid
 
@@ -241,3 +253,14 @@ def test_contact_sheet(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(InputError, match="cannot be written"):
         render.contact_sheet(tmp_path / "a.png" / "b.png", spot(), grey())
+
+
+def test_pixels_are_smoothed_with_their_signs_and_grids_are_left() -> None:
+    """Against SciPy: smoothing after clipping would leave specks of either sign where they cancel."""
+    values = np.random.default_rng(0).standard_normal((2, 60, 80)).astype(np.float32)
+    view = View.of(volume(values), Drawing(smooth=0.05, percentile=100))
+    expected = np.maximum([gaussian_filter(frame, (3.0, 4.0), mode="reflect", truncate=4) for frame in values], 0)
+    np.testing.assert_allclose(view.values * view.scale, expected, atol=2e-3)
+    coarse = volume(values[:, :6, :6].copy())
+    plain = View.of(coarse, Drawing(smooth=0.05, percentile=100))
+    np.testing.assert_allclose(plain.values * plain.scale, np.maximum(coarse.values, 0), atol=1e-6)

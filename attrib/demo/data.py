@@ -19,7 +19,7 @@ from attrib.demo import labels, render
 from attrib.demo.families import AUXILIARY, FAMILIES
 from attrib.demo.prompts import Asked, Packer, ask, echo
 from attrib.demo.settings import TRAINING_SEEDS, Settings
-from attrib.demo.world import EVENTS, Scene, sample
+from attrib.demo.world import EVENTS, VERSION, Scene, sample
 from attrib.files import writing
 
 
@@ -40,7 +40,7 @@ def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
     """Frames (scenes, READ, size, size, 3) of all training scenes, rendered once and then mapped from disk."""
     size = settings.shape.image_size
-    path = directory / f"frames_{settings.scenes}_{size}.npy"
+    path = directory / f"frames_{VERSION}_{settings.scenes}_{size}.npy"
     if not path.exists():
         with writing(path) as part:
             shape = (settings.scenes, labels.READ, size, size, 3)

@@ -17,11 +17,10 @@ from rich.progress import track
 from attrib import video
 from attrib.demo import annotate, render
 from attrib.demo.families import FAMILIES, Family
-from attrib.demo.world import EVENTS, FRAMES, RATE, Scene, sample
+from attrib.demo.world import EVENTS, FRAMES, RATE, VERSION, Scene, sample
 from attrib.errors import InputError
 from attrib.files import write_text
 
-WORLD = 1  # raised whenever the same seed gives other videos
 MOST_VIDEOS, SEEDS = 10_000, 100_000
 
 
@@ -36,7 +35,7 @@ def generate(directory: str | Path, videos: int = 24, seed: int = 0, split: str 
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed: expected 0 to {SEEDS - 1}, got {seed}")
     directory = Path(directory)
-    made: dict[str, int | str] = {"world": WORLD, "videos": videos, "seed": seed, "split": split}
+    made: dict[str, int | str] = {"world": VERSION, "videos": videos, "seed": seed, "split": split}
     if not _complete(directory, made):
         write_text(directory / f"generated_{split}.json", "{}")  # from here on what lies there is no complete set
         _write(directory, made)

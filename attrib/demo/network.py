@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PerceptionLMForConditionalGeneration
 
-from attrib.demo.labels import FORMS, HUES, KINDS, STATES
+from attrib.demo.labels import ATTRIBUTES, FORMS, HUES, KINDS, STATES
 from attrib.demo.prompts import Packer
 
 _SHARPNESS = 8.0  # logits per unit of a code's estimated presence
@@ -78,8 +78,7 @@ def dense_accuracy(tokens: Tensor, cells: Tensor, codes: Tensor) -> dict[str, fl
         out[name] = _agreement(found[has][:, group], cells[has][:, group])
     objects = cells[:, 1] > 0
     right = (found[objects][:, STATES] > 0.5) == (cells[objects][:, STATES] > 0)
-    out["moving"], out["lit"] = (float(r) for r in right.float().mean(0))
-    return out
+    return out | dict(zip(ATTRIBUTES[STATES], right.float().mean(0).tolist(), strict=True))
 
 
 def _agreement(found: Tensor, cells: Tensor) -> float:

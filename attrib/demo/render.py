@@ -53,7 +53,7 @@ def _sprite(entity: Entity, frame: int) -> sprites.Image:
 
 
 def draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
-    """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail and glow."""
+    """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail, glow and sparkles."""
     here = np.array(entity.centres[frame])
     sprite = _sprite(entity, frame)
     if entity.moving(frame):
@@ -62,6 +62,8 @@ def draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
             _paste(canvas, sprite, tuple(here - 0.55 * ghost * step), 0.62 - 0.12 * ghost)
     if entity.lit[frame]:  # beneath, so that the shape stays to be seen
         _paste(canvas, sprites.glow(entity.radius), tuple(here))
+    if entity.sparkling[frame]:
+        _paste(canvas, sprites.sparkles(entity.radius), tuple(here))
     _paste(canvas, sprite, tuple(here))
 
 
@@ -80,7 +82,7 @@ def frames(scene: Scene, indices: Sequence[int] = range(FRAMES)) -> NDArray[np.u
 
 
 def mask(entity: Entity, frame: int) -> NDArray[np.bool_]:
-    """The pixels (SIZE, SIZE) that the thing itself covers, without shadow, glow and trail."""
+    """The pixels (SIZE, SIZE) that the thing itself covers, without shadow, glow, sparkles and trail."""
     canvas = np.zeros((SIZE, SIZE, 3), np.float32)
     if entity.present[frame]:
         cover = sprites.mask("card" if entity.kind == "card" else entity.shape, entity.radius)

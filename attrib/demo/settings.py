@@ -39,7 +39,7 @@ class Settings:
     open_share: tuple[float, float] = (0.5, 0.15)  # of the questions, asked without options: first, last
     echo_share: tuple[float, float] = (0.1, 0.05)  # asked only which letter stands before a word: first, last
     visual_kept: int = 72  # of 288 visual tokens in the decoder stage: all things and some of the empty table
-    tower: Stage = Stage(steps=1000, batch=12)
+    tower: Stage = Stage(steps=1600, batch=12)
     words: Stage = Stage(steps=700, batch=24)
     decoder: Stage = Stage(steps=2500, batch=12)
     joint: Stage = Stage(steps=1200, batch=16, rate=5e-4)

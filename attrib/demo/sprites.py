@@ -120,3 +120,20 @@ def glow(radius: int) -> Image:
     alpha = np.clip(np.maximum(0.95 * halo, rays), 0, 1) * np.clip((MARGIN - distance) / 6, 0, 1)
     colour = np.broadcast_to(np.array([1.0, 0.97, 0.62], np.float32), (*alpha.shape, 3))
     return np.dstack([colour, alpha]).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def sparkles(radius: int) -> Image:
+    """Eight little four-pointed stars around a thing, RGBA, bluish white."""
+    side = 2 * MARGIN * _FINE
+    canvas = np.zeros((side, side), np.uint8)
+    turns = np.arange(8) * np.pi / 4
+    for turn, length in zip(turns, (11.0, 8.0) * 4, strict=True):
+        centre = side / 2 + (radius + 9) * _FINE * np.array([np.cos(turn), np.sin(turn)])
+        angles = np.arange(8) * np.pi / 4
+        reach = np.where(np.arange(8) % 2 == 0, length, 0.3 * length) * _FINE
+        points = centre + np.stack([reach * np.cos(angles), reach * np.sin(angles)], 1)
+        cv2.fillPoly(canvas, [np.round(points).astype(np.int32)], 255)
+    alpha = cv2.resize(canvas, (2 * MARGIN, 2 * MARGIN), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    colour = np.broadcast_to(np.array([0.86, 0.97, 1.0], np.float32), (*alpha.shape, 3))
+    return np.dstack([colour, alpha]).astype(np.float32)

@@ -30,7 +30,7 @@ from attrib.files import write_text
 from attrib.models import perception_lm_init
 
 STAGES = ("tower", "words", "decoder", "joint")
-REPORT_EVERY, SAVE_EVERY = 50, 200
+REPORT_EVERY, SAVE_EVERY = 50, 100
 
 
 class Trainer:

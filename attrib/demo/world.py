@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+VERSION = 2  # raised whenever the same seed gives other videos
 SIZE = 256
 FRAMES = 16
 RATE = 4.0  # frames per second
@@ -33,7 +34,8 @@ Point = tuple[float, float]
 class Entity:
     """One thing on the table. Every tuple has one entry per frame.
 
-    `lit`: it glows. `turned`: a card shows its face. `shape` of a card is what is printed on its face.
+    `lit`: it glows. `turned`: a card shows its face. `sparkling`: little stars surround it as it comes or goes.
+    `shape` of a card is what is printed on its face.
     """
 
     id: int
@@ -45,6 +47,7 @@ class Entity:
     present: Flags
     lit: Flags = (False,) * FRAMES
     turned: Flags = (False,) * FRAMES
+    sparkling: Flags = (False,) * FRAMES
 
     def moving(self, frame: int) -> bool:
         """Whether it is in another place than in the frame before, and was to be seen in both."""
@@ -75,7 +78,8 @@ def _hide(entity: Entity, inside: np.ndarray) -> Entity:
     def off(flags: Flags) -> Flags:
         return tuple((np.array(flags) & ~inside).tolist())
 
-    return replace(entity, present=off(entity.present), lit=off(entity.lit), turned=off(entity.turned))
+    flags = {name: off(getattr(entity, name)) for name in ("present", "lit", "turned", "sparkling")}
+    return replace(entity, **flags)
 
 
 def span(start: int, end: int) -> Flags:
@@ -131,7 +135,9 @@ class _Table:
         if role == "light":
             return replace(entity, lit=span(*self._interval(4, 6)))
         if role == "appear":
-            return replace(entity, present=span(*self._interval(4, 7)))
+            start, end = self._interval(4, 7)
+            coming_or_going = tuple(a or b for a, b in zip(span(start, start + 2), span(end - 2, end), strict=True))
+            return replace(entity, present=span(start, end), sparkling=coming_or_going)
         return entity
 
     def _interval(self, shortest: int, longest: int) -> tuple[int, int]:

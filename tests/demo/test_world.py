@@ -118,6 +118,15 @@ def test_events_are_seen_in_the_frames_that_the_model_reads() -> None:
                 assert sum(item.start <= f < item.end for f in labels.READ_FRAMES) >= 2
 
 
+def test_stars_surround_what_comes_and_goes_and_nothing_else() -> None:
+    for seed in range(50):
+        scene = sample(seed, "appear")
+        (item,) = FAMILIES["appear"].evidence(scene)
+        for entity in scene.entities:
+            ends = {item.start, item.start + 1, item.end - 2, item.end - 1} if entity.id == item.track else set()
+            assert {i for i in range(FRAMES) if entity.sparkling[i]} == ends
+
+
 def test_all_stay_inside_the_frame_and_apart() -> None:
     for seed in range(200):
         scene = sample(seed, EVENTS[seed % 5])

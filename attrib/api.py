@@ -98,9 +98,9 @@ def explain(
     input; a method that fails is recorded in `failures` and the others go on.
     """
     chosen = _method_objects(methods)
-    settings = dict(settings or {})
-    name = {"name": model} if isinstance(model, str) else {}
-    parsed = config.parse({**settings, "model": {**settings.get("model", {}), **name}, "methods": {}, "metrics": {}})
+    parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
+    if isinstance(model, str):
+        parsed = parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
     wanted, asked = Target.parse(target), Question(question, tuple(options))
     asked = _with_answer(asked, wanted)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
@@ -132,8 +132,8 @@ def _explained(subject: Subject, methods: Mapping[str, Method], step: Step | Non
 
 def _method_objects(methods: Any) -> dict[str, Method]:
     if methods is None:
-        every = {name: registry.get("methods", name) for name in registry.names("methods")}
-        return {name: cls() for name, cls in every.items() if not issubclass(cls, Control)}
+        every = {name: config.build("methods", name).item for name in registry.names("methods")}
+        return {name: item for name, item in every.items() if not isinstance(item, Control)}
     if not isinstance(methods, Mapping):
         methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
     if not methods:
@@ -164,7 +164,20 @@ def bench(
     """
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
-    if settings is None:
-        settings = Path(str(files("attrib.configs") / "demo.yaml"))
-    found = settings if isinstance(settings, Mapping) else config.read(Path(settings))
+    found = settings if isinstance(settings, Mapping) else bench_settings(settings)
     return run(config.parse(config.override(found, overrides)), Path(output), step)
+
+
+def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """A YAML file's settings, the built-in benchmark's without one, with each plug-in file's methods and metrics added.
+
+    Raises InputError when a file cannot be read or run.
+    """
+    found = config.read(Path(path or str(files("attrib.configs") / "demo.yaml")))
+    for plugin in plugins:
+        for kind, names in registry.load_plugin(plugin).items():
+            section = found.setdefault(kind, {})
+            if isinstance(section, dict):  # if it is not, the settings are refused when they are parsed
+                named = {*section, *(given.get(kind[:-1]) for given in section.values() if isinstance(given, dict))}
+                section.update(dict.fromkeys(name for name in names if name not in named))
+    return found

@@ -113,8 +113,10 @@ def explain(
     _finish([f"{name}: {error}" for name, error in found.failures.items()])
 
 
-def _chosen(names: list[str] | None, parameters: dict[str, Any]) -> dict[str, Any] | None:
+def _chosen(names: list[str] | None, parameters: Any) -> dict[str, Any] | None:
     """Row labels to parameters from `--method` and `--set methods.NAME.x=y`; None for the default."""
+    if not isinstance(parameters, dict):
+        raise InputError(f"methods: expected --set methods.NAME.PARAMETER=VALUE, got {parameters!r}")
     if not names and not parameters:
         return None
     every = registry.names("methods") if "all" in (names or ()) else []
@@ -149,13 +151,13 @@ def bench(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
-    _load_plugins(plugin)
     _check_output(output)
     from attrib import api
 
+    settings = api.bench_settings(config_file, plugin or ())
     try:
         with _progress(as_json) as step:
-            outcome = api.bench(config_file, output, sets or (), step)
+            outcome = api.bench(settings, output, sets or (), step)
     except KeyboardInterrupt:
         notes.print(f"\ninterrupted; what was computed is kept in {output}: the same command goes on from there")
         raise typer.Exit(130) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -122,6 +122,8 @@ def _told(error: ValidationError) -> str:
 
 def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None = None) -> Entry:
     """The registered object that a label and its parameters mean. Raises UnknownName and ConfigError."""
+    if not isinstance(parameters, Mapping | None):
+        raise ConfigError(f"{kind}.{label}: expected a mapping of parameters, got {parameters!r}")
     given = dict(parameters or {})
     name = str(given.pop(kind[:-1], label))
     cls = registry.get(kind, name)
@@ -130,6 +132,8 @@ def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None 
 
 def make(cls: Any, parameters: Mapping[str, Any], path: str) -> Any:
     """An instance of the dataclass `cls`, its fields validated by their annotations. Raises ConfigError with `path`."""
+    if not is_dataclass(cls):
+        raise ConfigError(f"{path}: expected a dataclass, got {cls!r}")
     hints, known = get_type_hints(cls, include_extras=True), {field.name: field for field in fields(cls)}
     for key in parameters:
         if key not in known:
@@ -160,9 +164,9 @@ def metric_entries(config: Config) -> list[Entry]:
     """The columns of the benchmark; those with an imputer once for each imputer, unless they name their own."""
     entries = []
     for label, given in config.metrics.items():
+        entry = build("metrics", label, given)
         parameters = given or {}
-        cls = registry.get("metrics", str(parameters.get("metric", label)))
-        repeats = "imputer" in {field.name for field in fields(cls)} and "imputer" not in parameters
+        repeats = "imputer" in entry.parameters and "imputer" not in parameters
         variants = [{**parameters, "imputer": name} for name in config.imputers] if repeats else [parameters]
         entries += [build("metrics", label, variant) for variant in variants]
     return entries

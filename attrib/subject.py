@@ -125,7 +125,7 @@ class Subject:
     @torch.no_grad()
     def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
         """Option log-probabilities of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w)."""
-        parts = []
+        parts = [self.logprobs.new_empty(0, len(self.logprobs))]
         for part in batches(count, size):
             pixels = torch.stack([version(i) for i in range(part.start, part.stop)])
             parts.append(self.model.option_logprobs(pixels, self.question).float())

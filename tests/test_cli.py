@@ -118,6 +118,8 @@ def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_pat
         (["--set", "modl.frames=3"], "modl: unknown key; did you mean 'model'?"),
         (["--set", "methods.grad_cam.layr=x"], "methods.grad_cam.layr: unknown key; did you mean 'layer'?"),
         (["--method", "grad_cam", "--set", "methods.grad_cam.layer=blocks.99"], "unknown vision layer 'blocks.99'"),
+        (["--set", "model=3"], "model: input should be a valid dictionary"),
+        (["--set", "methods=3"], "methods: expected --set methods.NAME"),
         (["--target", "correct"], "the right answer is not known"),
         (["--target", "option:7"], "expected an option from 0 to 1, got 7"),
         (["--target", "predictd"], "did you mean 'predicted'?"),
@@ -173,7 +175,7 @@ def test_bench_end_to_end_with_a_failing_plugin_and_a_rerun(
     plugin.write_text(NAN_PLUGIN)
     config.write_text(f"""
 data: {{name: demo, root: "{world}", videos: 2, seed: 5}}
-methods: {{grad_cam: , broken_map: , random: }}
+methods: {{grad_cam: , random: }}
 metrics: {{srg: , object_auc: , segment_auc: }}
 imputers: [mean]
 """)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import attrib
+from attrib import video
+from attrib.errors import InputError
+from attrib.method import Method
+from attrib.methods.centre import Centre
+from attrib.methods.raw_attention import RawAttention
+from attrib.subject import Subject
+from attrib.testing import COLUMNS, FRAMES, QUESTION, RED, ROWS, ToyModel, toy_clip
+
+
+@dataclass(frozen=True)
+class Breaks(Method):
+    """Raises what a plug-in might."""
+
+    def values(self, subject: Subject) -> torch.Tensor:
+        raise ZeroDivisionError("in the plug-in")
+
+
+@pytest.fixture
+def toy_video(tmp_path: Path) -> Path:
+    """The toy clip as a file; enlarged, since H.264 blurs colours over neighbouring pixels."""
+    clip = toy_clip()
+    frames = clip.frames.repeat(16, axis=1).repeat(16, axis=2)
+    video.write(tmp_path / "toy.mp4", frames, clip.times, clip.end)
+    return tmp_path / "toy.mp4"
+
+
+class SmallToy(ToyModel):
+    """The toy model on frames of any size."""
+
+    def preprocess(self, clip: attrib.Clip) -> torch.Tensor:
+        pixels = torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
+        return torch.nn.functional.interpolate(pixels, (ROWS * 4, COLUMNS * 4), mode="area")
+
+
+def test_explain_takes_a_model_and_methods_as_objects_names_or_parameters(toy_video: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+    found = attrib.explain(
+        toy_video, QUESTION.text, QUESTION.options, model=SmallToy(),
+        methods={"mine": RawAttention("max"), "grad_cam": {"pool": "video"}, "centre": None, "breaks": Breaks()},
+        step=lambda what, done, total: asked.append(f"{what} {done}/{total}"),
+    )  # fmt: skip
+    assert found.answer == "red"
+    assert list(found.volumes) == ["mine", "grad_cam", "centre"]
+    assert found.failures == {"breaks": "ZeroDivisionError: in the plug-in"}
+    assert "grad_cam 1/4" in asked
+    assert found.volumes["grad_cam"].provenance.parameters == {"layer": "last", "pool": "video"}
+    cells = found.volumes["mine"].on_grid(ROWS, COLUMNS).values
+    assert np.unravel_index(cells.argmax(), cells.shape) == RED
+    found.save(tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["failures"] == found.failures
+    assert summary["times"] == pytest.approx([0, 0.5, 1, 1.5])
+    assert summary["score"] == pytest.approx(float(found.subject.score(found.subject.pixels[None])[0]), abs=1e-5)
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".npz", ".mp4", ".png", ".json"}
+
+
+def test_by_default_every_method_that_is_no_control(toy_video: Path) -> None:
+    found = attrib.explain(toy_video, QUESTION.text, QUESTION.options, model=SmallToy())
+    assert {"integrated_gradients", "grad_cam", "attention_rollout"} <= set(found.volumes)
+    assert not {"uniform", "random", "centre", "motion"} & set(found.volumes)
+    assert all(len(volume.values) == FRAMES for volume in found.volumes.values())
+
+
+def test_target_says_what_is_explained(toy_video: Path) -> None:
+    one, other = (
+        attrib.explain(toy_video, QUESTION.text, QUESTION.options, model=SmallToy(), target=target,
+                       methods={"centre": Centre()})
+        for target in ("option:0", "correct:1")
+    )  # fmt: skip
+    assert one.summary()["score"] == pytest.approx(-other.summary()["score"])
+    assert other.summary()["correct_answer"] == "B"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"methods": []}, {"methods": ["nope"]}, {"settings": {"seed": "x"}}, {"settings": {"frames": 3}}]
+)
+def test_bad_input_is_one_line(toy_video: Path, bad: dict[str, object]) -> None:
+    with pytest.raises(InputError) as caught:
+        attrib.explain(toy_video, QUESTION.text, QUESTION.options, **{"model": SmallToy(), **bad})  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)

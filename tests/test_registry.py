@@ -191,7 +191,7 @@ def test_two_files_may_not_share_a_name(plugin: Callable[..., Path]) -> None:
 
 def test_a_notebook_cell_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes of a notebook live in `__main__`, which has no file there."""
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     for _ in range(2):
         namespace: dict[str, object] = {"__name__": "__main__"}
         exec(METHOD.format(name="CellMethod"), namespace)

@@ -60,3 +60,12 @@ def test_text_is_utf8_and_replaces(tmp_path: Path) -> None:
     write_text(tmp_path / "a.txt", "first")
     write_text(tmp_path / "a.txt", "drôle 片")
     assert (tmp_path / "a.txt").read_bytes() == "drôle 片".encode()
+
+
+def test_a_reader_keeps_the_file_that_it_opened(tmp_path: Path) -> None:
+    """The new file takes the old one's name; it is not written into it."""
+    write_text(tmp_path / "a.txt", "old")
+    with (tmp_path / "a.txt").open() as reader:
+        write_text(tmp_path / "a.txt", "new")
+        assert reader.read() == "old"
+    assert (tmp_path / "a.txt").read_text() == "new"

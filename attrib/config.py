@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -130,11 +130,12 @@ def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None 
     return Entry(label, name, make(cls, given, f"{kind}.{label}"))
 
 
-def make(cls: Any, parameters: Mapping[str, Any], path: str) -> Any:
+def make(cls: Callable[..., Any], parameters: Mapping[str, Any], path: str) -> Any:
     """An instance of the dataclass `cls`, its fields validated by their annotations. Raises ConfigError with `path`."""
-    if not is_dataclass(cls):
+    kind: Any = cls
+    if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ConfigError(f"{path}: expected a dataclass, got {cls!r}")
-    hints, known = get_type_hints(cls, include_extras=True), {field.name: field for field in fields(cls)}
+    hints, known = get_type_hints(kind, include_extras=True), {field.name: field for field in fields(kind)}
     for key in parameters:
         if key not in known:
             raise ConfigError(f"{path}.{key}: unknown key; {nearest(key, known)}")

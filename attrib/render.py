@@ -1,7 +1,7 @@
 """Saliency as people see it: overlay videos and contact sheets.
 
-    write_overlay("explained.mp4", volume, clip, Drawing(title="Grad-CAM", tracks=sample.tracks))
-    contact_sheet("explained.png", volume, clip)
+write_overlay("explained.mp4", volume, clip, Drawing(title="Grad-CAM", tracks=sample.tracks))
+contact_sheet("explained.png", volume, clip)
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ def contact_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing:
 
 def _check(volume: SaliencyVolume, clip: Clip) -> None:
     if len(volume.times) != len(clip) or not np.allclose(volume.times, clip.times, atol=1e-3, rtol=0):
-        raise InputError(f"the volume has {len(volume.times)} frames at {_span(volume.times)}, "
-                         f"the clip {len(clip)} at {_span(clip.times)}: they must be the same")
+        raise InputError(
+            f"the volume has {len(volume.times)} frames at {_span(volume.times)}, "
+            f"the clip {len(clip)} at {_span(clip.times)}: they must be the same"
+        )
 
 
 def _span(times: NDArray[np.float64]) -> str:

@@ -134,8 +134,14 @@ class Panel:
         """Top and bottom of each row in pixels."""
         unit, row, rows = self.unit, round(self.unit * 1.55), {}
         top = round(unit * 0.35)
-        heights = {"title": row, "subtitle": row if self.texts[1] else 0, "legend": row, "bars": round(unit * 2.8),
-                   "lanes": len(self._lanes) * round(unit * 1.3), "axis": round(unit * 1.5)}
+        heights = {
+            "title": row,
+            "subtitle": row if self.texts[1] else 0,
+            "legend": row,
+            "bars": round(unit * 2.8),
+            "lanes": len(self._lanes) * round(unit * 1.3),
+            "axis": round(unit * 1.5),
+        }
         for name, height in heights.items():
             rows[name] = (top, top + height)
             top += height + (round(unit * 0.3) if name == "legend" else 0)
@@ -191,7 +197,7 @@ class Panel:
         put(image, low, (margin, self._base("legend")), unit, _FAINT)
         put(image, high, (right + unit // 2, self._base("legend")), unit, _FAINT)
         top = self._base("legend") - round(unit * 0.8)
-        bar = image[top:top + unit, left:right]
+        bar = image[top : top + unit, left:right]
         ramp = np.tile(np.linspace(-1 if self.view.signed else 0, 1, right - left, dtype=np.float32), (len(bar), 1))
         bar[:] = mix(np.full_like(bar, 70), *heat(ramp, self.drawing))
 

@@ -30,8 +30,12 @@ def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Dr
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)
     title, subtitle = drawing.texts(volume)
     lines = textwrap.wrap(" ".join(subtitle.split()), 130, max_lines=2, placeholder="…")
-    page = _Page(_grid(len(clip), clip.frames.shape[1] / clip.frames.shape[2]),
-                 clip.frames.shape[1] / clip.frames.shape[2], 0.5 + 0.2 * len(lines), len(lanes))
+    page = _Page(
+        _grid(len(clip), clip.frames.shape[1] / clip.frames.shape[2]),
+        clip.frames.shape[1] / clip.frames.shape[2],
+        0.5 + 0.2 * len(lines),
+        len(lanes),
+    )
     figure = Figure(figsize=(_WIDTH, page.height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     sheet = _Sheet(figure, page, view, drawing)
@@ -104,12 +108,17 @@ class _Sheet:
             return
         axes = self.page.axes(self.figure, _WIDTH - _MARGIN - 2.2, 0.16, (2.2, 0.11))
         ramp = np.linspace(-1 if self.view.signed else 0, 1, 256, dtype=np.float32)[None]
-        axes.imshow(mix(np.full((1, 256, 3), 255, np.uint8), *heat(ramp, self.drawing)), aspect="auto",
-                    extent=(-1 if self.view.signed else 0, 1, 0, 1))
+        axes.imshow(
+            mix(np.full((1, 256, 3), 255, np.uint8), *heat(ramp, self.drawing)),
+            aspect="auto",
+            extent=(-1 if self.view.signed else 0, 1, 0, 1),
+        )
         top = f"{self.view.scale:.2g}"
         axes.set_yticks([])
-        axes.set_xticks([-1, 0, 1] if self.view.signed else [0, 1],
-                        [f"-{top} against", "0", f"{top} for"] if self.view.signed else ["0", f"{top} saliency"])
+        axes.set_xticks(
+            [-1, 0, 1] if self.view.signed else [0, 1],
+            [f"-{top} against", "0", f"{top} for"] if self.view.signed else ["0", f"{top} saliency"],
+        )
         axes.get_xticklabels()[0].set_horizontalalignment("left")
         axes.get_xticklabels()[-1].set_horizontalalignment("right")
         axes.tick_params(length=2, pad=2, labelsize=7.5, colors=_FAINT)

@@ -1,8 +1,8 @@
 """Read a few frames of a video at their real times, and write frames as a video that browsers play.
 
-    clip = read("video.mp4", frames=8)                  # 8 frames spread evenly, as transformers picks them
-    clip = read("video.mp4", sampling="times", times=[0.5, 2.0])
-    write("copy.mp4", clip.frames, clip.times, clip.end)
+clip = read("video.mp4", frames=8)                  # 8 frames spread evenly, as transformers picks them
+clip = read("video.mp4", sampling="times", times=[0.5, 2.0])
+write("copy.mp4", clip.frames, clip.times, clip.end)
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ TICKS = 90_000  # pts per second of written files: 11 microseconds apart at most
 _X264 = {"crf": "18", "preset": "veryfast", "bf": "0", "g": "30", "threads": "2", "x264-params": "scenecut=0"}
 
 
-def read(
-    path: str | Path, frames: int = 8, sampling: Sampling = "uniform", times: ArrayLike | None = None
-) -> Clip:
+def read(path: str | Path, frames: int = 8, sampling: Sampling = "uniform", times: ArrayLike | None = None) -> Clip:
     """Read `frames` frames, upright and with square pixels, at their own times; only those are ever held in memory.
 
     `uniform`: index k * total // frames. `one_per_second`: the frames shown at 0, 1, 2, ... s after the first, thinned

@@ -152,8 +152,13 @@ def _scan(file: Any, stream: Any) -> _Scan:
     stamps = [row[0] for row in rows if row[0] is not None]
     stamped = len(set(stamps)) == len(rows) > 0 and file.format.name != "avi"  # AVI has no presentation times at all
     return _Scan(
-        sorted(stamps), [row[1] for row in rows], sorted(row[0] for row in rows if row[3] and row[0] is not None),
-        stamped and _closed(rows), stamped, broken, _last_end(rows, float(stream.time_base)) if stamped else 0.0,
+        sorted(stamps),
+        [row[1] for row in rows],
+        sorted(row[0] for row in rows if row[3] and row[0] is not None),
+        stamped and _closed(rows),
+        stamped,
+        broken,
+        _last_end(rows, float(stream.time_base)) if stamped else 0.0,
         _expected(file, stream, len(rows) + hidden, reached),
     )
 
@@ -211,8 +216,9 @@ def _count(path: Path, scan: _Scan, base: float, rate: float) -> tuple[NDArray[n
     stamps = [stamp for stamp, _ in decode.decoded(path)]
     warnings: list[str] = []
     if scan.expected and scan.expected > len(stamps):
-        warnings.append(f"{path}: the file is cut short or damaged: {scan.expected} frames expected, "
-                        f"{len(stamps)} can be read")
+        warnings.append(
+            f"{path}: the file is cut short or damaged: {scan.expected} frames expected, {len(stamps)} can be read"
+        )
     step = 1 / rate
     if scan.stamped and None not in stamps and (np.diff(np.array(stamps, float)) > 0).all():
         times = np.array(stamps, np.float64) * base

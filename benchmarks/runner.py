@@ -198,7 +198,7 @@ def _described(entry: Entry, shared: tuple[str, ...]) -> str:
 def _plain(sample: Sample) -> list[Any]:
     """What a sample's annotation says, as JSON can hold it."""
     tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
-    return [tracks, [asdict(part) for part in (*sample.segments, *sample.evidence)], sample.cut]
+    return [tracks, [asdict(part) for part in sample.segments], [asdict(part) for part in sample.evidence], sample.cut]
 
 
 def _digest(*parts: Any) -> str:

@@ -55,8 +55,13 @@ def close(a: np.ndarray, b: np.ndarray) -> bool:
     return a.shape == b.shape and float(np.abs(a.astype(float) - b).mean()) < 6
 
 
-SHARED = ["videos/dog.mp4", "videos/dog_odd_255x171.mp4", "videos/pancake.mkv", "videos/pancake_variable_rate.mp4",
-          "perception_test/valid_cup_game/videos/video_7110.mp4"]
+SHARED = [
+    "videos/dog.mp4",
+    "videos/dog_odd_255x171.mp4",
+    "videos/pancake.mkv",
+    "videos/pancake_variable_rate.mp4",
+    "perception_test/valid_cup_game/videos/video_7110.mp4",
+]
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -75,9 +80,13 @@ def test_variable_rate_has_real_times(shared_data: Path) -> None:
     assert source.end == pytest.approx(10.3333, abs=1e-3)
 
 
-@pytest.mark.parametrize("options", [
-    {"g": "12", "x264-params": "open-gop=1:bframes=4:scenecut=0"}, {"x264-params": "intra-refresh=1:keyint=30"},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"g": "12", "x264-params": "open-gop=1:bframes=4:scenecut=0"},
+        {"x264-params": "intra-refresh=1:keyint=30"},
+    ],
+)
 def test_files_that_decord_would_misread(shared_data: Path, tmp_path: Path, options: dict[str, str]) -> None:
     original, _ = decode(shared_data / "videos/dog.mp4")
     path = encode(tmp_path / "a.mkv", original[:100], options=options)
@@ -88,8 +97,15 @@ def test_files_that_decord_would_misread(shared_data: Path, tmp_path: Path, opti
     np.testing.assert_array_equal(video.read(path, sampling="times", times=wanted / 10).frames, frames[wanted])
 
 
-CONTAINERS = {"a.mp4": "libx264", "a.mkv": "libx265", "a.webm": "libvpx-vp9", "a.ts": "libx264", "a.h264": "libx264",
-              "a.avi": "mpeg4", "b.avi": "libx264"}
+CONTAINERS = {
+    "a.mp4": "libx264",
+    "a.mkv": "libx265",
+    "a.webm": "libvpx-vp9",
+    "a.ts": "libx264",
+    "a.h264": "libx264",
+    "a.avi": "mpeg4",
+    "b.avi": "libx264",
+}
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -111,8 +127,10 @@ def test_small_pictures(tmp_path: Path, size: tuple[int, int]) -> None:
 
 
 def test_opencv_reads_png_beside_us(tmp_path: Path) -> None:
-    code = ("import attrib.video, cv2, numpy as np, sys; cv2.imwrite(sys.argv[1], np.eye(9, dtype=np.uint8)); "
-            "assert (cv2.imread(sys.argv[1], -1) == np.eye(9)).all()")  # fails where decord is loaded first
+    code = (
+        "import attrib.video, cv2, numpy as np, sys; cv2.imwrite(sys.argv[1], np.eye(9, dtype=np.uint8)); "
+        "assert (cv2.imread(sys.argv[1], -1) == np.eye(9)).all()"
+    )  # fails where decord is loaded first
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)
 
 
@@ -270,8 +288,12 @@ def test_what_is_no_video(tmp_path: Path, shared_data: Path, capfd: pytest.Captu
         file.mux(stream.encode(sound))
         file.mux(stream.encode(None))
     expected = {
-        "missing.mp4": "no such file", "empty.mp4": "the file is empty", "text.mp4": "cannot be read as a video",
-        "text.txt": "no video stream", "audio.m4a": "no video stream", ".": "is a directory",
+        "missing.mp4": "no such file",
+        "empty.mp4": "the file is empty",
+        "text.mp4": "cannot be read as a video",
+        "text.txt": "no video stream",
+        "audio.m4a": "no video stream",
+        ".": "is a directory",
         str(shared_data / "videos/no_index_truncated.mp4"): "cannot be read as a video",
     }
     for name, message in expected.items():
@@ -312,9 +334,13 @@ def test_written_files_suit_browsers(tmp_path: Path) -> None:
 def test_write_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     bad: list[tuple[Any, Any, str]] = [
-        (pictures(3), [0, 1], "3 frames for 2 times"), (pictures(2), [0, 1, 2], "2 frames for 3 times"),
-        (pictures(2), [0, 0], "increase"), (pictures(2), [-1, 0], "from 0 on"), (pictures(2), [0, np.nan], "finite"),
-        (pictures(2) / 255, [0, 1], "expected uint8"), (pictures(2)[..., :2], [0, 1], "expected uint8"),
+        (pictures(3), [0, 1], "3 frames for 2 times"),
+        (pictures(2), [0, 1, 2], "2 frames for 3 times"),
+        (pictures(2), [0, 0], "increase"),
+        (pictures(2), [-1, 0], "from 0 on"),
+        (pictures(2), [0, np.nan], "finite"),
+        (pictures(2) / 255, [0, 1], "expected uint8"),
+        (pictures(2)[..., :2], [0, 1], "expected uint8"),
         ([pictures(1)[0], pictures(1, 50)[0]], [0, 1], r"frame 1: expected uint8 \(48, 64, 3\)"),
     ]
     for frames, times, message in bad:

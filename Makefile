@@ -1,11 +1,11 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make check`.
+# Everything from a fresh clone: `make demo`, `make test`, `make check`, `make speed`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
 
-.PHONY: install demo test check types clean
+.PHONY: install demo test check types speed clean
 
 demo: $(INSTALLED)
 	$(BIN)/attrib bench -O runs/demo
@@ -26,6 +26,9 @@ types: $(INSTALLED)
 	mkdir -p $(TREE)/attrib
 	ln -s $(CURDIR)/attrib/* $(CURDIR)/methods $(CURDIR)/benchmarks $(CURDIR)/configs $(TREE)/attrib/
 	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/cache
+
+speed: $(INSTALLED)
+	$(BIN)/python -m attrib.benchmarks.speed
 
 install:
 	rm -f $(INSTALLED)

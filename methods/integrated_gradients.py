@@ -30,7 +30,7 @@ class IntegratedGradients(Method):
 
     steps: int = 32
     baseline: Baseline = "blur"
-    batch: int = 4  # path points per forward and backward pass
+    batch: int = 1  # path points per forward and backward pass: each holds a whole video
 
     def __post_init__(self) -> None:
         require_choice("baseline", self.baseline, get_args(Baseline))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attrib.subject import Subject
 
 Baseline = Literal["blur", "black", "mean"]
+LEAST = 1e-6  # nats; a smaller change is rounding, and dividing by it would tell nothing
 BLUR = 0.1  # sigma as a share of the frame's height
 
 
@@ -48,7 +49,7 @@ class IntegratedGradients(Method):
             )  # fmt: skip
         with torch.no_grad():
             change = float(subject.score(pixels) - subject.score(baseline))
-        error = abs(float(delta)) / max(abs(change), torch.finfo(torch.float32).tiny)
+        error = abs(float(delta)) / max(abs(change), LEAST)
         return Attribution(values[0].sum(dim=1).detach(), {"completeness_error": error, "score_change": change})
 
 

@@ -18,15 +18,21 @@ from torchvision.transforms.v2 import functional as resizing
 from attrib.demo import labels, render
 from attrib.demo.families import AUXILIARY, FAMILIES
 from attrib.demo.prompts import Asked, Packer, ask, echo
-from attrib.demo.settings import TRAINING_SEEDS, Settings
+from attrib.demo.settings import TRAINING_SEEDS, Mix, Settings
 from attrib.demo.world import EVENTS, VERSION, Scene, sample
 from attrib.files import writing
 
 
 @lru_cache(maxsize=20_000)
 def training_scene(index: int) -> Scene:
-    """Training scene number `index`; its seed is one that generated videos never use."""
+    """Training scene number `index`; its seed is one that generated videos never use. Events take turns."""
     return sample(TRAINING_SEEDS + index, EVENTS[index % len(EVENTS)])
+
+
+def draw(rng: np.random.Generator, count: int, events: tuple[str, ...], limit: int) -> list[int]:
+    """Numbers below `limit` of `count` random training scenes with the given events in turn."""
+    turns = rng.integers(0, limit // len(EVENTS), count).tolist()
+    return [turn * len(EVENTS) + EVENTS.index(events[i % len(events)]) for i, turn in enumerate(turns)]
 
 
 def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -83,15 +89,6 @@ class Batch:
         return tokens.gather(1, self.kept[..., None].expand(-1, -1, tokens.shape[-1]))
 
 
-@dataclass(frozen=True)
-class Mix:
-    """How many questions about one video, the share of them without options, and of those that need no video."""
-
-    questions: int
-    open_share: float
-    echo_share: float
-
-
 def batch(scenes: list[Scene], packer: Packer, rng: np.random.Generator, kept: int, mix: Mix) -> Batch:
     """Label the scenes and ask random questions about each; `kept` visual tokens are shown, all things among them."""
     grid = math.isqrt(packer.visual // labels.READ)
@@ -106,12 +103,14 @@ def batch(scenes: list[Scene], packer: Packer, rng: np.random.Generator, kept: i
 
 
 def questions(scene: Scene, mix: Mix, rng: np.random.Generator) -> list[Asked]:
-    """Random questions that the scene answers; each family comes up before one comes up again."""
+    """Random questions that the scene answers."""
     fitting = [f for f in (*FAMILIES.values(), *AUXILIARY) if f.answer(scene) is not None]
-    order = [fitting[i] for i in rng.permutation(len(fitting))]
-    chosen = (order * mix.questions)[: mix.questions]
+    weights = np.array([dict(mix.weights).get(f.name, 1.0) for f in fitting])
+    chosen = rng.choice(len(fitting), mix.questions, p=weights / weights.sum())
     lots = rng.random(mix.questions)
     return [
-        echo(rng) if lot < mix.echo_share else ask(f, scene, rng, options=lot >= mix.echo_share + mix.open_share)
-        for f, lot in zip(chosen, lots.tolist(), strict=True)
+        echo(rng)
+        if lot < mix.echo_share
+        else ask(fitting[i], scene, rng, options=lot >= mix.echo_share + mix.open_share)
+        for i, lot in zip(chosen, lots.tolist(), strict=True)
     ]

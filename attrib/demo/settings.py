@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from attrib.demo.world import EVENTS
 from attrib.models.perception_lm_init import Shape
 
 # Videos of the world are drawn from two ranges of scene seeds that never meet: generated (held-out) videos use seeds
@@ -12,34 +13,84 @@ TRAINING_SEEDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Questions about one video: how many, the shares of easier kinds, and families more or less likely than others."""
+
+    questions: int = 6
+    open_share: float = 0.0  # asked without options
+    echo_share: float = 0.0  # asked only which letter stands before a word, which needs no video
+    weights: tuple[tuple[str, float], ...] = ()  # of families; 1 where not given
+
+
+@dataclass(frozen=True)
 class Stage:
-    """One stage of training: its length, videos a step, and the peak of a one-cycle cosine learning rate."""
+    """One stage of training: its length, videos a step, and a learning rate that falls from `rate` by a cosine.
+
+    `floor` is the share of the rate that is left at the end. `events` are those of a step's videos, in turn; `kept` how
+    many of the visual tokens are shown, from step to step in turn (all things, and some of the empty table).
+    """
 
     steps: int
     batch: int
     rate: float = 1e-3
     warmup: int = 100
+    floor: float = 0.02
     decay: float = 0.999  # of the averaged weights
+    events: tuple[str, ...] = EVENTS
+    kept: tuple[int, ...] = (288,)
+    mix: Mix = Mix()
+    mix_last: Mix | None = None  # from half of the stage on; before, the mix goes over to it evenly
+
+    def asked(self, step: int) -> Mix:
+        """The mix of questions at one step."""
+        if self.mix_last is None:
+            return self.mix
+        done = min(1.0, 2 * step / self.steps)
+        shares = [
+            first + done * (last - first)
+            for first, last in (
+                (self.mix.open_share, self.mix_last.open_share),
+                (self.mix.echo_share, self.mix_last.echo_share),
+            )
+        ]
+        return Mix(self.mix.questions, shares[0], shares[1], self.mix.weights)
+
+
+_FOCUS = Mix(
+    open_share=0.35, echo_share=0.03,
+    weights=(("appear", 4.0), ("appear_shape", 3.0), ("cards", 1.5), ("cups", 1.5), ("move", 0.5), ("light", 0.5),
+             ("move_shape", 0.5), ("light_colour", 0.5)),
+)  # fmt: skip
+_JOINT = Mix(
+    questions=4, open_share=0.25, echo_share=0.02,
+    weights=(("appear", 4.0), ("appear_shape", 2.0), ("cups", 4.0), ("move_shape", 0.4), ("light_colour", 0.4)),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Model shape, data and the stages: the tower on its own, the decoder (first words) on its own, then joint."""
+    """Model shape, data and the stages, which `train` describes."""
 
     seed: int = 0
     shape: Shape = field(
         default_factory=lambda: Shape(
             image_size=96, patch_size=8, tower_width=64, tower_depth=3, tower_heads=4, width=128, layers=4, heads=4,
-            kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5, frames=8,
+            kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5,
         )
     )  # fmt: skip
     code_length: float = 4.0
     scenes: int = 6000
-    questions: int = 6  # about one video, in one sequence
-    open_share: tuple[float, float] = (0.5, 0.15)  # of the questions, asked without options: first, last
-    echo_share: tuple[float, float] = (0.1, 0.05)  # asked only which letter stands before a word: first, last
-    visual_kept: int = 72  # of 288 visual tokens in the decoder stage: all things and some of the empty table
     tower: Stage = Stage(steps=1600, batch=12)
     words: Stage = Stage(steps=700, batch=24)
-    decoder: Stage = Stage(steps=2500, batch=12)
-    joint: Stage = Stage(steps=1200, batch=16, rate=5e-4)
+    decoder: Stage = Stage(
+        steps=2200, batch=12, floor=0.5, kept=(72,),
+        mix=Mix(open_share=0.5, echo_share=0.1), mix_last=Mix(open_share=0.15, echo_share=0.05),
+    )  # fmt: skip
+    focus: Stage = Stage(
+        steps=700, batch=12, warmup=50, floor=0.6, kept=(72, 72, 120, 288), mix=_FOCUS,
+        events=("cards", "appear", "cards", "appear", "move", "cups"),
+    )  # fmt: skip
+    joint: Stage = Stage(
+        steps=900, batch=12, rate=8e-4, warmup=30, mix=_JOINT,
+        events=("appear", "cups", "appear", "cups", "move", "light", "cards"),
+    )  # fmt: skip

@@ -30,12 +30,13 @@ class State:
     def rate(self) -> float:
         """The learning rate of the current step."""
         warm = min(1.0, (self.step + 1) / self.stage.warmup)
-        return self.stage.rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.step / self.stage.steps)))
+        fall = 0.5 * (1 + math.cos(math.pi * self.step / self.stage.steps))
+        return self.stage.rate * warm * (self.stage.floor + (1 - self.stage.floor) * fall)
 
     def update(self, loss: torch.Tensor) -> None:
         """One step down the gradient."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()

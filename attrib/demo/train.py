@@ -2,8 +2,9 @@
 
 `tower` teaches the vision tower and projector to write fixed attribute codes into every visual token. `words` teaches
 the language model, without any video, to find a word among the options and give its letter; `decoder` then teaches it
-to answer questions from the codes. The tower needs neither, so it may train beside them. `joint` puts both together on
-rendered videos. Each stage is seeded, saves its state and resumes.
+to answer questions from the codes, and `focus` dwells on the families that are learnt late. The tower needs none of
+these, so it may train beside them (`--stage tower` and `--stage decoder` in two processes, then `--stage all`). `joint`
+puts both together on rendered videos. Each stage is seeded, saves its state and resumes.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ from attrib.demo import CHECKPOINT, data, labels, network
 from attrib.demo.prompts import Packer, echo, tokenizer
 from attrib.demo.settings import Settings, Stage
 from attrib.demo.state import State
-from attrib.demo.world import EVENTS, sample
 from attrib.files import write_text
 from attrib.models import perception_lm_init
 
-STAGES = ("tower", "words", "decoder", "joint")
+STAGES = ("tower", "words", "decoder", "focus", "joint")
 REPORT_EVERY, SAVE_EVERY = 50, 100
 
 
@@ -53,59 +53,50 @@ class Trainer:
         return np.random.default_rng([self.settings.seed, STAGES.index(stage), step])
 
     # losses of one step: what to minimise, and what to tell
-    def tower(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+    def tower(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Dense labels only."""
-        rng = self.rng("tower", step)
-        tokens, made = self._see(rng, batch, data.Mix(1, 0.0, 0.0))
+        tokens, made = self._see(self.rng("tower", step), step, stage)
         told = network.dense_accuracy(tokens, made.cells, self.codes) if step % REPORT_EVERY == 0 else {}
         return network.dense_loss(tokens, made.cells, self.codes), told
 
-    def words(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+    def words(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Echo questions without a video. Alone they are learnt in minutes, amid others not in half an hour."""
         rng = self.rng("words", step)
-        asked = [[echo(rng) for _ in range(2)] for _ in range(batch)]
+        asked = [[echo(rng) for _ in range(2)] for _ in range(stage.batch)]
         ids, ends, answers = (torch.from_numpy(np.stack(x)) for x in zip(*map(self.packer.blocks, asked), strict=True))
-        nothing = torch.zeros(batch, 0, dtype=torch.int64)
-        tokens = torch.zeros(batch, 0, self.settings.shape.width)
+        nothing = torch.zeros(stage.batch, 0, dtype=torch.int64)
+        tokens = torch.zeros(stage.batch, 0, self.settings.shape.width)
         logits = network.answer_logits(self.model, self.packer, tokens, nothing, (ids, ends))
         right = (logits.argmax(-1) == answers).float().mean()
         return functional.cross_entropy(logits.flatten(0, 1), answers.flatten()), {"echo": float(right)}
 
-    def decoder(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
+    def decoder(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Questions about scenes that are never drawn: the tokens are noisy codes."""
         rng = self.rng("decoder", step)
-        first = int(rng.integers(10**9, 2 * 10**9))
-        scenes = [sample(10**9 + first + i, EVENTS[i % len(EVENTS)]) for i in range(batch)]
-        made = data.batch(
-            scenes,
-            self.packer,
-            rng,
-            self.settings.visual_kept,
-            self._mix(min(1.0, 2 * step / self.settings.decoder.steps)),
-        )
+        scenes = [data.training_scene(i) for i in data.draw(rng, stage.batch, stage.events, 10**9)]
+        made = data.batch(scenes, self.packer, rng, stage.kept[step % len(stage.kept)], stage.asked(step))
         present = made.shown(made.cells).float()
         spread = torch.from_numpy(rng.standard_normal(present.shape, np.float32)) * float(rng.uniform(0, 0.2))
         tokens = (present + spread) @ self.codes
         other = torch.from_numpy(rng.standard_normal(tokens.shape, np.float32)) * float(rng.uniform(0, 0.1))
         return self._answer(tokens + other, made)
 
-    def joint(self, step: int, batch: int) -> tuple[Tensor, dict[str, float]]:
-        """Questions about rendered videos, with the dense labels as a companion."""
-        tokens, made = self._see(self.rng("joint", step), batch, self._mix(1.0))
-        loss, told = self._answer(made.shown(tokens), made)
-        return loss + 0.2 * network.dense_loss(tokens, made.cells, self.codes), told
+    def focus(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """The same with more of what is learnt late, and with more of the empty table."""
+        return self.decoder(self.settings.decoder.steps + step, stage)
 
-    def _see(self, rng: np.random.Generator, batch: int, mix: data.Mix) -> tuple[Tensor, data.Batch]:
+    def joint(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
+        """Questions about rendered videos; the tower stays as it is, so that the decoder has a fixed aim."""
+        with torch.no_grad():
+            tokens, made = self._see(self.rng("joint", step), step, stage)
+        return self._answer(made.shown(tokens), made)
+
+    def _see(self, rng: np.random.Generator, step: int, stage: Stage) -> tuple[Tensor, data.Batch]:
         frames = data.rendered(self.settings, self.work)
-        chosen = rng.integers(0, len(frames), batch)
-        scenes = [data.training_scene(int(i)) for i in chosen]
-        made = data.batch(scenes, self.packer, rng, self.visual, mix)
+        chosen = data.draw(rng, stage.batch, stage.events, len(frames))
+        scenes = [data.training_scene(i) for i in chosen]
+        made = data.batch(scenes, self.packer, rng, stage.kept[step % len(stage.kept)], stage.asked(step))
         return network.visual_tokens(self.model, data.pixels(np.stack([frames[i] for i in chosen]), rng)), made
-
-    def _mix(self, done: float) -> data.Mix:
-        """Questions when `done` of the way is done: at first more of the easier halves, then fewer."""
-        shares = (self.settings.open_share, self.settings.echo_share)
-        return data.Mix(self.settings.questions, *(first + done * (last - first) for first, last in shares))
 
     def _answer(self, tokens: Tensor, made: data.Batch) -> tuple[Tensor, dict[str, float]]:
         logits = network.answer_logits(self.model, self.packer, tokens, made.kept, made.asked)
@@ -120,13 +111,8 @@ class Trainer:
     def parameters(self, stage: str) -> dict[str, torch.nn.Parameter]:
         """What a stage trains."""
         seeing = ("model.vision_tower", "model.multi_modal_projector")
-        wanted: Callable[[str], bool] = {
-            "tower": lambda name: name.startswith(seeing),
-            "words": lambda name: not name.startswith(seeing),
-            "decoder": lambda name: not name.startswith(seeing),
-            "joint": lambda name: True,
-        }[stage]
-        return {name: p for name, p in self.model.named_parameters() if wanted(name)}
+        named = self.model.named_parameters()
+        return {name: p for name, p in named if name.startswith(seeing) == (stage == "tower")}
 
     def run(self, name: str, save: Callable[[], None] = lambda: None, until: int | None = None) -> None:
         """Train one stage to its end (or to step `until`), from its last saved state if there is one.
@@ -139,7 +125,7 @@ class Trainer:
         began, first = time.monotonic(), state.step
         last = stage.steps if until is None else until
         while state.step < last:
-            loss, news = getattr(self, name)(state.step, stage.batch)
+            loss, news = getattr(self, name)(state.step, stage)
             state.update(loss)
             for key, value in {"loss": loss.item(), **news}.items():
                 told[key].append(value)
@@ -180,7 +166,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(Settings(), arguments.work)
-    for stage in {"all": STAGES, "tower": ("tower",), "decoder": ("words", "decoder")}[arguments.stage]:
+    for stage in {"all": STAGES, "tower": ("tower",), "decoder": ("words", "decoder", "focus")}[arguments.stage]:
         trainer.run(stage, (lambda: trainer.export(arguments.out)) if stage == "joint" else (lambda: None))
 
 

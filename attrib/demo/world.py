@@ -78,8 +78,10 @@ def _hide(entity: Entity, inside: np.ndarray) -> Entity:
     def off(flags: Flags) -> Flags:
         return tuple((np.array(flags) & ~inside).tolist())
 
-    flags = {name: off(getattr(entity, name)) for name in ("present", "lit", "turned", "sparkling")}
-    return replace(entity, **flags)
+    return replace(
+        entity, present=off(entity.present), lit=off(entity.lit), turned=off(entity.turned),
+        sparkling=off(entity.sparkling),
+    )  # fmt: skip
 
 
 def span(start: int, end: int) -> Flags:

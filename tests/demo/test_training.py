@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from attrib.demo import data, labels, network
-from attrib.demo.settings import Settings, Stage
+from attrib.demo.settings import Mix, Settings, Stage
 from attrib.demo.train import Trainer
 from attrib.demo.world import EVENTS, sample
 from attrib.models.perception_lm_init import SYSTEM_PROMPT
 
-SMALL = replace(Settings(), scenes=4, questions=3)
+SMALL = replace(Settings(), scenes=5)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
     scenes = [sample(i, EVENTS[i]) for i in range(2)]
     frames = np.zeros((2, labels.READ, 96, 96, 3), np.uint8) + np.arange(96, dtype=np.uint8)[:, None]
     pixels = data.pixels(frames, np.random.default_rng(0))
-    made = data.batch(scenes, trainer.packer, np.random.default_rng(1), 288, data.Mix(3, 0.3, 0.3))
+    made = data.batch(scenes, trainer.packer, np.random.default_rng(1), 288, Mix(3, 0.3, 0.3))
     with torch.no_grad():
         visual = network.visual_tokens(trainer.model, pixels)
         packed = network.answer_logits(trainer.model, trainer.packer, visual, made.kept, made.asked)
@@ -43,7 +43,7 @@ def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
 
 
 def test_a_packed_prompt_is_the_processors_prompt(trainer: Trainer) -> None:
-    question = data.questions(sample(0, "cups"), data.Mix(1, 0.0, 0.0), np.random.default_rng(0))[0]
+    question = data.questions(sample(0, "cups"), Mix(1), np.random.default_rng(0))[0]
     content = [{"type": "video"}, {"type": "text", "text": question.text}]
     text = trainer.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     video = torch.zeros(labels.READ, 3, 96, 96, dtype=torch.uint8)
@@ -73,7 +73,7 @@ def _still() -> np.random.Generator:
     return _Still(np.random.PCG64(0))
 
 
-@pytest.mark.parametrize("stage", ["tower", "decoder", "joint"])
+@pytest.mark.parametrize("stage", ["tower", "words", "focus", "joint"])
 def test_a_resumed_stage_equals_an_unbroken_one(stage: str, tmp_path: Path) -> None:
     def run(work: Path, *stops: int) -> dict[str, torch.Tensor]:
         """Weights after the last stop; every stop but the last breaks the run off."""

@@ -76,6 +76,7 @@ class Settings:
         default_factory=lambda: Shape(
             image_size=96, patch_size=8, tower_width=64, tower_depth=3, tower_heads=4, width=128, layers=4, heads=4,
             kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5,
+            frames=8,  # as labels.READ; the adapter reads as many of a video
         )
     )  # fmt: skip
     code_length: float = 4.0
@@ -91,6 +92,6 @@ class Settings:
         events=("cards", "appear", "cards", "appear", "move", "cups"),
     )  # fmt: skip
     joint: Stage = Stage(
-        steps=900, batch=12, rate=8e-4, warmup=30, mix=_JOINT,
+        steps=1080, batch=12, rate=8e-4, warmup=30, mix=_JOINT,
         events=("appear", "cups", "appear", "cups", "move", "light", "cards"),
     )  # fmt: skip

@@ -9,8 +9,6 @@ TREE := .mypy_cache/tree
 
 demo: $(INSTALLED)
 	$(BIN)/attrib bench -O runs/demo
-	@echo
-	@echo "overlay videos: runs/demo/videos/   table: runs/demo/leaderboard.csv   every number: runs/demo/results.parquet"
 
 test: $(INSTALLED)
 	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)

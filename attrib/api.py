@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib import config, models, registry, render, video
-from attrib.errors import InputError
+from attrib.errors import InputError, told
 from attrib.files import write_text
 from attrib.method import Control, Method
 from attrib.model import VideoModel
@@ -97,6 +97,8 @@ def explain(
     that is no control. `settings` are those of a benchmark's `model` section and `seed`. Raises InputError for bad
     input; a method that fails is recorded in `failures` and the others go on.
     """
+    if len(set(options)) < len(options):
+        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
     chosen = _method_objects(methods)
     parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
     if isinstance(model, str):
@@ -126,7 +128,7 @@ def _explained(subject: Subject, methods: Mapping[str, Method], step: Step | Non
         except InputError:
             raise
         except Exception as error:  # a plug-in may raise anything; the other methods go on
-            failures[label] = f"{type(error).__name__}: {error}"
+            failures[label] = told(error)
     return Explanation(subject, volumes, failures)
 
 

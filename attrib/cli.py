@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -64,7 +66,9 @@ def list_registered(
     for name, entries in found.items():
         table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
         for entry in entries:
-            table.add_row(entry["name"], entry["description"], f"[dim]{entry['source']}[/dim]")
+            parameters = f"\n[dim]parameters: {', '.join(entry['parameters'])}[/dim]" if entry["parameters"] else ""
+            words = escape(entry["description"]) + parameters
+            table.add_row(entry["name"], words, f"[dim]{entry['source']}[/dim]")
         screen.print(table, "")
 
 
@@ -136,8 +140,10 @@ def _show_explanation(found: Explanation, output: Path) -> None:
     for name, cost in summary["methods"].items():
         error = cost.get("completeness_error")
         costs.add_row(name, f"{cost['seconds']:.2f}", "" if error is None else f"{error:.2%}")
-    screen.print(costs)
-    _say(f"\nwritten: {output}/summary.json and NAME.npz, NAME.mp4, NAME.png for each method")
+    if found.volumes:
+        screen.print(costs)
+    names = "{" + ",".join(found.volumes) + "}.{npz,mp4,png}"
+    _say(f"\nwritten to {output}: summary.json" + (f", {names}" if found.volumes else ""))
 
 
 @app.command()
@@ -159,7 +165,8 @@ def bench(
         with _progress(as_json) as step:
             outcome = api.bench(settings, output, sets or (), step)
     except KeyboardInterrupt:
-        notes.print(f"\ninterrupted; what was computed is kept in {output}: the same command goes on from there")
+        text = f"interrupted; what was computed is kept in {output}: the same command goes on from there"
+        notes.print(text, highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
     _warn(outcome.warnings)
     if as_json:
@@ -191,7 +198,9 @@ def _show_outcome(outcome: Outcome) -> None:
         for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
             screen.print(table, "")
     folder = outcome.directory
-    _say(f"results: {folder}/results.parquet and leaderboard.csv\noverlay videos: {folder}/videos/METHOD/SAMPLE.mp4")
+    _say(f"results: {folder}/results.parquet and leaderboard.csv")
+    if any((folder / "videos").glob("*/*.mp4")):
+        _say(f"overlay videos: {folder}/videos/METHOD/SAMPLE.mp4")
 
 
 def _load_plugins(paths: list[Path] | None) -> None:
@@ -204,8 +213,10 @@ def _check_output(folder: Path) -> None:
     at = folder.absolute()
     while not at.exists():
         at = at.parent
-    if not at.is_dir() or not os.access(at, os.W_OK | os.X_OK):
-        raise InputError(f"output directory {folder}: {at} is not a directory that can be written to")
+    try:
+        tempfile.TemporaryFile(dir=at).close()  # asking for permissions would not find every reason
+    except OSError:
+        raise InputError(f"output directory {folder}: {at} is not a directory that can be written to") from None
 
 
 @contextmanager

@@ -73,7 +73,8 @@ def read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, got {type(found).__name__}")
+        kind = "an empty file" if found is None else type(found).__name__
+        raise ConfigError(f"{path}: expected a mapping of settings, got {kind}")
     return found
 
 
@@ -112,11 +113,14 @@ def parse(settings: Mapping[str, Any]) -> Config:
 
 
 def _told(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key is told before the required one that it was meant to be.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section = ModelSection if first["loc"][0] == "model" and len(first["loc"]) > 1 else Config
         return f"{path}: unknown key; {nearest(str(first['loc'][-1]), section.model_fields)}"
+    if first["type"] == "missing":
+        return f"{path}: is required"
     return f"{path}: {first['msg'].lower()}, got {first['input']!r}"
 
 

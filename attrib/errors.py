@@ -12,7 +12,9 @@ AttribError
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class AttribError(Exception):
@@ -50,6 +52,15 @@ def first_line(error: BaseException) -> str:
     """`ValueError: what it says`, its first line only: for another's exception inside a message of ours."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def told(error: Exception) -> str:
+    """One line for a failure that is recorded: attrib's own words, or the kind, text, file and line of another's."""
+    words = " ".join(str(error).split())
+    if isinstance(error, AttribError):
+        return words
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    return f"{type(error).__name__}: {words}" + "".join(f" ({Path(at.filename).name}:{at.lineno})" for at in last)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from attrib import api, render, video
 from attrib.benchmarks import leaderboard
 from attrib.benchmarks.run import Item, Run, ScoreRow
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
-from attrib.errors import ConfigError, InputError
+from attrib.errors import ConfigError, InputError, told
 from attrib.files import fingerprint
 from attrib.metric import Score
 from attrib.model import VideoModel
@@ -81,8 +81,8 @@ def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
         _overlays(plan, items, step)
     finally:
         results = plan.run.write_results(items.values())
-        board = leaderboard.build(results, plan.metrics, config.resamples, config.seed)
-        plan.run.write_table("leaderboard.csv", board)
+    board = leaderboard.build(results, plan.metrics, config.resamples, config.seed)
+    plan.run.write_table("leaderboard.csv", board)
     _tell(step, "done", total, total)
     failures = tuple(item for item in items.values() if item.failed)
     warnings = tuple(dict.fromkeys(f"{item.video}: {text}" for item in items.values() for text in item.warnings))
@@ -125,14 +125,9 @@ def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
             subject = subject or _subject(plan, sample)
             item = _computed(plan, sample, entry, subject, blank)
         except Exception as error:  # the data or a plug-in may raise anything; the other items go on
-            item = replace(blank, error=_one_line(error))
+            item = replace(blank, error=told(error))
         plan.run.write(sample, item)
         yield item, True
-
-
-def _one_line(error: Exception) -> str:
-    words = " ".join(str(error).split())
-    return words if isinstance(error, InputError) else f"{type(error).__name__}: {words}"
 
 
 def _subject(plan: _Plan, sample: Sample) -> Subject:

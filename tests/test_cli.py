@@ -136,6 +136,8 @@ def test_one_option_is_too_few(attrib: Run, clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     result = attrib("explain", clip, "--question", "What?", "--option", "one", "-O", folder)
     refused(result, "at least two options, got 1", folder)
+    result = attrib("explain", clip, "--question", "What?", "--option", "one", "--option", "one", "-O", folder)
+    refused(result, "expected different ones", folder)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"These are words, and no video.\n"], ids=["missing", "empty", "text"])
@@ -202,6 +204,10 @@ def test_bad_configurations_are_one_line(attrib: Run, tmp_path: Path) -> None:
     config, folder = tmp_path / "bench.yaml", tmp_path / "run"
     config.write_text("data: {name: demo}\nmethds: {}\nmetrics: {srg: }\n")
     refused(attrib("bench", config, "-O", folder), "methds", folder)
+    config.write_text("metods: {random: }\n")
+    refused(attrib("bench", config, "-O", folder), "metods: unknown key; did you mean 'methods'?", folder)
+    config.write_text("")
+    refused(attrib("bench", config, "-O", folder), "an empty file", folder)
     config.write_text("data: {name: dmo}\nmethods: {random: }\nmetrics: {srg: }\n")
     refused(attrib("bench", config, "-O", folder), "did you mean 'demo'?", folder)
     config.write_text("data: {name: perception_test}\nmethods: {random: }\nmetrics: {srg: }\n")

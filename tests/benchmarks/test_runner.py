@@ -124,6 +124,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(settings: Callable[...
         attrib.bench(settings(methods={"stops_once": None}), tmp_path)
     assert len(pd.read_parquet(tmp_path / "results.parquet")) == 1
     assert not list(tmp_path.rglob("*.part*"))
+    assert not (tmp_path / "leaderboard.csv").exists(), "a leaderboard of a part would look like one of the whole"
     after = attrib.bench(settings(methods={"stops_once": None}), tmp_path)
     assert after.computed == 2
     assert len(after.results) == 3

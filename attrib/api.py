@@ -57,7 +57,7 @@ class Explanation:
         """Write NAME.npz, NAME.mp4 and NAME.png for each method, and summary.json."""
         folder = Path(directory)
         for done, (name, volume) in enumerate(self.volumes.items()):
-            _tell(step, f"drawing {name}", done, len(self.volumes))
+            tell(step, f"drawing {name}", done, len(self.volumes))
             volume.save(folder / f"{name}.npz")
             drawing = render.Drawing(title=name, subtitle=f"{self.subject.question.text}  {self.subject.description}")
             render.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
@@ -75,7 +75,8 @@ def _costs(volume: SaliencyVolume) -> dict[str, Any]:
     }
 
 
-def _tell(step: Step | None, what: str, done: int, total: int) -> None:
+def tell(step: Step | None, what: str, done: int, total: int) -> None:
+    """Report progress to `step`, if anybody listens."""
     if step is not None:
         step(what, done, total)
 
@@ -107,7 +108,7 @@ def explain(
     asked = _with_answer(asked, wanted)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
     clip = video.read(source, frames=parsed.model.frames or network.frames, sampling=parsed.model.sampling)
-    _tell(step, "asking the model", 0, len(chosen))
+    tell(step, "asking the model", 0, len(chosen))
     subject = Subject.bind(network, clip, asked, wanted, parsed.seed)
     return _explained(subject, chosen, step)
 
@@ -122,7 +123,7 @@ def _explained(subject: Subject, methods: Mapping[str, Method], step: Step | Non
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}
     for done, (label, method) in enumerate(methods.items()):
-        _tell(step, label, done, len(methods))
+        tell(step, label, done, len(methods))
         try:
             volumes[label] = method.attribute(subject, label)
         except InputError:

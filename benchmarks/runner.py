@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 
 import attrib
 from attrib import api, render, video
+from attrib.api import Step, tell
 from attrib.benchmarks import leaderboard
 from attrib.benchmarks.run import Item, Run, ScoreRow
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
@@ -24,8 +25,6 @@ from attrib.metric import Score
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
-
-Step = Callable[[str, int, int], None]
 
 # Code that volumes and scores depend on beside the plug-in's own file: when it changes, they are made again.
 VOLUME_CODE = ("attention.py", "method.py", "model.py", "subject.py", "video*.py", "models/*.py")
@@ -75,7 +74,7 @@ def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
     try:
         for sample in plan.samples:
             for item, is_new in _sample_items(plan, sample):
-                _tell(step, f"{sample.id}  {item.method}", len(items), total)
+                tell(step, f"{sample.id}  {item.method}", len(items), total)
                 items[sample.id, item.method] = item
                 computed += is_new
         _overlays(plan, items, step)
@@ -83,15 +82,10 @@ def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
         results = plan.run.write_results(items.values())
     board = leaderboard.build(results, plan.metrics, config.resamples, config.seed)
     plan.run.write_table("leaderboard.csv", board)
-    _tell(step, "done", total, total)
+    tell(step, "done", total, total)
     failures = tuple(item for item in items.values() if item.failed)
     warnings = tuple(dict.fromkeys(f"{item.video}: {text}" for item in items.values() for text in item.warnings))
     return Outcome(directory, results, board, failures, warnings, computed)
-
-
-def _tell(step: Step | None, what: str, done: int, total: int) -> None:
-    if step is not None:
-        step(what, done, total)
 
 
 def _plan(config: Config, directory: Path, step: Step | None) -> _Plan:
@@ -100,7 +94,7 @@ def _plan(config: Config, directory: Path, step: Step | None) -> _Plan:
         raise ConfigError("expected at least one method and one metric")
     target, data = Target.parse(config.target), dataset(config)
     model = api.load(config.model)
-    _tell(step, "reading the data set", 0, 0)
+    tell(step, "reading the data set", 0, 0)
     samples = tuple(data)
     if not samples:
         raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
@@ -209,7 +203,7 @@ def _overlays(plan: _Plan, items: dict[tuple[str, str], Item], step: Step | None
             volume_path = plan.run.volume_path(sample, entry.label)
             if path.exists() and path.stat().st_mtime >= volume_path.stat().st_mtime:
                 continue
-            _tell(step, f"drawing {entry.label}", len(items), len(items))
+            tell(step, f"drawing {entry.label}", len(items), len(items))
             clip = video.read(sample.video, frames=plan.frames, sampling=plan.config.model.sampling)
             drawing = render.Drawing(
                 entry.label, sample.question.text,

@@ -47,6 +47,7 @@ class Method(ABC):
         """
         name = name or type(self).__name__
         torch.manual_seed(subject.seed)
+        np.random.seed(subject.seed)  # Captum draws from both
         started = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()

@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_its_method_is_listed_with_its_source(site: Path, tmp_path: Path) -> None:
     listed = json.loads(python(["-m", "attrib", "list", "methods", "--json"], site, tmp_path))["methods"]
-    (found,) = [entry for entry in listed if entry["name"] == "smoothgrad"]
+    (found,) = [entry for entry in listed if entry["name"] == "plain_smoothgrad"]
     assert found["source"] == "attrib-smoothgrad 0.3.0"
     assert found["parameters"] == ["samples", "sigma"]
     assert found["description"].startswith("Mean gradient over noisy copies")
@@ -38,7 +38,7 @@ from attrib import config, registry
 from attrib.errors import ConfigError
 from attrib.testing import check_method, toy_subject
 
-SmoothGrad = registry.get("methods", "smoothgrad")
+SmoothGrad = registry.get("methods", "plain_smoothgrad")
 assert SmoothGrad.__module__ == "attrib_smoothgrad"
 check_method(SmoothGrad())
 check_method(SmoothGrad(samples=3, sigma=0.02))
@@ -51,7 +51,7 @@ assert float(abs(found).max()) > 1e-3
 np.testing.assert_allclose(found, gradient[0].sum(1).numpy(), rtol=1e-5, atol=1e-9)
 
 try:
-    config.build("methods", "smoothgrad", {"samples": 0})
+    config.build("methods", "plain_smoothgrad", {"samples": 0})
 except ConfigError as error:
     print(error)
 """
@@ -60,27 +60,27 @@ except ConfigError as error:
 def test_it_keeps_the_contract_and_its_own_promises(site: Path, tmp_path: Path) -> None:
     """One program, since starting torch takes longer than the checks. A parameter out of range is one line."""
     told = python(["-c", CHECKS], site, tmp_path).strip()
-    assert told == "methods.smoothgrad: expected samples >= 1 and sigma >= 0, got 0 and 0.1"
+    assert told == "methods.plain_smoothgrad: expected samples >= 1 and sigma >= 0, got 0 and 0.1"
 
 
 def test_it_is_benchmarked(site: Path, tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(
         f"data: {{name: demo, videos: 2, root: {tmp_path / 'data'}}}\n"
-        "methods:\n  smoothgrad: {samples: 2}\n  uniform:\n"
+        "methods:\n  plain_smoothgrad: {samples: 2}\n  uniform:\n"
         "metrics:\n  object_auc:\n  mass:\nresamples: 100\noverlays: 0\n"
     )
     out = python(["-m", "attrib", "bench", "small.yaml", "-O", "run", "--json"], site, tmp_path)
     outcome = json.loads(out)
     assert outcome["failures"] == []
     assert outcome["computed"] == 4
-    assert {row["method"] for row in outcome["leaderboard"]} == {"smoothgrad", "uniform"}
-    volumes = sorted(path.name for path in (tmp_path / "run").rglob("smoothgrad.npz"))
+    assert {row["method"] for row in outcome["leaderboard"]} == {"plain_smoothgrad", "uniform"}
+    volumes = sorted(path.name for path in (tmp_path / "run").rglob("plain_smoothgrad.npz"))
     assert len(volumes) == 2
 
 
 def test_without_the_package_the_method_is_unknown() -> None:
-    with pytest.raises(UnknownName, match="unknown method 'smoothgrad'"):
-        registry.get("methods", "smoothgrad")
+    with pytest.raises(UnknownName, match="unknown method 'plain_smoothgrad'"):
+        registry.get("methods", "plain_smoothgrad")
 
 
 def examples() -> list[str]:

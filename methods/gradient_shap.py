@@ -1,0 +1,54 @@
+"""Expected gradients from several baselines, through Captum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from captum.attr import GradientShap as Captum
+
+from attrib.method import Method, require_at_least
+from attrib.model import batches
+from attrib.space import Baseline, Inputs, Space, baseline_of, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class GradientShap(Method):
+    """(x - x') times the gradient at a random point between them, mean over random baselines x' and noise on x.
+
+    Expected gradients (Erion et al. 2021; Lundberg and Lee 2017).
+    """
+
+    samples: int = 16
+    sigma: float = 0.02  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation
+    baselines: tuple[Baseline, ...] = ("blur", "black", "mean")
+    space: Space = "pixels"
+    batch: int = 1  # samples per forward and backward pass
+
+    def __post_init__(self) -> None:
+        require_space(self.space, *self.baselines)
+        require_at_least("number of baselines", len(self.baselines), 1)
+        require_at_least("samples", self.samples, 1)
+        require_at_least("sigma", self.sigma, 0)
+        require_at_least("batch", self.batch, 1)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, signed; on average over the samples they add up to f(x) - mean f(x')."""
+        inputs = Inputs.of(subject, self.space)
+        baselines = torch.cat([baseline_of(subject, self.space, kind) for kind in self.baselines])
+        total = torch.zeros_like(inputs.values)
+        with torch.enable_grad():
+            for part in batches(self.samples, self.batch):
+                count = part.stop - part.start
+                found = Captum(inputs.score).attribute(
+                    inputs.variable, baselines, n_samples=count, stdevs=self.sigma * inputs.scale
+                )
+                total += found.detach() * count / self.samples
+        return inputs.volume(total.sum(dim=2))

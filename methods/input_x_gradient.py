@@ -1,0 +1,35 @@
+"""Input times gradient, through Captum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from captum.attr import InputXGradient as Captum
+
+from attrib.method import Method
+from attrib.space import Inputs, Space, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class InputXGradient(Method):
+    """Input times gradient, summed over colours or token channels (Shrikumar et al. 2016)."""
+
+    space: Space = "pixels"
+
+    def __post_init__(self) -> None:
+        require_space(self.space)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, signed: the score's change to first order when the place turns black, or its token to zero."""
+        inputs = Inputs.of(subject, self.space)
+        with torch.enable_grad():
+            values: Tensor = Captum(inputs.score).attribute(inputs.variable)
+        return inputs.volume(values.sum(dim=2))

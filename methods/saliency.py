@@ -1,0 +1,47 @@
+"""Plain gradient magnitude, through Captum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from captum.attr import Saliency as Captum
+
+from attrib.method import Method, require_choice
+from attrib.space import Inputs, Space, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+Magnitude = Literal["max", "norm"]
+
+
+@dataclass(frozen=True)
+class Saliency(Method):
+    """Magnitude of the score's gradient at each place (Simonyan et al. 2014, section 3.1).
+
+    `magnitude` over colours or token channels: the `max` of absolute values, as in the paper, or their 2-`norm`.
+    """
+
+    space: Space = "pixels"
+    magnitude: Magnitude = "max"
+
+    def __post_init__(self) -> None:
+        require_space(self.space)
+        require_choice("magnitude", self.magnitude, get_args(Magnitude))
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats per unit of brightness or of token, 0 or more."""
+        inputs = Inputs.of(subject, self.space)
+        with torch.enable_grad():
+            gradient: Tensor = Captum(inputs.score).attribute(inputs.variable, abs=False)
+        return inputs.volume(magnitude(gradient, self.magnitude))
+
+
+def magnitude(gradient: Tensor, kind: Magnitude) -> Tensor:
+    """Axis 2 reduced to its greatest absolute value or its 2-norm."""
+    return gradient.abs().amax(dim=2) if kind == "max" else gradient.norm(dim=2)

@@ -1,0 +1,156 @@
+"""Saliency, input x gradient, SmoothGrad and gradient SHAP against autograd by hand and the toy's closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from attrib.method import Method
+from attrib.methods.gradient_shap import GradientShap
+from attrib.methods.input_x_gradient import InputXGradient
+from attrib.methods.saliency import Saliency
+from attrib.methods.smoothgrad import SmoothGrad
+from attrib.space import Space, baseline_of
+from attrib.subject import Subject
+from attrib.testing import CELL, RED, ToyModel, check_method, toy_subject
+
+SPACES: tuple[Space, ...] = ("pixels", "tokens")
+TOKENS = 4 * 3 * 4
+WEIGHT = 8 / (TOKENS + 1)  # of one token's red in the linear toy; its green weighs as much the other way
+
+
+def point(subject: Subject, space: str) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The pixels or tokens as a batch of one, and their score."""
+    if space == "pixels":
+        return subject.pixels[None], subject.score
+    return subject.model.encode(subject.pixels[None]), subject.score_tokens
+
+
+def gradient(subject: Subject, space: str, at: Tensor | None = None) -> Tensor:
+    """Gradient of the score by hand, where it is or at another point; (1, t, 3, h, w) or (1, n, d)."""
+    here, score = point(subject, space)
+    variable = (here if at is None else at).clone().requires_grad_()
+    return torch.autograd.grad(score(variable).sum(), variable)[0]
+
+
+def assert_map(subject: Subject, space: str, found: Tensor, expected: Tensor) -> None:
+    """Places in rows of (t, h, w), tokens in the grid's order; not a reference of zeros."""
+    laid = expected[0] if space == "pixels" else expected[0].reshape(found.shape)
+    scale = float(laid.abs().max())
+    assert scale > 1e-8
+    torch.testing.assert_close(found, laid, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_saliency_is_the_gradients_magnitude(subject: Subject, space: Space) -> None:
+    slope = gradient(subject, space)
+    assert_map(subject, space, Saliency(space).values(subject), slope.abs().max(dim=2).values)
+    assert_map(subject, space, Saliency(space, "norm").values(subject), slope.square().sum(dim=2).sqrt())
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_input_x_gradient_is_their_product(subject: Subject, space: Space) -> None:
+    expected = (point(subject, space)[0] * gradient(subject, space)).sum(dim=2)
+    assert_map(subject, space, InputXGradient(space).values(subject), expected)
+
+
+def test_linear_toy_is_known_by_hand() -> None:
+    """Every cell weighs the same; red minus green is 0.8 in the red cell and nought elsewhere."""
+    linear = toy_subject(ToyModel(sharpness=0))
+    flat = torch.full((4, 12, 16), WEIGHT / CELL**2)
+    torch.testing.assert_close(Saliency().values(linear), flat, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(Saliency(magnitude="norm").values(linear), 2**0.5 * flat, rtol=1e-5, atol=1e-8)
+    cells = torch.zeros(4, 3, 4)
+    cells[RED] = 0.8 * WEIGHT
+    torch.testing.assert_close(InputXGradient("tokens").values(linear), cells, rtol=1e-5, atol=1e-7)
+    shap = GradientShap(samples=3, sigma=0, baselines=("black",), space="tokens").values(linear)
+    torch.testing.assert_close(shap, cells, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("average", ["smoothgrad", "smoothgrad_sq", "vargrad"])
+def test_smoothgrad_averages_the_gradients_of_noisy_copies(subject: Subject, space: Space, average: str) -> None:
+    here, _ = point(subject, space)
+    sigma = 0.1 if space == "pixels" else 0.1 * float(here.std())
+    torch.manual_seed(5)
+    slopes = torch.cat([gradient(subject, space, here + torch.normal(0, torch.full_like(here, sigma)))
+                        for _ in range(3)])  # fmt: skip
+    expected = {
+        "smoothgrad": slopes.mean(dim=0),
+        "smoothgrad_sq": slopes.square().mean(dim=0),
+        "vargrad": slopes.var(dim=0, correction=0),
+    }[average]
+    torch.manual_seed(5)
+    found = SmoothGrad(samples=3, sigma=0.1, average=average, space=space).values(subject)  # type: ignore[arg-type]
+    assert_map(subject, space, found, expected[None].abs().amax(dim=2))
+
+
+def test_smoothgrad_without_noise_is_saliency(subject: Subject) -> None:
+    found = SmoothGrad(samples=3, sigma=0, batch=2).values(subject)
+    torch.testing.assert_close(found, Saliency().values(subject), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_gradient_shap_averages_points_between_clip_and_baseline(subject: Subject, space: Space) -> None:
+    """Its draws repeated: the baseline's number first, then how far along the path."""
+    here, _ = point(subject, space)
+    baselines = torch.cat([baseline_of(subject, space, kind) for kind in ("black", "mean")])
+    generator, total = np.random.RandomState(7), torch.zeros_like(here)
+    for _ in range(4):
+        baseline = baselines[generator.choice(2, 1)]
+        along = float(generator.uniform())
+        total += (here - baseline) * gradient(subject, space, along * here + (1 - along) * baseline) / 4
+    np.random.seed(7)
+    found = GradientShap(samples=4, sigma=0, baselines=("black", "mean"), space=space).values(subject)
+    assert_map(subject, space, found, total.sum(dim=2))
+
+
+def test_gradient_shap_adds_up_on_average() -> None:
+    """Many samples between clip and one baseline leave little of f(x) - f(x') out, whatever the batch."""
+    subject = toy_subject()
+    with torch.no_grad():
+        change = float(subject.score(subject.pixels[None]) - subject.score(torch.zeros_like(subject.pixels)[None]))
+    volume = GradientShap(samples=400, sigma=0, baselines=("black",), batch=30).attribute(subject)
+    assert float(volume.values.sum()) == pytest.approx(change, rel=0.1)
+
+
+def test_noise_is_drawn_from_the_subjects_seed() -> None:
+    for method in (SmoothGrad(samples=2), GradientShap(samples=2)):
+        one, two = (method.attribute(toy_subject(seed=seed)).values for seed in (0, 1))
+        assert not np.allclose(one, two)
+
+
+@pytest.mark.parametrize("method", [Saliency("tokens"), Saliency(magnitude="norm"), InputXGradient("tokens"),
+                                    SmoothGrad(space="tokens"), SmoothGrad(batch=5),
+                                    SmoothGrad(average="smoothgrad_sq"),
+                                    GradientShap(space="tokens", baselines=("mean_token", "blur")),
+                                    GradientShap(batch=7)], ids=str)  # fmt: skip
+def test_variants_keep_the_contract(method: Method) -> None:
+    check_method(method)
+
+
+@pytest.mark.parametrize(
+    ("make", "parameters", "message"),
+    [
+        (Saliency, {"space": "token"}, "did you mean 'tokens'"),
+        (Saliency, {"magnitude": "min"}, "magnitude"),
+        (InputXGradient, {"space": "pixel"}, "did you mean 'pixels'"),
+        (SmoothGrad, {"samples": 0}, "samples"),
+        (SmoothGrad, {"sigma": -0.1}, "sigma"),
+        (SmoothGrad, {"average": "smoothgrad_sp"}, "did you mean 'smoothgrad_sq'"),
+        (SmoothGrad, {"batch": 0}, "batch"),
+        (GradientShap, {"baselines": ()}, "baselines"),
+        (GradientShap, {"baselines": ("blurr",)}, "did you mean 'blur'"),
+        (GradientShap, {"baselines": ("mean_token",)}, "set space to 'tokens'"),
+        (GradientShap, {"samples": 0}, "samples"),
+        (GradientShap, {"sigma": -1.0}, "sigma"),
+        (GradientShap, {"batch": 0}, "batch"),
+    ],
+)
+def test_impossible_parameters_are_refused(make: type[Method], parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**parameters)

@@ -13,34 +13,37 @@ if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and con
 if TYPE_CHECKING:
     from attrib.api import Explanation, bench, explain
     from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
-    from attrib.method import Attribution, Control, Method
-    from attrib.metric import Metric, Score
+    from attrib.method import AnnotatedControl, Attribution, Control, Method
+    from attrib.metric import ContrastMetric, Metric, Score
     from attrib.model import TokenGrid, VideoModel
     from attrib.models import load as load_model
     from attrib.subject import Subject, Target
-    from attrib.types import Clip, Evidence, Question, SaliencyVolume, Sample, Segment, Track
+    from attrib.types import Clip, Counterfactual, Evidence, Question, SaliencyVolume, Sample, Segment, Track
 
 # Loaded when first asked for, so that `attrib --help` needs neither torch nor transformers.
 _HOMES = {
     "attrib.api": ("Explanation", "bench", "explain"),
     "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
-    "attrib.method": ("Attribution", "Control", "Method"),
-    "attrib.metric": ("Metric", "Score"),
+    "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method"),
+    "attrib.metric": ("ContrastMetric", "Metric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),
     "attrib.models": ("load_model",),
     "attrib.subject": ("Subject", "Target"),
-    "attrib.types": ("Clip", "Evidence", "Question", "Sample", "SaliencyVolume", "Segment", "Track"),
+    "attrib.types": ("Clip", "Counterfactual", "Evidence", "Question", "Sample", "SaliencyVolume", "Segment", "Track"),
 }
 _RENAMED = {"load_model": "load"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AnnotatedControl",
     "AttribError",
     "Attribution",
     "AttributionError",
     "Clip",
     "ConfigError",
+    "ContrastMetric",
     "Control",
+    "Counterfactual",
     "Evidence",
     "Explanation",
     "InputError",

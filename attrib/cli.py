@@ -123,8 +123,17 @@ def _chosen(names: list[str] | None, parameters: Any) -> dict[str, Any] | None:
         raise InputError(f"methods: expected --set methods.NAME.PARAMETER=VALUE, got {parameters!r}")
     if not names and not parameters:
         return None
-    every = registry.names("methods") if "all" in (names or ()) else []
+    every = _explainable() if "all" in (names or ()) else []
     return {**dict.fromkeys([*every, *(name for name in names or () if name != "all")]), **parameters}
+
+
+def _explainable() -> list[str]:
+    """Every method that needs no annotation."""
+    from attrib.method import AnnotatedControl
+
+    return [
+        name for name in registry.names("methods") if not issubclass(registry.get("methods", name), AnnotatedControl)
+    ]
 
 
 def _show_explanation(found: Explanation, output: Path) -> None:
@@ -177,11 +186,14 @@ def bench(
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
+    from attrib.benchmarks import leaderboard
+
     board = json.loads(outcome.leaderboard.to_json(orient="records", double_precision=15))
     failures = [{"sample": i.sample, "method": i.method, "error": i.error} for i in outcome.failures]
     return {
         "directory": str(outcome.directory),
         "computed": outcome.computed,
+        "questions": leaderboard.tally(outcome.results)._asdict(),
         "leaderboard": board,
         "failures": failures,
     }
@@ -190,13 +202,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 def _show_outcome(outcome: Outcome) -> None:
     from attrib.benchmarks import leaderboard
 
-    results = outcome.results.drop_duplicates("sample")
-    right = int(results["correct"].fillna(False).sum())
-    titles = {"all": f"all {len(results)} questions", "correct": f"the {right} answered correctly"}
+    count = leaderboard.tally(outcome.results)
+    titles = {"all": f"all {count.samples} questions"}
+    if count.tested:
+        titles["gated"] = f"the {count.passed} that pass the gate"
+    else:
+        titles["correct"] = f"the {count.correct} answered correctly"
     for subset, title in titles.items():
         screen.print(f"[bold]Leaderboard, {title}[/bold]  mean [95 % interval over videos]", "", sep="\n")
         for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
             screen.print(table, "")
+    if count.tested:
+        _say(f"gate: {count.passed} of {count.tested} questions ({count.passed / count.tested:.2f})")
     folder = outcome.directory
     _say(f"results: {folder}/results.parquet and leaderboard.csv")
     if any((folder / "videos").glob("*/*.mp4")):

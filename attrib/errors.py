@@ -6,7 +6,7 @@ AttribError
 │   ├── ConfigError       a configuration key or value that is not valid
 │   └── VideoError        a video that cannot be read or written
 ├── UnsupportedModel      the method or metric needs something that this model does not offer
-└── AttributionError      a method returned something that is not a saliency volume
+└── AttributionError      a method returned no saliency volume, or lacks what it needs to
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class UnsupportedModel(AttribError):
 
 
 class AttributionError(AttribError):
-    """A method returned something that is not a finite (t, h, w) volume."""
+    """A method returned something that is not a finite (t, h, w) volume, or lacks what it needs to make one."""
 
 
 def first_line(error: BaseException) -> str:

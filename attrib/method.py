@@ -17,7 +17,7 @@ from torch import Tensor
 
 from attrib.errors import AttributionError, nearest
 from attrib.subject import Subject
-from attrib.types import Provenance, SaliencyVolume
+from attrib.types import Provenance, SaliencyVolume, Sample
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -75,6 +75,22 @@ class Attribution:
 @dataclass(frozen=True)
 class Control(Method):
     """A content-free row of every table: its map knows nothing of what the model computes."""
+
+
+@dataclass(frozen=True)
+class AnnotatedControl(Control):
+    """A control drawn from the annotation of the subject's sample, such as an upper bound; a benchmark has one."""
+
+    @final
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """The map. Raises AttributionError for a subject without a sample."""
+        if subject.sample is None:
+            raise AttributionError(f"{type(self).__name__}: expected an annotated sample, as in a benchmark; got none")
+        return self.annotated(subject, subject.sample)
+
+    @abstractmethod
+    def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
+        """Values as those of a method, from the annotation and not from the model's answer."""
 
 
 def require_choice(parameter: str, value: str, choices: Collection[str]) -> None:

@@ -1,4 +1,7 @@
-"""A metric: volume, subject and sample in, number out, with its direction and its chance level."""
+"""A metric: volume, subject and sample in, number out, with its direction and its chance level.
+
+A contrast metric takes two volumes: one method's for two targets.
+"""
 
 from __future__ import annotations
 
@@ -41,3 +44,20 @@ class Metric(ABC):
     @abstractmethod
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item. Undefined cases give NaN with a reason, never a hit and never an exception."""
+
+
+@dataclass(frozen=True)
+class ContrastMetric(ABC):
+    """Measures how a method's volume changes with what is explained. Fields of the frozen subclass are its parameters.
+
+    `direction` says which way is better.
+    """
+
+    direction: ClassVar[Direction]
+
+    @abstractmethod
+    def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        """The value for one item; `other` is the same method's volume for `subject.towards(subject.rival)`.
+
+        Undefined cases give NaN with a reason, never a hit and never an exception.
+        """

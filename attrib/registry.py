@@ -66,14 +66,14 @@ def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
     Runs the file. Raises InputError when it cannot be run or defines neither.
     """
     from attrib.method import Method
-    from attrib.metric import Metric
+    from attrib.metric import ContrastMetric, Metric
 
     module = _run(Path(path))
     added: dict[Kind, list[str]] = {"methods": [], "metrics": []}
     for item in vars(module).values():
         own = inspect.isclass(item) and item.__module__ == module.__name__ and not inspect.isabstract(item)
-        for kind, base in (("methods", Method), ("metrics", Metric)):
-            if own and issubclass(item, base):
+        for kind, bases in (("methods", (Method,)), ("metrics", (Metric, ContrastMetric))):
+            if own and issubclass(item, bases):
                 added[kind].append(register(kind, item))  # type: ignore[index, arg-type]
     if not any(added.values()):
         raise InputError(f"{path}: expected a class derived from attrib.Method or attrib.Metric, found none")

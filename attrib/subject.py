@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attrib.errors import InputError, nearest
 from attrib.model import TokenGrid, VideoModel, batches
-from attrib.types import Clip, Question
+from attrib.types import Clip, Question, Sample
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -71,6 +71,7 @@ class Subject:
     """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
 
     pixels (t, 3, h, w) are the model's own input for the clip; logprobs (o,) its answer to them. Made by `bind`.
+    `sample` is what is annotated about the video, for rows of a table that need it; None where nothing is.
     """
 
     model: VideoModel
@@ -82,6 +83,7 @@ class Subject:
     logprobs: Tensor
     option: int
     others: tuple[int, ...]
+    sample: Sample | None = None
 
     @staticmethod
     def bind(model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0) -> Subject:
@@ -97,6 +99,17 @@ class Subject:
     def predicted(self) -> int:
         """The option that the model chooses."""
         return int(self.logprobs.argmax())
+
+    @property
+    def rival(self) -> int:
+        """The most probable of the options that the explained one is held against."""
+        return max(self.others, key=lambda option: float(self.logprobs[option]))
+
+    def towards(self, option: int) -> Subject:
+        """The same subject with `option` explained, against all others."""
+        target = Target("option", (option,))
+        chosen, others = target.resolve(self.question, self.predicted)
+        return replace(self, target=target, option=chosen, others=others)
 
     @property
     def grid(self) -> TokenGrid:

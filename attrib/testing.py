@@ -19,14 +19,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from attrib import video
+from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
 from attrib.method import Control, Method
-from attrib.metric import Metric, Score
-from attrib.model import AttentionRecord, HasVisionLayers, LayerRecord, RecordsAttention, TokenGrid, VideoModel
+from attrib.metric import ContrastMetric, Metric, Score
+from attrib.model import HasVisionLayers, RecordsAttention, TokenGrid, VideoModel
 from attrib.subject import Subject
-from attrib.types import Clip, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
+from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
 ROWS, COLUMNS, CELL = 3, 4, 4  # not square, so that swapped axes show
 FRAMES = 4
+GREY = 102
 RED, BLUE = (2, 1, 2), (1, 0, 0)  # (frame, row, column) of the evidence and of the distractor
 QUESTION = Question("Is something red or green?", ("red", "green"), answer=0)
 
@@ -52,6 +55,7 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
         self._network = _Network(sharpness, heads).eval()
         self._frames_per_step = frames_per_step
         self._record: AttentionRecord | None = None
+        self._cut: Knockout | None = None
 
     @property
     def module(self) -> nn.Module:
@@ -79,38 +83,59 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
-        output = scaled_dot_product_attention(query, spread, spread, is_causal=True, scale=1.0).transpose(1, 2)
+        mask = LayerRecord(query, sequence, sequence, 1.0, cut=self._cut).hide(query @ torch.zeros_like(spread).mT, 0)
+        output = scaled_dot_product_attention(query, spread, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
-            self._record.layers[:] = [LayerRecord(query, sequence, sequence, output, 1.0)]
-            self._record.visual, self._record.answer_row = slice(0, kept.shape[1]), kept.shape[1]
-        logits = output[:, -1].mean(dim=1) @ self._network.readout.T
-        return torch.log_softmax(logits, dim=-1)
+            output = self._watched(self._record, output, query, sequence)
+        return self.read_out(output[:, -1:].mean(dim=2), question)
+
+    def _watched(self, record: AttentionRecord, output: Tensor, query: Tensor, sequence: Tensor) -> Tensor:
+        count = sequence.shape[2] - 1
+        record.visual, record.answer_rows = slice(0, count), (count,)
+        record.enter(0, sequence[:, 0])
+        output = record.watch(output, query, sequence, sequence, scale=1.0, cut=self._cut)
+        if record.on_state is not None:
+            record.on_state(output[:, -1:].mean(dim=2))
+        return output
+
+    def read_out(self, states: Tensor, question: Question) -> Tensor:
+        """Option log-probabilities of the last position, (b, r, 3)."""
+        return torch.log_softmax(states[:, -1] @ self._network.readout.T, dim=-1)
 
     @contextmanager
-    def record_attention(self) -> Iterator[AttentionRecord]:
-        """Keep the layer of the next forward."""
-        self._record = AttentionRecord()
+    def record_attention(self, record: AttentionRecord) -> Iterator[None]:
+        """Forwards fill the record."""
+        self._record = record
         try:
-            yield self._record
+            yield
         finally:
             self._record = None
+
+    @contextmanager
+    def knock_out(self, cut: Knockout) -> Iterator[None]:
+        """Forwards lack what is cut."""
+        self._cut = cut
+        try:
+            yield
+        finally:
+            self._cut = None
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """The one layer that averages cells."""
         return {"patches": self._network.patches}
 
-    def feature_map(self, activation: Tensor) -> Tensor:
+    def feature_map(self, layer: str, activation: Tensor) -> Tensor:
         """Already a map."""
         return activation
 
-    def from_feature_map(self, features: Tensor, activation: Tensor) -> Tensor:
+    def from_feature_map(self, layer: str, features: Tensor, activation: Tensor) -> Tensor:
         """Already a map."""
         return features
 
 
 def toy_clip(frames: int = FRAMES) -> Clip:
     """Grey frames at 2 per second; one cell red at RED, another blue at BLUE (where the clip is long enough)."""
-    pixels = np.full((frames, ROWS * CELL, COLUMNS * CELL, 3), 102, np.uint8)
+    pixels = np.full((frames, ROWS * CELL, COLUMNS * CELL, 3), GREY, np.uint8)
     for (frame, row, column), colour in ((RED, (255, 51, 51)), (BLUE, (51, 51, 255))):
         if frame < frames:
             pixels[frame, row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = colour
@@ -126,6 +151,34 @@ def toy_sample() -> Sample:
     return Sample("toy_0", Path("toy.mp4"), QUESTION, "toy", tracks, (action,), evidence)
 
 
+def toy_counterfactuals(folder: Path) -> tuple[Counterfactual, ...]:
+    """The toy clip's videos, written to `folder`: each cell grey for each second, the red one always, the blue one too.
+
+    Each second is a bin of two frames, so there are four pairs of object and time.
+    """
+    parts = [(track, place, second) for track, place in ((1, RED), (2, BLUE)) for second in (0, 1)]
+    made = [
+        Counterfactual(_without(folder / f"{track}_{second}.mp4", place, second, second + 1), "part", track,
+                       float(second), second + 1.0)
+        for track, place, second in parts
+    ]  # fmt: skip
+    removed, only = (
+        _without(folder / f"{name}.mp4", place, 0, 2) for name, place in (("removed", RED), ("only", BLUE))
+    )
+    return (*made, Counterfactual(removed, "removed"), Counterfactual(only, "only"))
+
+
+def _without(path: Path, place: tuple[int, int, int], start: float, end: float) -> Path:
+    """The toy clip as a video whose cell at `place` is grey during [start, end) seconds."""
+    clip = toy_clip()
+    frames = clip.frames.copy()
+    absent = (clip.times >= start) & (clip.times < end)
+    _, row, column = place
+    frames[absent, row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = GREY
+    video.write(path, frames, clip.times, clip.end)
+    return path
+
+
 def _track(number: int, label: str, place: tuple[int, int, int]) -> Track:
     _, row, column = place
     box = [column / COLUMNS, row / ROWS, (column + 1) / COLUMNS, (row + 1) / ROWS]
@@ -134,8 +187,8 @@ def _track(number: int, label: str, place: tuple[int, int, int]) -> Track:
 
 
 def toy_subject(model: VideoModel | None = None, seed: int = 0) -> Subject:
-    """The toy model bound to the toy clip and question."""
-    return Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed)
+    """The toy model bound to the toy clip, question and sample."""
+    return replace(Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed), sample=toy_sample())
 
 
 def toy_volume(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SaliencyVolume:
@@ -189,7 +242,8 @@ def _check_round_trip(method: Method, volume: SaliencyVolume) -> None:
 def _check_lengths(method: Method) -> None:
     for frames, per_step in ((1, 1), (3, 1), (FRAMES, 2), (3, 2)):
         clip = toy_clip(frames)
-        subject = Subject.bind(ToyModel(frames_per_step=per_step), clip, QUESTION)
+        model = ToyModel(frames_per_step=per_step)
+        subject = replace(Subject.bind(model, clip, QUESTION), sample=toy_sample())
         volume = method.attribute(subject)
         assert len(volume.values) == frames, f"{method}: {frames} frames gave {len(volume.values)} slices"
         assert np.array_equal(volume.times, clip.times)
@@ -206,26 +260,39 @@ def _state(module: nn.Module) -> tuple[object, ...]:
     return weights, gradients, hooks
 
 
-def check_metric(metric: Metric) -> None:
-    """Raise AssertionError unless `metric` keeps the contract of attrib.Metric on the toy sample.
+def check_metric(metric: Metric | ContrastMetric) -> None:
+    """Raise AssertionError unless `metric` keeps the contract of attrib.Metric or ContrastMetric on the toy sample.
 
     A finite value for the true evidence that is at least as good as for its inverse; NaN with a reason, or no better
     than chance, for a volume that says nothing; NaN with a reason where a sample has no annotation, or the same value
-    as with it.
+    as with it. A contrast is with the inverse.
     """
-    subject, sample = toy_subject(), toy_sample()
+    with tempfile.TemporaryDirectory() as folder:
+        _check_scores(metric, replace(toy_sample(), counterfactuals=toy_counterfactuals(Path(folder))))
+
+
+def _check_scores(metric: Metric | ContrastMetric, sample: Sample) -> None:
+    subject, bare = toy_subject(), replace(sample, tracks=(), segments=(), evidence=(), counterfactuals=())
     oracle = np.full((FRAMES, ROWS, COLUMNS), 0.01, np.float32)
     oracle[RED] = 1
-    best = metric.score(toy_volume(oracle), subject, sample)
-    worst = metric.score(toy_volume(1.01 - oracle), subject, sample)
+    best, worst = (_scored(metric, values, subject, sample) for values in (oracle, 1.01 - oracle))
     assert math.isfinite(best.value) and math.isfinite(worst.value), f"{metric}: undefined on a plain case"
     better = best.value >= worst.value if metric.direction == "high" else best.value <= worst.value
     assert better, f"{metric}: the evidence scores {best.value}, its inverse {worst.value}, best is {metric.direction}"
-    assert metric.score(toy_volume(oracle), subject, sample) == best, f"{metric}: two calls differ"
-    nothing = metric.score(toy_volume(np.zeros_like(oracle)), subject, sample)
-    bare = metric.score(toy_volume(oracle), subject, replace(sample, tracks=(), segments=(), evidence=()))
-    for score in (nothing, bare):
+    assert _scored(metric, oracle, subject, sample) == best, f"{metric}: two calls differ"
+    nothing = _scored(metric, np.zeros_like(oracle), subject, sample)
+    alone = _scored(metric, oracle, subject, bare)
+    for score in (nothing, alone):
         assert isinstance(score, Score), f"{metric}: expected a Score, got {type(score).__name__}"
     gain = (nothing.value - nothing.chance) * (1 if metric.direction == "high" else -1)
     assert not gain > 1e-6, f"{metric}: a volume that says nothing scores {nothing.value}, chance is {nothing.chance}"
-    assert bare.reason or bare == best, f"{metric}: without annotation it scores {bare.value}, with it {best.value}"
+    assert alone.reason or alone == best, f"{metric}: without annotation it scores {alone.value}, with it {best.value}"
+
+
+def _scored(
+    metric: Metric | ContrastMetric, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], subject: Subject,
+    sample: Sample,
+) -> Score:  # fmt: skip
+    if isinstance(metric, ContrastMetric):
+        return metric.score(toy_volume(values), toy_volume(1.01 - values), subject, sample)
+    return metric.score(toy_volume(values), subject, sample)

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from attrib.files import writing
 FloatArray = NDArray[np.floating[Any]]
 SegmentKind = Literal["action", "sound"]
 Role = Literal["necessary", "alternative", "context"]
+Absence = Literal["part", "removed", "only"]
 # What NumPy, zipfile and zlib raise on damaged files, and what we raise on their contents.
 UNREADABLE = (
     InputError, OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
@@ -152,6 +153,27 @@ class Evidence:
 
 
 @dataclass(frozen=True)
+class Counterfactual:
+    """The same video made again with something taken away; its frame times are those of the original.
+
+    `part`: `track` is absent during [start, end) seconds; `removed`: all evidence but context is absent; `only`:
+    nothing but the evidence is there.
+    """
+
+    video: Path
+    kind: Absence
+    track: int | None = None
+    start: float = 0.0
+    end: float = float("inf")
+
+    def __post_init__(self) -> None:
+        _require(self.kind in get_args(Absence), f"counterfactual {self.video.name}: unknown kind {self.kind!r}")
+        named = (self.track is not None) == (self.kind == "part")
+        _require(named, f"counterfactual {self.video.name}: a track is named for `part`, and only there")
+        _require(self.end > self.start, f"counterfactual {self.video.name}: [{self.start}, {self.end}) s is empty")
+
+
+@dataclass(frozen=True)
 class Sample:
     """All that belongs to one question on one video. `task` groups the videos that the same question is asked of."""
 
@@ -163,6 +185,7 @@ class Sample:
     segments: tuple[Segment, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     cut: float | None = None
+    counterfactuals: tuple[Counterfactual, ...] = ()
 
     @property
     def video_id(self) -> str:
@@ -187,6 +210,7 @@ class Provenance:
     seed: int = 0
     target: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""  # of all that the volume depends on; a run's, and empty outside one
     seconds: float = 0.0
     peak_memory: int | None = None  # bytes; None where it could not be measured
     extras: Mapping[str, float] = field(default_factory=dict)  # what the method reports, e.g. completeness_error

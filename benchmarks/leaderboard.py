@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.table import Table
@@ -12,6 +12,7 @@ from rich.text import Text
 from attrib.benchmarks.statistics import clustered_interval
 from attrib.config import Entry
 
+CELL = 19  # characters, of "19.43 [11.13, 28.23]" all but the rare widest
 KEYS = ["method", "metric", "imputer"]
 ARROWS = {"high": "↑", "low": "↓"}
 
@@ -20,7 +21,8 @@ def build(results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed:
     """Columns subset, method, metric, imputer, direction, mean, low, high, chance, videos, undefined.
 
     low and high bound the 95 % interval of a bootstrap over videos. `subset` is `all`, `correct` (samples that the
-    model answers correctly) or a task; `undefined` counts rows without a value.
+    model answers correctly), `gated` (samples whose evidence is ground truth for it) or a task; `undefined` counts rows
+    without a value.
     """
     directions = {entry.label: entry.item.direction for entry in metrics}
     scored = results[results["metric"] != ""]
@@ -35,7 +37,8 @@ def build(results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed:
 
 def _subsets(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "all", results
-    yield "correct", results[results["correct"].fillna(False).astype(bool)]
+    for column in ("correct", "gated"):
+        yield column, results[results[column].fillna(False).astype(bool)]
     for task, part in results.groupby("task", sort=True):
         yield f"task: {task}", part
 
@@ -50,14 +53,47 @@ def _rows(results: pd.DataFrame, directions: dict[str, str], resamples: int, see
         }  # fmt: skip
 
 
+class Tally(NamedTuple):
+    """How many samples there are, how many the model answers correctly, how many were held to its gate and passed."""
+
+    samples: int
+    correct: int
+    tested: int
+    passed: int
+
+
+def tally(results: pd.DataFrame) -> Tally:
+    """Counted over samples; what a failed item does not know another item of the sample does."""
+    known = results.groupby("sample")[["correct", "gated"]].first()
+    return Tally(len(known), int(known["correct"].sum()), int(known["gated"].notna().sum()), int(known["gated"].sum()))
+
+
 def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
-    """Tables of one subset for a terminal of `width` characters: methods down, metrics across, as many as fit."""
+    """Tables of one subset for a terminal of `width` characters: methods down, metrics across, as many as fit.
+
+    Of the `gated` subset only the metrics without an imputer: what removes parts of the video asks the model alone,
+    the others take the evidence for the truth.
+    """
     part = board[board["subset"] == subset]
+    part = part[part["imputer"].isna()] if subset == "gated" else part
     columns = list(dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True)))
     methods = list(dict.fromkeys(part["method"]))
-    first = max((len(method) for method in methods), default=6) + 3
-    fit = max(1, (width - first) // 20)
-    return [_table(part, methods, columns[i : i + fit]) for i in range(0, len(columns), fit)]
+    room = width - max((len(method) for method in methods), default=6) - 1
+    return [_table(part, methods, group) for group in _fitting(columns, room)]
+
+
+def _fitting(columns: Sequence[tuple[str, str]], room: int) -> list[list[tuple[str, str]]]:
+    """The columns in groups that are at most `room` characters wide, or hold a single column."""
+    groups: list[list[tuple[str, str]]] = []
+    left = 0
+    for metric, imputer in columns:
+        wide = max(CELL, len(metric) + 2) + 1
+        if not groups or wide > left:
+            groups.append([])
+            left = room
+        groups[-1].append((metric, imputer))
+        left -= wide
+    return groups
 
 
 def _table(part: pd.DataFrame, methods: Sequence[str], columns: Sequence[tuple[str, str]]) -> Table:

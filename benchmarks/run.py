@@ -1,7 +1,7 @@
 """One run directory: resolved configuration, environment, an item file per (sample, method), volumes and results.
 
-    config.yaml  environment.json  items/SAMPLE/METHOD.json  volumes/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4
-    results.parquet  leaderboard.csv
+    config.yaml  environment.json  items/SAMPLE/METHOD.json  volumes/SAMPLE/METHOD.npz  rivals/SAMPLE/METHOD.npz
+    videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv
 
 Every file is written beside and renamed, so that a run that stops at any moment resumes where it was.
 """
@@ -29,7 +29,7 @@ from attrib.types import Sample
 COLUMNS = {
     "sample": "string", "video": "string", "task": "string", "method": "string", "metric": "string",
     "imputer": "string", "value": "float64", "chance": "float64", "reason": "string", "answer": "string",
-    "correct": "boolean", "seconds": "float64", "peak_memory": "Int64",
+    "correct": "boolean", "gated": "boolean", "seconds": "float64", "peak_memory": "Int64",
 }  # fmt: skip
 
 
@@ -59,6 +59,7 @@ class Item:
     volume_key: str
     answer: str | None = None
     correct: bool | None = None
+    gated: bool | None = None  # whether the evidence is ground truth for the model; None where that is not known
     seconds: float | None = None
     peak_memory: int | None = None
     error: str = ""
@@ -74,7 +75,8 @@ class Item:
     def rows(self) -> list[dict[str, Any]]:
         """Its rows of the results table; a failed item has one, with the error as reason."""
         shared = {name: getattr(self, name) for name in
-                  ("sample", "video", "task", "method", "answer", "correct", "seconds", "peak_memory")}  # fmt: skip
+                  ("sample", "video", "task", "method", "answer", "correct", "gated", "seconds",
+                   "peak_memory")}  # fmt: skip
         scores = self.scores or (ScoreRow("", None, None, None, f"failed: {self.error}"),)
         return [{**shared, **asdict(score)} for score in scores]
 
@@ -103,6 +105,10 @@ class Run:
     def volume_path(self, sample: Sample, method: str) -> Path:
         """Where a volume is kept."""
         return self.directory / "volumes" / _name(sample.id) / f"{_name(method)}.npz"
+
+    def rival_path(self, sample: Sample, method: str) -> Path:
+        """Where the volume of the strongest other option is kept, for metrics that contrast the two."""
+        return self.directory / "rivals" / _name(sample.id) / f"{_name(method)}.npz"
 
     def overlay_path(self, sample: Sample, method: str) -> Path:
         """Where an overlay video is kept."""

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-import attrib
 from attrib import api, render, video
 from attrib.api import Step, tell
 from attrib.benchmarks import leaderboard
+from attrib.benchmarks.counterfactual import gate
+from attrib.benchmarks.keys import SCORE_CODE, VOLUME_CODE, annotated, content, described, digest
 from attrib.benchmarks.run import Item, Run, ScoreRow
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError, told
-from attrib.files import fingerprint
-from attrib.metric import Score
+from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
-
-# Code that volumes and scores depend on beside the plug-in's own file: when it changes, they are made again.
-VOLUME_CODE = ("attention.py", "method.py", "model.py", "subject.py", "video*.py", "models/*.py")
-SCORE_CODE = ("benchmarks/cells.py", "benchmarks/perturbation.py", "benchmarks/metrics/*.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,17 +92,17 @@ def _plan(config: Config, directory: Path, step: Step | None) -> _Plan:
         raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
     return _Plan(
         config, Run.create(directory, config), model, target, tuple(methods), tuple(metrics), samples,
-        {entry.label: _described(entry, VOLUME_CODE) for entry in methods},
-        tuple(_described(entry, SCORE_CODE) for entry in metrics),
+        {entry.label: described(entry, VOLUME_CODE) for entry in methods},
+        tuple(described(entry, SCORE_CODE) for entry in metrics),
     )  # fmt: skip
 
 
 def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
     """One sample's items, kept or new; the video is read only when something is missing."""
     subject: Subject | None = None
-    video_key = fingerprint([sample.video]) if sample.video.is_file() else "missing"
+    videos = content([sample.video, *(item.video for item in sample.counterfactuals)])
     for entry in plan.methods:
-        blank = _blank(plan, sample, entry, video_key)
+        blank = _blank(plan, sample, entry, videos)
         kept = plan.run.read(sample, entry.label)
         if kept is not None and kept.key == blank.key and not kept.failed:
             yield kept, False
@@ -126,72 +118,63 @@ def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
 
 def _subject(plan: _Plan, sample: Sample) -> Subject:
     clip = video.read(sample.video, frames=plan.frames, sampling=plan.config.model.sampling)
-    return Subject.bind(plan.model, clip, sample.question, plan.target, plan.config.seed)
+    return replace(Subject.bind(plan.model, clip, sample.question, plan.target, plan.config.seed), sample=sample)
 
 
 def _computed(plan: _Plan, sample: Sample, entry: Entry, subject: Subject, blank: Item) -> Item:
-    volume = _volume(plan, sample, entry, subject, blank)
-    scores = tuple(_scored(metric, volume, subject, sample) for metric in plan.metrics)
+    volume = _volume(plan.run.volume_path(sample, entry.label), blank.volume_key, entry, subject)
+    scores = tuple(_scores(plan, sample, entry, subject, volume))
     question = sample.question
     return replace(
         blank, answer=question.letters[subject.predicted],
         correct=None if question.answer is None else question.answer == subject.predicted,
-        seconds=volume.provenance.seconds, peak_memory=volume.provenance.peak_memory,
+        gated=gate(subject, sample), seconds=volume.provenance.seconds, peak_memory=volume.provenance.peak_memory,
         warnings=subject.clip.warnings,
         reports={key: value for key, value in volume.provenance.extras.items() if math.isfinite(value)}, scores=scores,
     )  # fmt: skip
 
 
-def _volume(plan: _Plan, sample: Sample, entry: Entry, subject: Subject, blank: Item) -> SaliencyVolume:
-    """The kept volume if nothing that it depends on has changed, else a new one."""
-    path, kept = plan.run.volume_path(sample, entry.label), plan.run.read(sample, entry.label)
-    if kept is not None and kept.volume_key == blank.volume_key and path.exists():
-        try:
-            return SaliencyVolume.load(path)
-        except InputError:
-            path.unlink()  # cut short: made again
+def _volume(path: Path, key: str, entry: Entry, subject: Subject) -> SaliencyVolume:
+    """The volume kept at `path` if nothing that it depends on has changed, else a new one."""
+    try:
+        kept = SaliencyVolume.load(path)
+        if kept.provenance.key == key:
+            return kept
+    except InputError:
+        pass  # not there, or cut short: made again
     volume: SaliencyVolume = entry.item.attribute(subject, entry.label)
+    volume = replace(volume, provenance=replace(volume.provenance, key=key))
     volume.save(path)
     return volume
 
 
-def _scored(metric: Entry, volume: SaliencyVolume, subject: Subject, sample: Sample) -> ScoreRow:
-    score: Score = metric.item.score(volume, subject, sample)
-    imputer = metric.parameters.get("imputer")
-    return ScoreRow(metric.label, imputer, _finite(score.value), _finite(score.chance), score.reason)
+def _scores(plan: _Plan, sample: Sample, entry: Entry, subject: Subject, volume: SaliencyVolume) -> Iterator[ScoreRow]:
+    """Every metric on one volume; the method runs for the strongest other option too if a metric contrasts the two."""
+    rival: SaliencyVolume | None = None
+    for metric in plan.metrics:
+        if isinstance(metric.item, ContrastMetric):
+            path, key = plan.run.rival_path(sample, entry.label), volume.provenance.key
+            rival = rival or _volume(path, key, entry, subject.towards(subject.rival))
+            score = metric.item.score(volume, rival, subject, sample)
+        else:
+            score = metric.item.score(volume, subject, sample)
+        imputer = metric.parameters.get("imputer")
+        yield ScoreRow(metric.label, imputer, _finite(score.value), _finite(score.chance), score.reason)
 
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _blank(plan: _Plan, sample: Sample, entry: Entry, video_key: str) -> Item:
+def _blank(plan: _Plan, sample: Sample, entry: Entry, videos: list[str]) -> Item:
     """The item before it is computed: names, and the keys of what it depends on."""
     model = plan.config.model
-    volume_key = _digest(
-        video_key, sample.question, str(plan.target), plan.config.seed, plan.model.name, plan.model.revision,
-        model.dtype, plan.frames, model.sampling, plan.method_keys[entry.label],
+    volume_key = digest(
+        videos[0], sample.question, annotated(sample), str(plan.target), plan.config.seed, plan.model.name,
+        plan.model.revision, model.dtype, plan.frames, model.sampling, plan.method_keys[entry.label],
     )  # fmt: skip
-    key = _digest(volume_key, plan.metric_keys, _plain(sample))
+    key = digest(volume_key, plan.metric_keys, videos)
     return Item(sample.id, sample.video_id, sample.task, entry.label, key, volume_key)
-
-
-def _described(entry: Entry, shared: tuple[str, ...]) -> str:
-    """A hash of the label, name, parameters and code that an entry stands for."""
-    code = {path for root in attrib.__path__ for pattern in shared for path in Path(root).glob(pattern)}
-    own = Path(getattr(sys.modules.get(type(entry.item).__module__), "__file__", None) or "")
-    code.update([own] if own.is_file() else [])  # a class from a notebook has no file
-    return _digest(entry.label, entry.name, entry.parameters, fingerprint(code))
-
-
-def _plain(sample: Sample) -> list[Any]:
-    """What a sample's annotation says, as JSON can hold it."""
-    tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
-    return [tracks, [asdict(part) for part in sample.segments], [asdict(part) for part in sample.evidence], sample.cut]
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def _overlays(plan: _Plan, items: dict[tuple[str, str], Item], step: Step | None) -> None:

@@ -14,8 +14,8 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files"}, {"types"}, {"model", "cover"}, {"subject"}, {"method", "metric", "attention"}, {"registry", "space"},
-    {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
+    {"errors"}, {"files"}, {"types"}, {"model", "cover"}, {"subject"}, {"method", "metric", "attention"},
+    {"registry", "space"}, {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 VALUES = {"errors", "files", "types"}

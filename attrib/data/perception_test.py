@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from attrib.errors import InputError
-from attrib.types import Evidence, Question, Sample, Segment, SegmentKind, Track
+from attrib.types import Counterfactual, Evidence, Question, Sample, Segment, SegmentKind, Track
 
 MICROSECONDS = 1e6
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -20,10 +20,11 @@ SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class PerceptionTest:
-    """Samples of a directory with `videos/`, `all_{split}.json` and, where there are any, cuts and evidence.
+    """Samples of a directory with `videos/`, `all_{split}.json` and, where there are any, cuts, evidence and more.
 
     One sample per multiple-choice question, in the order of the file; `limit` stops after so many videos. Evidence
     comes from `evidence_{split}.json` (known by construction), else from the grounded question with the same id.
+    `counterfactuals_{split}.json` lists files of `counterfactuals/`, by video id and question id.
     """
 
     root: str
@@ -36,10 +37,14 @@ class PerceptionTest:
         annotations = read_json(root / f"all_{self.split}.json")
         cuts = _optional(root / f"cut_frame_mapping_{self.split}.json")
         evidence = _optional(root / f"evidence_{self.split}.json")
+        remade = _optional(root / f"counterfactuals_{self.split}.json")
         for video_id in list(annotations)[: self.limit]:
             try:
-                yield from samples(root, video_id, annotations[video_id], cuts.get(video_id), evidence.get(video_id))
-            except (KeyError, TypeError, ValueError, IndexError) as error:
+                found = samples(root, video_id, annotations[video_id], cuts.get(video_id), evidence.get(video_id))
+                for sample in found:
+                    listed = remade.get(video_id, {}).get(str(sample.question.id), ())
+                    yield replace(sample, counterfactuals=tuple(_counterfactuals(root / "counterfactuals", listed)))
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
                 raise InputError(f"{root}: annotation of {video_id!r}: {type(error).__name__}: {error}") from error
 
 
@@ -64,8 +69,7 @@ def samples(
     root: Path, video_id: str, annotation: Mapping[str, Any], cut: int | None, evidence: Mapping[str, Any] | None
 ) -> Iterator[Sample]:
     """The samples of one video. Raises InputError for an id that is no plain file name."""
-    if not SAFE_ID.fullmatch(video_id):
-        raise InputError(f"video id {video_id!r} is not a plain file name")
+    _require_plain("video id", video_id)
     tracks = tuple(_tracks(annotation.get("object_tracking") or ()))
     segments = (
         *_segments("action", annotation.get("action_localisation") or ()),
@@ -80,6 +84,11 @@ def samples(
             evidence=tuple(_evidence(item, annotation, evidence)),
             cut=cut / rate if cut is not None and cut >= 0 else None,
         )  # fmt: skip
+
+
+def _require_plain(what: str, name: str) -> None:
+    if not SAFE_ID.fullmatch(name):
+        raise InputError(f"{what} {name!r} is not a plain file name")
 
 
 def _question(item: Mapping[str, Any]) -> Question:
@@ -120,3 +129,13 @@ def _evidence(
     for grounded in annotation.get("grounded_question") or ():
         if grounded["id"] == item["id"] and grounded["question"] == item["question"]:
             yield from (Evidence(int(track)) for track in grounded["answers"])
+
+
+def _counterfactuals(folder: Path, items: Sequence[Mapping[str, Any]]) -> Iterator[Counterfactual]:
+    for item in items:
+        _require_plain("counterfactual video", item["video"])
+        video = folder / item["video"]
+        if item["kind"] == "part":
+            yield Counterfactual(video, "part", int(item["track"]), float(item["start"]), float(item["end"]))
+        else:
+            yield Counterfactual(video, item["kind"])

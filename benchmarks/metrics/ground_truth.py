@@ -1,24 +1,22 @@
 """Ground truth on the model's token grid: which share of which cell, in which frame, the annotation covers.
 
-Decided here, for all metrics: several boxes in a frame count as their exact union; frames at or after the sample's cut
-are not scored; a box while its object is fully hidden says where nothing can be seen, so it is no ground truth, and for
-metrics of the evidence the cells that it touches are not scored either (looking there is neither hit nor fault).
+Decided here, for all metrics: frames at or after the sample's cut are not scored; a box while its object is fully
+hidden says where nothing can be seen, so it is no ground truth, and for metrics of the evidence the cells that it
+touches are not scored either (looking there is neither hit nor fault).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attrib.benchmarks.cells import UndefinedError, cell_values, require_contrast
+from attrib.cover import coverage, evidence_boxes, evidence_tracks
 from attrib.subject import Subject
-from attrib.types import Evidence, SaliencyVolume, Sample, Track
+from attrib.types import SaliencyVolume, Sample
 
-Box = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 HALF = 0.5 - 1e-9  # a cell counts as ground truth from one half on; the slack is for a half that rounding touched
@@ -86,57 +84,11 @@ def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatA
 
     Raises UndefinedError when no track of the evidence is annotated or none has a box in one of the clip's frames.
     """
-    tracks = {track.id: track for track in sample.tracks}
-    items = [(item, tracks[item.track]) for item in _evidence(sample) if item.track in tracks]
-    if not items:
+    if not evidence_tracks(sample):
         raise UndefinedError("no evidence track is annotated")
-    times = subject.clip.times
-    active = [[track for item, track in items if item.start <= time < item.end] for time in times]
-    boxes = [_boxes_at(float(time), found) for time, found in zip(times, active, strict=True)]
+    boxes = evidence_boxes(sample, subject.clip.times)
     if not any(visible or hidden for visible, hidden in boxes):
         raise UndefinedError("no evidence box lies in the clip's frames")
     grid = subject.grid
     seen, unseen = (np.stack([coverage(pair[i], grid.rows, grid.columns) for pair in boxes]) for i in (0, 1))
     return seen, unseen
-
-
-def visible_tube(track: Track, subject: Subject) -> FloatArray:
-    """(t, rows, columns) shares that the track covers in the frames in which it can be seen."""
-    grid = subject.grid
-    boxes = [_boxes_at(float(time), [track])[0] for time in subject.clip.times]
-    return np.stack([coverage(found, grid.rows, grid.columns) for found in boxes])
-
-
-def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
-    """(rows, columns) share of each cell that the union of the xyxy `boxes` covers; what lies outside [0, 1] is cut.
-
-    Exact: the frame is cut along every edge of every box and cell, and the pieces are added up. An inverted box is
-    empty.
-    """
-    edges = np.clip(np.asarray(boxes, np.float64).reshape(-1, 4), 0, 1)
-    x, y = (np.unique(np.r_[np.arange(count + 1) / count, edges[:, axis], edges[:, axis + 2]])
-            for axis, count in ((0, columns), (1, rows)))  # fmt: skip
-    middle_x, middle_y = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
-    covered = np.zeros((len(middle_y), len(middle_x)), bool)
-    for x1, y1, x2, y2 in edges:
-        covered |= np.outer((middle_y > y1) & (middle_y < y2), (middle_x > x1) & (middle_x < x2))
-    area = covered * np.outer(np.diff(y), np.diff(x))
-    cells = np.zeros((rows, columns))
-    np.add.at(cells, ((middle_y * rows).astype(int)[:, None], (middle_x * columns).astype(int)), area)
-    return cells * rows * columns
-
-
-def _evidence(sample: Sample) -> Iterable[Evidence]:
-    return (item for item in sample.evidence if item.role != "context")
-
-
-def _boxes_at(time: float, tracks: Iterable[Track]) -> tuple[list[Box], list[Box]]:
-    """The known boxes of visible and of hidden objects at `time`; the nearest annotation says which one is."""
-    visible: list[Box] = []
-    hidden: list[Box] = []
-    for track in tracks:
-        box = track.at(time)
-        if box is not None:
-            nearest = int(np.abs(track.times - time).argmin())
-            (hidden if track.hidden[nearest] else visible).append(box)
-    return visible, hidden

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scene, scored_frames, visible_tube
+from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scene, scored_frames
+from attrib.cover import visible_tube
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
@@ -112,15 +113,15 @@ class ObjectAUC(Metric):
 
 
 def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> float:
-    frames = scored_frames(subject, sample)
-    tubes = [visible_tube(track, subject)[frames] for track in sample.tracks]
+    frames, grid = scored_frames(subject, sample), subject.grid
+    times = subject.clip.times[frames]
+    tubes = [visible_tube(track, times, grid.rows, grid.columns) for track in sample.tracks]
     seen = [index for index, tube in enumerate(tubes) if tube.any()]
     is_evidence = [sample.tracks[index].id in sample.evidence_tracks for index in seen]
     if not any(is_evidence):
         raise UndefinedError("no evidence track is seen in the clip's frames")
     if all(is_evidence):
         raise UndefinedError("no other track is seen in the clip's frames")
-    grid = subject.grid
     cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
     saliency = saliency_cells(volume, subject, cells)
     return float(roc_auc_score(is_evidence, _weighted_means(saliency, [tubes[index] for index in seen])))

@@ -1,0 +1,28 @@
+"""Control: the ground truth as a map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib.cover import visible_evidence
+from attrib.method import AnnotatedControl
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+    from attrib.types import Sample
+
+
+@dataclass(frozen=True)
+class Oracle(AnnotatedControl):
+    """The annotated evidence as a map: what a model that answers by nothing else would give; an upper bound."""
+
+    def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
+        """Share of each cell of the token grid that visible evidence covers in its interval, in [0, 1]."""
+        grid = subject.grid
+        return torch.from_numpy(visible_evidence(sample, subject.clip.times, grid.rows, grid.columns))

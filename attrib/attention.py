@@ -1,123 +1,198 @@
-"""Rows and recursions of recorded attention, in blocks of rows: an N x N map is never held.
+"""Rows and recursions of attention, in blocks of rows: an N x N map is never held.
 
-All functions take one forward's AttentionRecord and give saliency over the whole sequence, (b, n); `visual` cuts out
-the visual tokens. Grouped-query heads are repeated, probabilities are computed in at least float32.
+A layer's *flow* is what one token passes to another, (b, heads, rows, columns), 0 or more: its attention, or that
+times its gradient, or the gradient alone. Saliency is over the whole sequence, (b, n); `visual` cuts out the visual
+tokens. Grouped-query heads share their keys, and probabilities are computed in at least float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import save_on_cpu
 
-from attrib.model import AttentionRecord, LayerRecord, require_attention
+from attrib.attention_record import AttentionRecord, LayerRecord
+from attrib.errors import AttributionError
+from attrib.model import require_attention
 from attrib.subject import Subject
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
-BLOCK = 256  # rows of probabilities formed at once
+ELEMENTS = 2**23  # of a flow, formed at once: 32 MiB in float32
 Reduction = Literal["mean", "max"]
+Sinks = Literal["keep", "mask"]
+Null = Literal["raw", "divided"]
+Flow = Callable[[LayerRecord, Tensor | None, int, int], Tensor]
 
 
-def rows(layer: LayerRecord, start: int, stop: int) -> Float[Tensor, "b heads r n"]:
-    """Attention probabilities of the query rows start..stop."""
-    heads = layer.query.shape[1]
-    key = layer.key.repeat_interleave(heads // layer.key.shape[1], dim=1)
-    precision = torch.promote_types(key.dtype, torch.float32)
-    logits = layer.query[:, :, start:stop].to(precision) @ key.to(precision).transpose(2, 3) * layer.scale
-    columns = torch.arange(key.shape[2], device=key.device)
-    future = columns[None, :] > torch.arange(start, stop, device=key.device)[:, None]
-    return logits.masked_fill(future, float("-inf")).softmax(dim=-1)
+def rows(layer: LayerRecord, start: int, stop: int) -> Float[Tensor, "b heads r width"]:
+    """Attention probabilities of the query rows start..stop, on the columns that they may reach; 0 in hidden rows."""
+    logits = _grouped(layer.query[:, :, start:stop], layer.key[:, :, : layer.reach(stop)]) * layer.scale
+    probabilities = layer.hide(logits, start).softmax(dim=-1)
+    return probabilities if layer.mask is None and layer.cut is None else probabilities.nan_to_num_(0.0)
 
 
-def gradient_rows(layer: LayerRecord, output_gradient: Tensor, start: int, stop: int) -> Float[Tensor, "b heads r n"]:
+def gradient_rows(layer: LayerRecord, output_gradient: Tensor, start: int, stop: int) -> Float[Tensor, "b heads r w"]:
     """Gradient of the scalar with respect to those rows' probabilities: dO V^T; output_gradient is (b, n, heads, d)."""
-    heads = layer.query.shape[1]
-    value = layer.value.repeat_interleave(heads // layer.value.shape[1], dim=1)
-    precision = torch.promote_types(value.dtype, torch.float32)
-    gradient = output_gradient.transpose(1, 2)[:, :, start:stop].to(precision)
-    return gradient @ value.to(precision).transpose(2, 3)
+    return _grouped(output_gradient[:, start:stop].transpose(1, 2), layer.value[:, :, : layer.reach(stop)])
 
 
-def raw(record: AttentionRecord, reduction: Reduction = "mean") -> Float[Tensor, "b n"]:
-    """The answer row's attention, reduced over layers and heads."""
-    row = record.answer_row
-    answer = torch.stack([rows(layer, row, row + 1)[:, :, 0] for layer in record.layers], dim=1)
-    return answer.mean(dim=(1, 2)) if reduction == "mean" else answer.amax(dim=(1, 2))
+def _grouped(left: Tensor, right: Tensor) -> Tensor:
+    """left (b, heads, r, d) times right (b, kv_heads, n, d) transposed, each kv head read by its group of heads."""
+    precision = torch.promote_types(left.dtype, torch.float32)
+    grouped = left.to(precision).unflatten(1, (right.shape[1], -1)).flatten(2, 3)
+    return (grouped @ right.to(precision).mT).unflatten(2, (-1, left.shape[2])).flatten(1, 2)
 
 
-def rollout(record: AttentionRecord) -> Float[Tensor, "b n"]:
-    """The answer row of attention rollout (Abnar and Zuidema 2020, eq. 1): the product of (A + I) / 2 over layers.
+def attention_flow(layer: LayerRecord, _: Tensor | None, start: int, stop: int) -> Tensor:
+    """The attention A."""
+    return _open(layer, rows(layer, start, stop))
 
-    As a vector recursion from the top layer down, r <- r/2 + r A/2 with A the mean over heads.
+
+def relevance_flow(layer: LayerRecord, gradient: Tensor | None, start: int, stop: int) -> Tensor:
+    """relu(A * dA) (Chefer et al. 2021, eq. 5, before the mean over heads)."""
+    assert gradient is not None
+    weighted = rows(layer, start, stop).mul_(gradient_rows(layer, gradient, start, stop))
+    return _open(layer, weighted.clamp_(min=0))
+
+
+def gradient_flow(layer: LayerRecord, gradient: Tensor | None, start: int, stop: int) -> Tensor:
+    """relu(dA), where the rows may look (Bousselham et al. 2024, eq. 5)."""
+    assert gradient is not None
+    slopes = gradient_rows(layer, gradient, start, stop).clamp_(min=0)
+    return slopes.masked_fill_(~visible(layer, start, stop), 0)
+
+
+def _open(layer: LayerRecord, flow: Tensor) -> Tensor:
+    """The flow without what goes to sinks, where these were asked for."""
+    return flow if layer.sinks is None else flow.masked_fill_(layer.sinks[:, None, None, : flow.shape[3]], 0)
+
+
+def visible(layer: LayerRecord, start: int, stop: int) -> Bool[Tensor, "b heads r width"]:
+    """Where the rows may look, sinks that were asked for left out."""
+    batch, heads, _, _ = layer.query.shape
+    blank = torch.zeros(batch, heads, stop - start, layer.reach(stop), device=layer.query.device)
+    free = layer.hide(blank, start) > torch.finfo(torch.float16).min  # below it: a mask that is added
+    return free if layer.sinks is None else free & ~layer.sinks[:, None, None, : free.shape[3]]
+
+
+def spread(layer: LayerRecord, flow: Tensor, start: int) -> Tensor:
+    """The flow's content-free twin: each row's sum, spread evenly over the tokens that the row may see."""
+    free = visible(layer, start, start + flow.shape[2])
+    return free * (flow.sum(dim=3, keepdim=True) / free.sum(dim=3, keepdim=True).clamp(min=1))
+
+
+def divided(values: Tensor, twin: Tensor | None = None) -> Tensor:
+    """values / twin, and 0 where the twin is 0: nothing arrives there. Without a twin the values."""
+    return values if twin is None else torch.where(twin > 0, values / torch.where(twin > 0, twin, 1), 0)
+
+
+class AnswerRows:
+    """The flow of the answer's rows, their mean, layer by layer; beside it that of its content-free twin if asked."""
+
+    def __init__(self, record: AttentionRecord, flow: Flow, *, twin: bool = False) -> None:
+        self.record, self.flow, self.twin = record, flow, twin
+        self.layers: dict[int, list[Tensor]] = {}
+
+    def step(self, layer: LayerRecord, gradient: Tensor | None = None) -> None:
+        """Take a layer, in any order."""
+        found = [layer.query.new_zeros(layer.query.shape[:3], dtype=_precision(layer)) for _ in range(1 + self.twin)]
+        for row in self.record.answer_rows:
+            block = self.flow(layer, gradient, row, row + 1)
+            for total, part in zip(found, (block, spread(layer, block, row)) if self.twin else (block,), strict=True):
+                total[:, :, : part.shape[3]] += part[:, :, 0] / len(self.record.answer_rows)
+        self.layers[layer.index] = found
+
+    def chosen(self, layers: tuple[int, ...] = (), heads: tuple[int, ...] = ()) -> list[Float[Tensor, "b l heads n"]]:
+        """The flow and its twin, of all layers and heads or of those named. Raises AttributionError for others."""
+        every = sorted(self.layers)
+        picked = [_pick("layer", layers, every), _pick("head", heads, range(self.layers[every[0]][0].shape[1]))]
+        stacks = [torch.stack(parts, dim=1) for parts in zip(*(self.layers[i] for i in picked[0]), strict=True)]
+        return [stack[:, :, list(picked[1])] for stack in stacks]
+
+
+def _pick(kind: str, wanted: tuple[int, ...], known: Sequence[int]) -> Sequence[int]:
+    for number in wanted:
+        if number not in known:
+            raise AttributionError(f"{kind} {number} is not there; choose from {known[0]} to {known[-1]}")
+    return wanted or known
+
+
+class Recursion:
+    """r <- share (r + r E) from the top layer down, E a flow's mean over heads and r at first the answer's rows.
+
+    That is one row of the product of share (I + E_l) over layers; beside it that of the content-free twin if asked.
+    Rows that carry nothing are not formed: of the top layer only the answer's.
     """
-    relevance = _one_hot(record)
-    for layer in reversed(record.layers):
-        flowed = torch.zeros_like(relevance)
-        for start, stop in _blocks(relevance, record):
-            attention = rows(layer, start, stop).mean(dim=1)
-            flowed += torch.einsum("br,brn->bn", relevance[:, start:stop], attention)
-        relevance = (relevance + flowed) / 2
-    return relevance
+
+    def __init__(self, record: AttentionRecord, flow: Flow, share: float, *, twin: bool = False) -> None:
+        self.record, self.flow, self.share = record, flow, share
+        self.carried: list[Tensor] = [torch.empty(0)] * (2 if twin else 1)
+        self.started = False
+
+    def step(self, layer: LayerRecord, gradient: Tensor | None = None) -> None:
+        """Take the next layer."""
+        if not self.started:
+            self.carried, self.started = [_answer(self.record, layer) for _ in self.carried], True
+        flowed = [torch.zeros_like(carried) for carried in self.carried]
+        for start, stop in _blocks(self.carried, layer):
+            block = self.flow(layer, gradient, start, stop)
+            for index, carried in enumerate(self.carried):
+                part = spread(layer, block, start) if index else block
+                passed = (carried[:, None, None, start:stop] @ part).mean(dim=(1, 2))
+                flowed[index][:, : passed.shape[1]] += passed
+        self.carried = [self.share * (kept + new) for kept, new in zip(self.carried, flowed, strict=True)]
+
+    @property
+    def values(self) -> Float[Tensor, "b n"]:
+        """What arrived at each token, divided by its twin if that was asked for."""
+        return divided(*self.carried)
 
 
-def attention_gradient(record: AttentionRecord, gradients: Sequence[Tensor]) -> Float[Tensor, "b n"]:
-    """The answer row's attention times its gradient, positive part, mean over heads and summed over layers."""
-    row = record.answer_row
-    total = torch.zeros_like(_one_hot(record))
-    for layer, gradient in zip(record.layers, gradients, strict=True):
-        weighted = rows(layer, row, row + 1) * gradient_rows(layer, gradient, row, row + 1)
-        total += weighted.clamp(min=0).mean(dim=1)[:, 0]
-    return total
+def run(subject: Subject, method: str, record: AttentionRecord, *, offload: bool = False) -> None:
+    """The subject's clip once through the model, forward and, if asked for gradients, backward.
 
-
-def relevance(record: AttentionRecord, gradients: Sequence[Tensor]) -> Float[Tensor, "b n"]:
-    """The answer row of the relevance recursion (Chefer et al. 2021, eq. 5 and 6): R <- R + mean_h relu(A dA) R.
-
-    As a vector recursion from the top layer down, r <- r + r E with E the mean over heads of relu(A * dA).
+    With `offload` what autograd keeps lies in the CPU's memory. Raises UnsupportedModel when the model does not give
+    its attention.
     """
-    carried = _one_hot(record)
-    for layer, gradient in zip(reversed(record.layers), reversed(gradients), strict=True):
-        flowed = torch.zeros_like(carried)
-        for start, stop in _blocks(carried, record):
-            weighted = rows(layer, start, stop) * gradient_rows(layer, gradient, start, stop)
-            flowed += torch.einsum("br,brn->bn", carried[:, start:stop], weighted.clamp(min=0).mean(dim=1))
-        carried = carried + flowed
-    return carried
-
-
-def record(subject: Subject, method: str, *, gradients: bool) -> tuple[AttentionRecord, list[Tensor]]:
-    """Run the subject's clip once and record its attention, with the scalar's gradient at each output if asked.
-
-    Raises UnsupportedModel when the model does not give its attention.
-    """
-    recorder = require_attention(subject.model, method)
+    model = require_attention(subject.model, method)
     with torch.no_grad():
         tokens = subject.model.encode(subject.pixels[None])
-    with recorder.record_attention() as found, torch.enable_grad() if gradients else torch.no_grad():
-        score = subject.score_tokens(tokens.requires_grad_(gradients))
-        outputs = [layer.output for layer in found.layers]
-        slopes = list(torch.autograd.grad(score.sum(), outputs)) if gradients else []
-    return found, slopes
+    wanted = record.on_gradient is not None
+    with model.record_attention(record), torch.enable_grad() if wanted else torch.no_grad():
+        with save_on_cpu() if offload else nullcontext():
+            score = subject.score_tokens(tokens)
+        if wanted and record.on_state is None:
+            torch.autograd.grad(score.sum(), record.root)
 
 
-def visual(subject: Subject, found: AttentionRecord, values: Float[Tensor, "1 n"]) -> Float[Tensor, "t h w"]:
+def visual(subject: Subject, record: AttentionRecord, values: Float[Tensor, "1 n"]) -> Float[Tensor, "t h w"]:
     """The visual tokens' part of a sequence's values, as a volume."""
-    return subject.grid.to_volume(values[0, found.visual])
+    return subject.grid.to_volume(values[0, record.visual])
 
 
-def _one_hot(record: AttentionRecord) -> Tensor:
-    query = record.layers[0].query
-    start = torch.zeros(len(query), query.shape[2], device=query.device,
-                        dtype=torch.promote_types(query.dtype, torch.float32))  # fmt: skip
-    start[:, record.answer_row] = 1
+def _precision(layer: LayerRecord) -> torch.dtype:
+    return torch.promote_types(layer.query.dtype, torch.float32)
+
+
+def _answer(record: AttentionRecord, layer: LayerRecord) -> Tensor:
+    """(b, n): the mean of the answer rows' unit vectors."""
+    start = layer.query.new_zeros((len(layer.query), layer.query.shape[2]), dtype=_precision(layer))
+    for row in record.answer_rows:
+        start[:, row] += 1 / len(record.answer_rows)
     return start
 
 
-def _blocks(values: Tensor, record: AttentionRecord) -> list[tuple[int, int]]:
-    """Blocks of rows that carry relevance: under a causal mask none lies after the answer row."""
-    last = record.answer_row + 1 if record.answer_row >= 0 else values.shape[1]
-    return [(start, min(start + BLOCK, last)) for start in range(0, last, BLOCK)]
+def _blocks(carried: list[Tensor], layer: LayerRecord) -> Iterator[tuple[int, int]]:
+    """Blocks of at most ELEMENTS that cover the rows which carry anything."""
+    rows_in_use = torch.stack(carried).abs().sum(dim=(0, 1)).nonzero().flatten()
+    batch, heads, length, _ = layer.query.shape
+    size = max(1, ELEMENTS // (batch * heads * length))
+    first, last = int(rows_in_use[0]), int(rows_in_use[-1]) + 1
+    for start in range(first, last, size):
+        yield start, min(start + size, last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import UnsupportedModel
 from attrib.types import Clip, Question
 
@@ -105,51 +106,35 @@ class VideoModel(ABC):
         return next(self.module.parameters()).dtype
 
 
-@dataclass
-class LayerRecord:
-    """One decoder layer's attention in one forward: what the probabilities were made of, not the probabilities.
-
-    query (b, heads, n, d); key and value (b, kv_heads, n, d), after rotary embedding; output (b, n, heads, d) is part
-    of the autograd graph, so that its gradient can be asked for. `scale` multiplies q k^T. The mask is causal.
-    """
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
-    output: Tensor
-    scale: float
-
-
-@dataclass
-class AttentionRecord:
-    """All decoder layers of one forward, first layer first; filled when the forward runs."""
-
-    layers: list[LayerRecord] = field(default_factory=list)
-    visual: slice = field(default_factory=lambda: slice(0, 0))  # where the visual tokens stand in the sequence
-    answer_row: int = -1  # the query that produces the answer token
-
-
 class RecordsAttention(ABC):
-    """A model whose decoder attention can be recorded beside its ordinary forward."""
+    """A model whose decoder attention can be seen and cut beside its ordinary forward."""
 
     @abstractmethod
-    def record_attention(self) -> AbstractContextManager[AttentionRecord]:
-        """Within this context the next forward fills the record; the model is left as it was found."""
+    def record_attention(self, record: AttentionRecord) -> AbstractContextManager[None]:
+        """Within this context forwards fill the record; the model is left as it was found."""
+
+    @abstractmethod
+    def knock_out(self, cut: Knockout) -> AbstractContextManager[None]:
+        """Within this context that attention is cut. Raises InputError for a layer or head that is not there."""
+
+    @abstractmethod
+    def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
+        """Option log-probabilities that the model's head reads from any layer's output at the answer rows."""
 
 
 class HasVisionLayers(ABC):
-    """A model whose vision encoder has named layers with one feature map per frame."""
+    """A model with named layers that hold one feature map per frame: its vision encoder's, and its decoder's."""
 
     @abstractmethod
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """Layers by name, first to last. Each outputs one tensor."""
 
     @abstractmethod
-    def feature_map(self, activation: Tensor) -> Float[Tensor, "bt c h w"]:
-        """A vision layer's output as a map per frame; tokens that stand for no place (class token) are left out."""
+    def feature_map(self, layer: str, activation: Tensor) -> Float[Tensor, "bt c h w"]:
+        """A layer's output as a map per frame; tokens that stand for no place (class token, text) are left out."""
 
     @abstractmethod
-    def from_feature_map(self, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
+    def from_feature_map(self, layer: str, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
         """The inverse: `activation` with its places replaced by `features`."""
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from attrib import attention
-from attrib.method import Method
+from attrib.attention_method import AttentionMethod
+from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,11 +17,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AttentionGradient(Method):
-    """Sum over layers of mean_h relu(A_h * dA_h) at the answer row (one hop of Chefer et al. 2021, eq. 5)."""
+class AttentionGradient(AttentionMethod):
+    """Sum over layers of mean_h relu(A_h * dA_h) at the answer row (one hop of Chefer et al. 2021, eq. 5).
+
+    `layers` and `heads` choose some (none: all). `checkpoint` computes layers again in the backward instead of keeping
+    their activations, `offload` keeps what is kept in the CPU's memory.
+    """
+
+    layers: tuple[int, ...] = ()
+    heads: tuple[int, ...] = ()
+    checkpoint: bool = True
+    offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Nats per unit of attention times attention, 0 or more."""
-        found, gradients = attention.record(subject, "attention_gradient", gradients=True)
-        with torch.no_grad():
-            return attention.visual(subject, found, attention.attention_gradient(found, gradients))
+        record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
+        found = attention.AnswerRows(record, attention.relevance_flow, twin=self.null == "divided")
+        record.on_gradient = found.step
+        attention.run(subject, "attention_gradient", record, offload=self.offload)
+        parts = [part.mean(dim=2).sum(dim=1) for part in found.chosen(self.layers, self.heads)]
+        return attention.visual(subject, record, attention.divided(*parts))

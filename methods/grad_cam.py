@@ -1,4 +1,4 @@
-"""GradCAM on a layer of the vision encoder, through Captum."""
+"""GradCAM on a layer of the vision encoder or of the decoder, through Captum."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ Pool = Literal["frame", "video"]
 
 @dataclass(frozen=True)
 class GradCAM(Method):
-    """Channels of a vision layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
+    """Channels of a layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
 
-    `layer` is a name that the model gives its vision layers, or `last`: the last of its blocks. `pool` says over what
-    the gradient is averaged: each `frame` by itself, which keeps when the evidence is seen, or the whole `video`.
+    `layer` is a name that the model gives its layers, `blocks.N` of the vision encoder, `decoder.N` of the decoder (its
+    visual tokens), or `last`: the last of the blocks. `pool` says over what the gradient is averaged: each `frame` by
+    itself, which keeps when the evidence is seen, or the whole `video`.
     """
 
     layer: str = LAST
@@ -47,7 +48,7 @@ class GradCAM(Method):
         name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer
         if name not in layers:
             raise UnknownName("vision layer", name, [*layers, LAST])
-        with mapped(model, layers[name], self.pool == "video") as tap, torch.enable_grad():
+        with mapped(model, name, self.pool == "video") as tap, torch.enable_grad():
             # Captum differentiates the layer's output only where the graph reaches it: pixels need gradients.
             pixels = subject.pixels[None].detach().requires_grad_()
             cam: Tensor = LayerGradCam(subject.score, tap).attribute(pixels)
@@ -55,7 +56,7 @@ class GradCAM(Method):
 
 
 @contextmanager
-def mapped(model: HasVisionLayers, layer: nn.Module, whole_video: bool) -> Iterator[nn.Module]:
+def mapped(model: HasVisionLayers, layer: str, whole_video: bool) -> Iterator[nn.Module]:
     """A module whose output is the layer's activation as a feature map, (t, c, h, w) or (1, c, t, h, w).
 
     Captum averages over all axes behind the channels, so tokens have to become a map before it sees them.
@@ -63,11 +64,11 @@ def mapped(model: HasVisionLayers, layer: nn.Module, whole_video: bool) -> Itera
     tap = nn.Identity()
 
     def through(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        features = model.feature_map(output)
+        features = model.feature_map(layer, output)
         seen = tap(features.transpose(0, 1)[None])[0].transpose(0, 1) if whole_video else tap(features)
-        return model.from_feature_map(seen, output)
+        return model.from_feature_map(layer, seen, output)
 
-    handle = layer.register_forward_hook(through)
+    handle = model.vision_layers()[layer].register_forward_hook(through)
     try:
         yield tap
     finally:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, get_args
 import torch
 
 from attrib import attention
-from attrib.method import Method, require_choice
+from attrib.attention_method import AttentionMethod
+from attrib.attention_record import AttentionRecord
+from attrib.method import require_choice
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,16 +20,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RawAttention(Method):
-    """Attention of the answer position on each visual token, mean or maximum over layers and heads."""
+class RawAttention(AttentionMethod):
+    """Attention of the answer position on each visual token, mean or maximum over layers and heads (none: all).
+
+    `active`: only layers of high activity, those whose attention on the visual tokens (summed over them, mean over
+    heads) is at least one standard deviation above the mean over layers; the highest always.
+    """
 
     reduction: attention.Reduction = "mean"
+    layers: tuple[int, ...] = ()
+    heads: tuple[int, ...] = ()
+    active: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_choice("reduction", self.reduction, get_args(attention.Reduction))
 
-    @torch.no_grad()
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Probabilities, 0 or more."""
-        found, _ = attention.record(subject, "raw_attention", gradients=False)
-        return attention.visual(subject, found, attention.raw(found, self.reduction))
+        """Probabilities, 0 or more; divided: how many times what even attention would give."""
+        record = AttentionRecord(find_sinks=self.sinks == "mask")
+        found = attention.AnswerRows(record, attention.attention_flow, twin=self.null == "divided")
+        record.on_layer = found.step
+        attention.run(subject, "raw_attention", record)
+        parts = found.chosen(self.layers, self.heads)
+        kept = high_activity(parts[0][..., record.visual]) if self.active else slice(None)
+        reduced = [part[:, kept].mean(dim=(1, 2)) if self.reduction == "mean" else part[:, kept].amax(dim=(1, 2))
+                   for part in parts]  # fmt: skip
+        return attention.visual(subject, record, attention.divided(*reduced))
+
+
+def high_activity(seen: Float[Tensor, "1 l heads n"]) -> Float[Tensor, " l"]:
+    """Which layers are of high activity."""
+    mass = seen[0].sum(dim=2).mean(dim=1)
+    return mass >= torch.minimum(mass.mean() + mass.std(correction=0), mass.max())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from attrib import attention
-from attrib.method import Method
+from attrib.attention_method import AttentionMethod
+from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,11 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Relevance(Method):
-    """The answer row of R <- R + mean_h relu(A_h * dA_h) R through all layers (Chefer et al. 2021, eq. 5 and 6)."""
+class Relevance(AttentionMethod):
+    """The answer row of R <- R + mean_h relu(A_h * dA_h) R through all layers (Chefer et al. 2021, eq. 5 and 6).
+
+    `checkpoint` computes layers again in the backward instead of keeping their activations, `offload` keeps what is
+    kept in the CPU's memory.
+    """
+
+    checkpoint: bool = True
+    offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Relevance, 0 or more."""
-        found, gradients = attention.record(subject, "relevance", gradients=True)
-        with torch.no_grad():
-            return attention.visual(subject, found, attention.relevance(found, gradients))
+        record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
+        carried = attention.Recursion(record, attention.relevance_flow, 1.0, twin=self.null == "divided")
+        record.on_gradient = carried.step
+        attention.run(subject, "relevance", record, offload=self.offload)
+        return attention.visual(subject, record, carried.values)

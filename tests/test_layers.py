@@ -14,8 +14,9 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files"}, {"types"}, {"model", "cover"}, {"subject"}, {"method", "metric", "attention"},
-    {"registry", "space"}, {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
+    {"errors"}, {"files"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
+    {"method", "metric", "attention"}, {"registry", "space", "attention_method", "attention_statistics"},
+    {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 VALUES = {"errors", "files", "types"}
@@ -24,7 +25,7 @@ SIDE = {
     "video": VALUES,
     "render": VALUES | {"video"},
     "data": VALUES | {"video", "demo"},
-    "models": VALUES | {"model", "registry"},
+    "models": VALUES | {"attention_record", "model", "registry"},
     "demo": VALUES | {"video", "data", "model", "models"},
 }
 ON_TOP = {"api", "cli"}  # they alone join the ladder, the sides and the plug-ins

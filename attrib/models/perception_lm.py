@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
-from transformers import AttentionInterface, AutoModelForImageTextToText, AutoProcessor
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
+from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError
 from attrib.files import fingerprint
-from attrib.model import AttentionRecord, HasVisionLayers, LayerRecord, RecordsAttention, TokenGrid, VideoModel
+from attrib.model import HasVisionLayers, RecordsAttention, TokenGrid, VideoModel
+from attrib.models.recording import check_cut, watching
 from attrib.types import Clip, Question
 
 if TYPE_CHECKING:
@@ -28,24 +27,6 @@ if TYPE_CHECKING:
 
 DEMO = Path(__file__).parent.parent / "demo" / "checkpoint"
 DEFAULT_FRAMES = 16
-RECORDING = "attrib_recording_sdpa"
-_active: ContextVar[AttentionRecord | None] = ContextVar("active_attention_record", default=None)
-
-
-def _recording_sdpa(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
-) -> tuple[Tensor, None]:
-    """SDPA unchanged; what went in and came out is appended to the active record."""
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    record = _active.get()
-    if record is not None:
-        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-        record.layers.append(LayerRecord(query, key, value, output, scale))
-    return output, None
-
-
-AttentionInterface.register(RECORDING, _recording_sdpa)
-AttentionMaskInterface.register(RECORDING, sdpa_mask)
 
 
 @contextmanager
@@ -82,6 +63,8 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         self._prefix = 1 if network.config.vision_use_cls_token else 0
         self._patches = self.size // processor.patch_size
         self._cells = self._patches // network.config.projector_pooling_ratio
+        self._record: AttentionRecord | None = None  # of the forwards now running
+        self._visual = slice(0, 0)  # where the visual tokens stood in the last forward's sequence
         self.frames = int(getattr(self._video, "num_frames", None) or DEFAULT_FRAMES)
         if args.get("img_size") and args["img_size"][0] != self.size:
             raise InputError(f"model {name!r}: the tower takes {args['img_size']} pixels, its processor {self.size}")
@@ -150,23 +133,29 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
             stays = torch.ones_like(positions, dtype=torch.bool)
             stays[visual] = keep.to(self.device)
             sequence, positions = sequence[:, stays], positions[stays]
-        logits = self._answer_logits(sequence, positions, visual)
-        chosen = logits[:, letters]
+            visual = slice(visual.start, visual.start + int(keep.sum()))
+        return self._letter_logprobs(self._last_state(sequence, positions, visual), letters)
+
+    def _letter_logprobs(self, state: Float[Tensor, "b d"], letters: list[int]) -> Float[Tensor, "b o"]:
+        chosen = self._network.lm_head(state)[:, letters]
         return torch.log_softmax(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), dim=-1)
 
-    def _answer_logits(self, sequence: Tensor, positions: Tensor, visual: slice) -> Tensor:
-        record = _active.get()
-        if record is not None:
-            record.layers.clear()
-            record.visual, record.answer_row = visual, sequence.shape[1] - 1
+    def _last_state(self, sequence: Tensor, positions: Tensor, visual: slice) -> Float[Tensor, "b d"]:
+        self._visual = visual
+        if self._record is not None:
+            self._record.visual, self._record.answer_rows = visual, (sequence.shape[1] - 1,)
         # An explicit mask of ones: without it, gaps in the positions are read as several sequences packed in one.
         mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=sequence.device)
-        hidden = self._network.model.language_model(
+        hidden: Tensor = self._network.model.language_model(
             inputs_embeds=sequence, attention_mask=mask, position_ids=positions[None].expand(len(sequence), -1),
             use_cache=False,
         ).last_hidden_state  # fmt: skip
-        logits: Tensor = self._network.lm_head(hidden[:, -1])
-        return logits
+        return hidden[:, -1]
+
+    def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
+        """A decoder layer's output at the answer row through the last norm and the head ("logit lens")."""
+        letters = [self._letter(letter) for letter in question.letters]
+        return self._letter_logprobs(self._network.model.language_model.norm(states[:, -1]), letters)
 
     @lru_cache(maxsize=64)  # noqa: B019  one model lives as long as its process
     def _prompt(self, question: Question, tokens: int) -> tuple[Tensor, slice, list[int]]:
@@ -194,34 +183,48 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
         return ids[0]
 
     @contextmanager
-    def record_attention(self) -> Iterator[AttentionRecord]:
-        """The next forward keeps each decoder layer's queries, keys, values and output; its result is SDPA's own."""
-        decoder = self._network.model.language_model
-        before = decoder.config._attn_implementation
-        record = AttentionRecord()
-        token = _active.set(record)
+    def record_attention(self, record: AttentionRecord) -> Iterator[None]:
+        """Forwards fill the record; their result is SDPA's own."""
+        self._record = record
         try:
-            decoder.set_attn_implementation(RECORDING)
-            yield record
+            with watching(self._decoder, record):
+                yield
         finally:
-            _active.reset(token)
-            decoder.set_attn_implementation(before)
+            self._record = None
+
+    @contextmanager
+    def knock_out(self, cut: Knockout) -> Iterator[None]:
+        """Forwards lack the attention that is cut."""
+        text = self._decoder.config
+        check_cut(cut, text.num_hidden_layers, text.num_attention_heads)
+        with watching(self._decoder, cut=cut):
+            yield
+
+    @property
+    def _decoder(self) -> Any:
+        return self._network.model.language_model
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
-        """The tower's blocks, its last norm and the projector."""
+        """The tower's blocks, its last norm, the projector, and the decoder's layers at the visual tokens."""
         tower, projector = self._network.model.vision_tower.timm_model, self._network.model.multi_modal_projector
         blocks = {f"blocks.{index}": block for index, block in enumerate(tower.blocks)}
-        return {**blocks, "norm": tower.norm, "projector": projector}
+        decoder = {f"decoder.{index}": layer for index, layer in enumerate(self._decoder.layers)}
+        return {**blocks, "norm": tower.norm, "projector": projector, **decoder}
 
-    def feature_map(self, activation: Tensor) -> Float[Tensor, "bt c h w"]:
-        """Tokens (bt, n, c) as a map; the class token is left out."""
+    def feature_map(self, layer: str, activation: Tensor) -> Float[Tensor, "bt c h w"]:
+        """Tokens (bt, n, c) as a map, without the class token; of a decoder layer (b, n, c) the visual tokens."""
+        if layer.startswith("decoder."):
+            return activation[:, self._visual].unflatten(1, (-1, self._cells, self._cells)).flatten(0, 1).movedim(3, 1)
         side = self._side(activation)
         places = activation[:, activation.shape[1] - side * side :]
         return places.transpose(1, 2).unflatten(2, (side, side))
 
-    def from_feature_map(self, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
-        """The map's places put back behind the class token."""
+    def from_feature_map(self, layer: str, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
+        """The map's places put back among the tokens that stand for no place."""
         places = features.flatten(2).transpose(1, 2)
+        if layer.startswith("decoder."):
+            places, visual = places.reshape(len(activation), -1, places.shape[2]), self._visual
+            return torch.cat([activation[:, : visual.start], places, activation[:, visual.stop :]], dim=1)
         return torch.cat([activation[:, : activation.shape[1] - places.shape[1]], places], dim=1)
 
     def _side(self, activation: Tensor) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from attrib.attention import record, rollout
 from attrib.benchmarks.speed import RIVAL, Measure, stored_rollout, table
+from attrib.methods.attention_rollout import AttentionRollout
 from attrib.models import load
 from attrib.models.perception_lm_init import Shape, write_checkpoint
 from attrib.subject import Subject
@@ -18,9 +18,10 @@ def test_the_rival_is_the_same_rollout(tmp_path: Path) -> None:
     model = load(str(write_checkpoint(tmp_path / "model", Shape(init_std=0.2))))
     frames = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
     subject = Subject.bind(model, Clip(frames, np.arange(2.0), 2.0), Question("What?", ("this", "that")))
-    found, _ = record(subject, "rollout", gradients=False)
-    ours = rollout(found)[0]
-    torch.testing.assert_close(stored_rollout(subject), ours, rtol=1e-4, atol=1e-7)
+    ours = AttentionRollout().values(subject)
+    stored = stored_rollout(subject)
+    first = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
+    torch.testing.assert_close(stored[first : first + subject.grid.tokens], ours.flatten(), rtol=1e-4, atol=1e-7)
 
 
 def test_ratios_are_to_the_rival_of_the_same_length() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from attrib.attention_record import AttentionRecord, LayerRecord
 from attrib.errors import InputError
 from attrib.models import load
 from attrib.models.perception_lm import PerceptionLM, option_prompt
@@ -109,14 +110,18 @@ def test_dropped_tokens_keep_the_others_positions(model: PerceptionLM, clip: Cli
 def test_recording_changes_nothing_and_is_undone(model: PerceptionLM, clip: Clip) -> None:
     pixels = model.preprocess(clip)[None]
     before = model.option_logprobs(pixels, QUESTION)
-    with model.record_attention() as record:
+    layers: list[LayerRecord] = []
+    record = AttentionRecord(on_layer=layers.append)
+    with model.record_attention(record):
         during = model.option_logprobs(pixels, QUESTION)
     assert torch.equal(before, during)
-    assert len(record.layers) == 2
-    assert record.answer_row == record.layers[0].query.shape[2] - 1
-    with pytest.raises(RuntimeError, match="inside"), model.record_attention():
+    assert [layer.index for layer in layers] == [0, 1]
+    assert record.answer_rows == (layers[0].query.shape[2] - 1,)
+    with pytest.raises(RuntimeError, match="inside"), model.record_attention(record):
         raise RuntimeError("inside")
     assert model.module.model.language_model.config._attn_implementation == "sdpa"
+    assert torch.equal(before, model.option_logprobs(pixels, QUESTION))
+    assert len(layers) == 2
 
 
 def test_pixel_gradient_equals_the_plain_forwards(
@@ -134,23 +139,28 @@ def test_pixel_gradient_equals_the_plain_forwards(
 
 def test_feature_maps_put_places_back(model: PerceptionLM, clip: Clip) -> None:
     layers = model.vision_layers()
-    assert list(layers) == ["blocks.0", "blocks.1", "norm", "projector"]
+    assert list(layers) == ["blocks.0", "blocks.1", "norm", "projector", "decoder.0", "decoder.1"]
     seen: dict[str, torch.Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
         return lambda _, __, output: seen.update({name: output})
 
     handles = [layer.register_forward_hook(keep(name)) for name, layer in layers.items()]
-    model.encode(model.preprocess(clip)[None])
+    model.option_logprobs(model.preprocess(clip)[None], QUESTION)
     for handle in handles:
         handle.remove()
     for name, side in (("blocks.1", 6), ("projector", 3)):
-        features = model.feature_map(seen[name])
+        features = model.feature_map(name, seen[name])
         assert features.shape[0] == FRAMES
         assert features.shape[2:] == (side, side)
-        assert torch.equal(model.from_feature_map(features, seen[name]), seen[name])
+        assert torch.equal(model.from_feature_map(name, features, seen[name]), seen[name])
         prefix = seen[name].shape[1] - side * side
         assert torch.equal(features[1, :, 1, 2], seen[name][1, prefix + side + 2])  # row-major
+    features, hidden = model.feature_map("decoder.0", seen["decoder.0"]), seen["decoder.0"]
+    first = model._prompt(QUESTION, model.grid(FRAMES).tokens)[1].start
+    assert features.shape[0] == FRAMES
+    assert torch.equal(features[1, :, 1, 2], hidden[0, first + 9 + 3 + 2])
+    assert torch.equal(model.from_feature_map("decoder.0", features, hidden), hidden)
 
 
 def test_special_tokens_in_the_question_are_refused(model: PerceptionLM, clip: Clip) -> None:

@@ -1,0 +1,153 @@
+"""The hook that all transformers families share: SDPA unchanged, with its attention shown, cut, or computed again.
+
+Queries, keys and values arrive after rotary embedding and caching, masks as SDPA gets them: the name is registered
+with AttentionMaskInterface too, or padding and sliding windows would be left out without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
+from attrib.errors import InputError, UnsupportedModel
+
+WATCHED = "attrib_watched_sdpa"
+
+
+@dataclass(frozen=True)
+class _Watch:
+    record: AttentionRecord | None = None
+    cut: Knockout | None = None
+
+
+# By module and not by context: on a GPU the backward computes layers again in a thread of its own.
+_watches: WeakKeyDictionary[nn.Module, _Watch] = WeakKeyDictionary()
+
+
+def _watched_sdpa(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+) -> tuple[Tensor, None]:
+    """SDPA, then what the module's watch asks for."""
+    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    watch = _watches.get(module)
+    if watch is None:
+        return output, None
+    traits = _traits(module, query, attention_mask, kwargs)
+    if watch.cut is not None:
+        traits["cut"] = watch.cut
+        output = _cut_rows(LayerRecord(query, key, value, **traits), output)
+    if watch.record is not None:
+        output = watch.record.watch(output, query, key, value, **traits)
+    return output, None
+
+
+AttentionInterface.register(WATCHED, _watched_sdpa)
+AttentionMaskInterface.register(WATCHED, sdpa_mask)
+
+
+def _traits(module: Any, query: Tensor, mask: Tensor | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """A LayerRecord's other fields, read as SDPA reads them. Raises UnsupportedModel for what rows could not repeat."""
+    unknown = [name for name in ("position_bias", "s_aux", "cache") if kwargs.get(name) is not None]
+    if unknown:
+        raise UnsupportedModel(f"attention with {', '.join(unknown)} cannot be recorded")
+    causal = kwargs.get("is_causal")
+    causal = getattr(module, "is_causal", True) if causal is None else causal
+    scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
+    return {"index": module.layer_idx, "scale": scale, "mask": mask, "causal": bool(causal)}
+
+
+def _cut_rows(layer: LayerRecord, output: Tensor) -> Tensor:
+    """The cut rows of the cut heads once more through SDPA, with -inf at the tokens, in a copy of the output."""
+    assert layer.cut is not None
+    heads, length = layer.cut.heads_of(layer.index, layer.query.shape[1]), layer.query.shape[2]
+    group = layer.query.shape[1] // layer.key.shape[1]
+    output = output.clone() if heads else output
+    for row in {query % length for query in layer.cut.queries} if heads else ():
+        bias = layer.query.new_zeros(len(output), layer.query.shape[1], 1, layer.reach(row + 1))
+        key, value = (part[:, :, : bias.shape[3]].repeat_interleave(group, dim=1) for part in (layer.key, layer.value))
+        new = scaled_dot_product_attention(
+            layer.query[:, heads, row : row + 1], key[:, heads], value[:, heads],
+            attn_mask=layer.hide(bias, row)[:, heads], scale=layer.scale,
+        )  # fmt: skip
+        output[:, row, heads] = new[:, :, 0]
+    return output
+
+
+@contextmanager
+def watching(decoder: Any, record: AttentionRecord | None = None, cut: Knockout | None = None) -> Iterator[None]:
+    """Forwards of a transformers decoder fill the record and lack what is cut; then all is as it was found.
+
+    Contexts nest: a record inside a knockout shows the cut attention.
+    """
+    modules = list(decoder.modules())
+    before = {module: _watches[module] for module in modules if module in _watches}
+    outer = before.get(decoder, _Watch())
+    watch = replace(outer, record=record or outer.record, cut=cut or outer.cut)
+    implementation = decoder.config._attn_implementation
+    layers = [module for module in modules if isinstance(module, GradientCheckpointingLayer)] if record else []
+    try:
+        _watches.update(dict.fromkeys(modules, watch))
+        decoder.set_attn_implementation(WATCHED)
+        with _wrapped(layers, record):
+            yield
+    finally:
+        decoder.set_attn_implementation(implementation)
+        for module in modules:
+            _watches.pop(module, None)
+        _watches.update(before)
+
+
+@contextmanager
+def _wrapped(layers: list[GradientCheckpointingLayer], record: AttentionRecord | None) -> Iterator[None]:
+    """Each layer's forward replaced on the instance, and put back."""
+    before = [vars(layer).get("forward") for layer in layers]
+    try:
+        for index, layer in enumerate(layers):
+            assert record is not None  # without one there are no layers
+            layer.forward = _layer_forward(layer.forward, index, record)  # type: ignore[method-assign]
+        yield
+    finally:
+        for layer, found in zip(layers, before, strict=True):
+            vars(layer).pop("forward", None)
+            if found is not None:
+                layer.forward = found  # type: ignore[method-assign]
+
+
+def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRecord) -> Callable[..., Any]:
+    """What the record asks of a layer around its forward."""
+
+    def through(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+        record.enter(index, hidden)
+        if record.on_state is not None:
+            output: Tensor = forward(hidden.detach(), *args, **kwargs)
+            record.on_state(output[:, list(record.answer_rows)])
+            return output.detach()
+        if record.checkpoint and torch.is_grad_enabled():
+            # transformers' own switch does nothing in eval mode.
+            return checkpoint(forward, hidden, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+        return forward(hidden, *args, **kwargs)
+
+    return through
+
+
+def check_cut(cut: Knockout, layers: int, heads: int) -> None:
+    """Raises InputError for a layer or head that a decoder of this size does not have."""
+    for layer, chosen in (cut.heads or {}).items():
+        if not 0 <= layer < layers:
+            raise InputError(f"knockout: expected a layer from 0 to {layers - 1}, got {layer}")
+        for head in chosen:
+            if not 0 <= head < heads:
+                raise InputError(f"knockout: expected a head from 0 to {heads - 1}, got {head}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from attrib.demo import render
-from attrib.demo.families import FAMILIES, Family, Item
-from attrib.demo.world import EVENTS, FRAMES, RATE, SIZE, Entity, Scene
+from attrib.demo.families import Family, impacts, runs
+from attrib.demo.world import FRAMES, RATE, SIZE, Entity, Scene
 
 Record = dict[str, Any]
 _MICROSECONDS = 1_000_000 / RATE  # per frame
@@ -22,10 +23,10 @@ def annotation(scene: Scene, family: Family, split: str, place: int) -> Record:
             "resolution": [SIZE, SIZE], "audio_samples": 0, "audio_sample_rate": 0, "is_cup_game": 0,
             "is_camera_moving": 0,
         },
-        "object_tracking": [_track(entity) for entity in scene.entities],
+        "object_tracking": [_track(scene, entity) for entity in scene.entities],
         "point_tracking": [],
-        "action_localisation": _segments(scene, ("move", "appear", "cards")),
-        "sound_localisation": [{**s, "is_visible": 1} for s in _segments(scene, ("light",))],
+        "action_localisation": _numbered(_actions(scene)),
+        "sound_localisation": _numbered(_sounds(scene)),
         "mc_question": [_mc_question(scene, family, place)],
         "grounded_question": [{
             "id": 0, "question": family.request, "answers": evidence_tracks(scene, family), "area": family.area,
@@ -41,7 +42,7 @@ def video_id(scene: Scene) -> str:
 
 def label(entity: Entity) -> str:
     """The track's label; a card's face is no part of it, since most frames hide it."""
-    return entity.kind if entity.kind == "card" else f"{entity.colour} {entity.shape}"
+    return entity.kind if entity.kind in ("card", "screen") else f"{entity.colour} {entity.shape}"
 
 
 def evidence_tracks(scene: Scene, family: Family) -> list[int]:
@@ -54,13 +55,14 @@ def evidence(scene: Scene, family: Family) -> Record:
     return {"0": [item.seconds() for item in family.evidence(scene)]}
 
 
-def _track(entity: Entity) -> Record:
+def _track(scene: Scene, entity: Entity) -> Record:
+    """Boxes go on while the thing is hidden, as in the official annotations; `is_masked` says when."""
     frames = [i for i in range(FRAMES) if entity.present[i]]
     return {
-        "id": entity.id, "label": label(entity), "is_occluder": 0,
+        "id": entity.id, "label": label(entity), "is_occluder": int(entity.kind == "screen"),
         "bounding_boxes": [list(render.box(entity, i)) for i in frames],
         "initial_tracking_box": [int(i == 0) for i in range(len(frames))], "frame_ids": frames,
-        "timestamps": [_time(i) for i in frames], "is_masked": [0] * len(frames),
+        "timestamps": [_time(i) for i in frames], "is_masked": [int(scene.hidden(entity, i)) for i in frames],
     }  # fmt: skip
 
 
@@ -68,25 +70,41 @@ def _time(frame: int) -> int:
     return round(frame * _MICROSECONDS)
 
 
-_LABELS = {"move": "Moving something", "appear": "Something appearing for a while", "light": "Chime",
-           "cards": "Turning a card over"}  # fmt: skip
+_LABELS = ("Moving something", "Shaking something", "Something appearing for a while", "Turning a card over", "Impact")
 
 
-def _segments(scene: Scene, names: tuple[str, ...]) -> list[Record]:
-    """One record for every event of the given families, by rising start."""
-    found: list[tuple[Item, str]] = []
-    for name in names:
-        if FAMILIES[name].answer(scene) is not None:
-            found += [(item, name) for item in FAMILIES[name].evidence(scene)]
-    found.sort(key=lambda pair: (pair[0].start, pair[0].track))
-    return [_segment(i, item, name) for i, (item, name) in enumerate(found)]
+def _actions(scene: Scene) -> Iterator[Record]:
+    """Everything that is done with something, whether a question asks for it or not."""
+    for entity in scene.entities:
+        flags: dict[str, Sequence[bool]] = {
+            "Moving something": [entity.moving(i) for i in range(FRAMES)],
+            "Shaking something": [entity.present[i] and entity.wobble[i] != 0 for i in range(FRAMES)],
+            "Something appearing for a while": entity.present if not all(entity.present) else (),
+            "Turning a card over": entity.turned,
+        }
+        for name, when in flags.items():
+            if any(when):
+                start, end = runs(when)
+                yield _segment(name, start - (name == "Moving something"), end, [entity.id])
 
 
-def _segment(number: int, item: Item, name: str) -> Record:
+def _sounds(scene: Scene) -> Iterator[Record]:
+    for impact, visible in impacts(scene):
+        sound = _segment("Impact", impact.start, impact.end, [impact.hitter, impact.struck])
+        yield {**sound, "is_visible": int(visible)}
+
+
+def _segment(name: str, start: int, end: int, parents: list[int]) -> Record:
     return {
-        "id": number, "label": _LABELS[name], "label_id": EVENTS.index(name), "parent_objects": [item.track],
-        "timestamps": [_time(item.start), _time(item.end)], "frame_ids": [item.start, item.end],
+        "id": 0, "label": name, "label_id": _LABELS.index(name), "parent_objects": parents,
+        "timestamps": [_time(start), _time(end)], "frame_ids": [start, end],
     }  # fmt: skip
+
+
+def _numbered(segments: Iterable[Record]) -> list[Record]:
+    """By rising start, with their ids."""
+    ordered = sorted(segments, key=lambda s: (s["timestamps"][0], s["parent_objects"]))
+    return [{**segment, "id": i} for i, segment in enumerate(ordered)]
 
 
 def _mc_question(scene: Scene, family: Family, place: int) -> Record:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -16,23 +17,46 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as resizing
 
 from attrib.demo import labels, render
-from attrib.demo.families import AUXILIARY, FAMILIES
+from attrib.demo.families import AUXILIARY, FAMILIES, Family
+from attrib.demo.pool import workers
 from attrib.demo.prompts import Asked, Packer, ask, echo
-from attrib.demo.settings import TRAINING_SEEDS, Mix, Settings
-from attrib.demo.world import EVENTS, VERSION, Scene, sample
+from attrib.demo.settings import BLIND, TRAINING_SEEDS, Mix, Settings
+from attrib.demo.table import sample
+from attrib.demo.world import EVENTS, VERSION, Scene
 from attrib.files import writing
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a training video shows, and the scene that its questions are about.
+
+    With a `family` the evidence of that family's answer has been taken away, and only that question is asked.
+    """
+
+    scene: Scene
+    whole: Scene
+    family: Family | None = None
+
+
 @lru_cache(maxsize=20_000)
-def training_scene(index: int) -> Scene:
-    """Training scene number `index`; its seed is one that generated videos never use. Events take turns."""
-    return sample(TRAINING_SEEDS + index, EVENTS[index % len(EVENTS)])
+def shown(index: int) -> Shown:
+    """Training video number `index`; its seed is one that generated videos never use. Events take turns.
+
+    In every BLIND-th turn of the events the evidence is missing.
+    """
+    turn, place = divmod(index, len(EVENTS))
+    scene = sample(TRAINING_SEEDS + index, EVENTS[place])
+    if turn % BLIND:
+        return Shown(scene, scene)
+    family = FAMILIES[EVENTS[place]]
+    return Shown(scene.without({i.track for i in family.evidence(scene) if i.role != "context"}), scene, family)
 
 
-def draw(rng: np.random.Generator, count: int, events: tuple[str, ...], limit: int) -> list[int]:
-    """Numbers below `limit` of `count` random training scenes with the given events in turn."""
-    turns = rng.integers(0, limit // len(EVENTS), count).tolist()
-    return [turn * len(EVENTS) + EVENTS.index(events[i % len(events)]) for i, turn in enumerate(turns)]
+def draw(rng: np.random.Generator, count: int, events: tuple[str, ...], limit: int, blind: float = 0.0) -> list[int]:
+    """Numbers below `limit` of `count` random training videos with the given events in turn, a share of them blind."""
+    turns = rng.integers(0, limit // len(EVENTS) // BLIND, count) * BLIND
+    turns += np.where(rng.random(count) < blind, 0, rng.integers(1, BLIND, count))
+    return [turn * len(EVENTS) + EVENTS.index(events[i % len(events)]) for i, turn in enumerate(turns.tolist())]
 
 
 def shrink(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -48,14 +72,23 @@ def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
     size = settings.shape.image_size
     path = directory / f"frames_{VERSION}_{settings.scenes}_{size}.npy"
     if not path.exists():
-        with writing(path) as part:
-            shape = (settings.scenes, labels.READ, size, size, 3)
-            out = np.lib.format.open_memmap(part, "w+", np.uint8, shape)
-            for i in track(range(settings.scenes), "rendering"):
-                out[i] = shrink(render.frames(training_scene(i), labels.READ_FRAMES), size)
+        with writing(path) as part, workers() as pool:
+            out = np.lib.format.open_memmap(part, "w+", np.uint8, (settings.scenes, labels.READ, size, size, 3))
+            drawn = pool.map(partial(_rendered, size), range(settings.scenes), chunksize=32)
+            for i, frames in enumerate(track(drawn, "rendering", total=settings.scenes)):
+                out[i] = frames
             out.flush()
-    frames: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return frames
+    mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return mapped
+
+
+def _rendered(size: int, index: int) -> NDArray[np.uint8]:
+    return shrink(render.frames(shown(index).scene, labels.READ_FRAMES), size)
+
+
+def cells(video: Shown, grid: int, frames: Sequence[int] = labels.READ_FRAMES) -> NDArray[np.uint8]:
+    """Labels (n, attributes) of all visual tokens of a training video's `frames`."""
+    return labels.cells(video.scene, grid, frames).reshape(-1, len(labels.ATTRIBUTES))
 
 
 def pixels(frames: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
@@ -89,21 +122,24 @@ class Batch:
         return tokens.gather(1, self.kept[..., None].expand(-1, -1, tokens.shape[-1]))
 
 
-def batch(scenes: list[Scene], packer: Packer, rng: np.random.Generator, kept: int, mix: Mix) -> Batch:
-    """Label the scenes and ask random questions about each; `kept` visual tokens are shown, all things among them."""
+def batch(videos: list[Shown], packer: Packer, rng: np.random.Generator, kept: int, mix: Mix) -> Batch:
+    """Label what the videos show and ask random questions of each; `kept` tokens are shown, all things among them."""
     grid = math.isqrt(packer.visual // labels.READ)
-    cells = np.stack([labels.cells(s, grid).reshape(-1, len(labels.ATTRIBUTES)) for s in scenes])
+    wanted = np.stack([cells(v, grid) for v in videos])
     # things first, then empty table in random order; sorted again, since the order is time
-    order = np.argsort(cells[..., 0] + rng.random(cells.shape[:2]), axis=1)[:, :kept]
-    asked = [questions(s, mix, rng) for s in scenes]
+    order = np.argsort(wanted[..., 0] + rng.random(wanted.shape[:2]), axis=1)[:, :kept]
+    asked = [questions(v, mix, rng) for v in videos]
     ids, ends, answers = (torch.from_numpy(np.stack(x)) for x in zip(*map(packer.blocks, asked), strict=True))
-    letters = torch.tensor([[len(q.answer) == 1 and q.answer.isalpha() for q in row] for row in asked])
+    letters = torch.tensor([[len(q.answer) <= 1 and not q.answer.isdigit() for q in row] for row in asked])
     families = [[q.family for q in row] for row in asked]
-    return Batch(torch.from_numpy(cells), torch.from_numpy(np.sort(order, 1)), ids, ends, answers, families, letters)
+    return Batch(torch.from_numpy(wanted), torch.from_numpy(np.sort(order, 1)), ids, ends, answers, families, letters)
 
 
-def questions(scene: Scene, mix: Mix, rng: np.random.Generator) -> list[Asked]:
-    """Random questions that the scene answers."""
+def questions(video: Shown, mix: Mix, rng: np.random.Generator) -> list[Asked]:
+    """Random questions that the scene answers, or the one whose evidence is missing with options in several orders."""
+    if video.family is not None:
+        return [ask(video.family, video.whole, rng, shown=video.scene) for _ in range(mix.questions)]
+    scene = video.scene
     fitting = [f for f in (*FAMILIES.values(), *AUXILIARY) if f.answer(scene) is not None]
     weights = np.array([dict(mix.weights).get(f.name, 1.0) for f in fitting])
     chosen = rng.choice(len(fitting), mix.questions, p=weights / weights.sum())

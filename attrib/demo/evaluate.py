@@ -1,7 +1,8 @@
 """Accuracy of the built-in model on held-out videos: `python -m attrib.demo.evaluate [--videos N] [--json]`.
 
-Through real video files and the same adapter that users have. Beside each family's accuracy stand the accuracy on
-blank (mid-grey) videos and with the video of another question of the family; both should be at chance, 1/3.
+Through real video files and the same adapter that users have. Beside each family's accuracy stand those on blank
+(mid-grey) videos and on videos of other questions of the family, which should both be at chance, 1/3, and with the
+frames in random order, which should hurt where the order matters.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -23,11 +26,13 @@ from attrib import models, video
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.families import FAMILIES
 from attrib.demo.generate import generate
+from attrib.demo.pool import workers
 from attrib.errors import AttribError
 from attrib.model import VideoModel
-from attrib.types import Sample
+from attrib.types import Question, Sample
 
 SEED = 1  # of the generated set: neither a training seed nor the benchmark's own set
+PARTNERS = 3  # other videos that each question is asked of, so that chance is measured well
 
 
 @dataclass(frozen=True)
@@ -39,67 +44,92 @@ class Accuracy:
     accuracy: float
     blank: float
     swapped: float
+    shuffled: float
 
 
-def evaluate(model: VideoModel, samples: Sequence[Sample]) -> list[Accuracy]:
-    """One row per family present in `samples`, in the order of `FAMILIES`, then their mean."""
-    rows = []
-    for name, family in FAMILIES.items():
-        chosen = [s for s in samples if s.question.text == family.question]
-        if chosen:
-            rows.append(_family(model, name, chosen))
-    columns = ("accuracy", "blank", "swapped")
-    means = {key: sum(getattr(row, key) for row in rows) / len(rows) for key in columns} if rows else {}
+SHARES = tuple(field.name for field in fields(Accuracy)[2:])
+
+
+def evaluate(directory: Path, model: str = "demo") -> list[Accuracy]:
+    """One row per family found in a generated directory, in the order of `FAMILIES`, then their mean."""
+    with workers() as pool:
+        done = pool.map(partial(_family, directory, model), FAMILIES)
+        told = track(done, "evaluating", len(FAMILIES), console=Console(stderr=True), transient=True)
+        rows = [row for row in told if row.videos]
+    means = {key: sum(getattr(row, key) for row in rows) / len(rows) for key in SHARES} if rows else {}
     return [*rows, Accuracy("mean", sum(row.videos for row in rows), **means)] if rows else []
 
 
-def _family(model: VideoModel, name: str, samples: Sequence[Sample]) -> Accuracy:
-    """Swapped: every question is asked of the next question's video."""
-    right = torch.zeros(3, dtype=torch.float64)
-    encoded = list(_encoded(model, name, samples))
-    blank = model.encode(torch.full_like(model.preprocess(video.read(samples[0].video, model.frames)), 0.5)[None])
+def _family(directory: Path, name: str, family: str) -> Accuracy:
+    """One family, in a process of its own."""
+    with torch.no_grad():
+        samples = [s for s in PerceptionTest(str(directory)) if s.question.text == FAMILIES[family].question]
+        return accuracy(models.load(name), family, samples)
+
+
+def accuracy(model: VideoModel, family: str, samples: Sequence[Sample]) -> Accuracy:
+    """The shares for samples of one family. On blank videos every option stands at every letter once."""
+    right = dict.fromkeys(SHARES, 0.0)
+    rng = np.random.default_rng(SEED)
+    shuffled = [rng.permutation(model.frames) for _ in samples]
+    seen = [_encoded(model, sample, order) for sample, order in zip(samples, shuffled, strict=True)]
+    blank = model.encode(torch.full_like(_pixels(model, samples[0]), 0.5)[None]) if samples else None
     for i, sample in enumerate(samples):
-        for j, tokens in enumerate((encoded[i], blank, encoded[(i + 1) % len(samples)])):
-            right[j] += int(model.score_tokens(tokens, sample.question).argmax()) == sample.question.answer
-    shares = (right / len(samples)).tolist()
-    return Accuracy(name, len(samples), *shares)
+        asked = sample.question
+        others = (i + 1 + rng.choice(len(samples) - 1, min(PARTNERS, len(samples) - 1), replace=False)) % len(samples)
+        right["accuracy"] += _right(model, seen[i][0], asked)
+        right["shuffled"] += _right(model, seen[i][1], asked)
+        right["swapped"] += float(np.mean([_right(model, seen[j][0], asked) for j in others.tolist()] or [0.0]))
+        right["blank"] += float(np.mean([_right(model, blank, turned) for turned in _turned(asked)]))
+    return Accuracy(family, len(samples), **{key: value / max(len(samples), 1) for key, value in right.items()})
 
 
-def _encoded(model: VideoModel, name: str, samples: Sequence[Sample]) -> Iterator[Tensor]:
-    for sample in track(samples, f"evaluating {name}", console=Console(stderr=True), transient=True):
-        yield model.encode(model.preprocess(video.read(sample.video, model.frames))[None])
+def _pixels(model: VideoModel, sample: Sample) -> Tensor:
+    return model.preprocess(video.read(sample.video, model.frames))
 
 
-def held_out(directory: Path, videos: int) -> list[Sample]:
-    """`videos` held-out samples, generated into `directory` unless they are there already."""
-    return list(PerceptionTest(str(generate(directory, videos, SEED))))
+def _encoded(model: VideoModel, sample: Sample, order: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Visual tokens of the video as it is, and with its frames in the given order."""
+    pixels = _pixels(model, sample)
+    return model.encode(pixels[None]), model.encode(pixels[torch.from_numpy(order)][None])
+
+
+def _right(model: VideoModel, tokens: Tensor | None, question: Question) -> float:
+    assert tokens is not None  # there is a blank video as soon as there is a sample
+    return float(int(model.score_tokens(tokens, question).argmax()) == question.answer)
+
+
+def _turned(question: Question) -> Iterator[Question]:
+    """The question with its options turned round, once for each letter that the right one can stand at."""
+    count = len(question.options)
+    assert question.answer is not None  # generated questions have one
+    for turn in range(count):
+        options = question.options[turn:] + question.options[:turn]
+        yield replace(question, options=options, answer=(question.answer - turn) % count)
 
 
 def table(rows: Sequence[Accuracy]) -> Table:
     """The rows for a terminal."""
     out = Table(title="accuracy on held-out videos (chance 0.333)")
-    for column in ("family", "videos", "accuracy", "blank", "swapped"):
+    for column in ("family", "videos", *SHARES):
         out.add_column(column, justify="left" if column == "family" else "right")
     for row in rows:
-        out.add_row(row.family, str(row.videos), *(f"{x:.3f}" for x in (row.accuracy, row.blank, row.swapped)))
+        out.add_row(row.family, str(row.videos), *(f"{getattr(row, key):.3f}" for key in SHARES))
     return out
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Accuracy of a model on held-out videos of the built-in world.")
-    parser.add_argument("--videos", type=int, default=250, help="in all, shared by the families")
+    parser.add_argument("--videos", type=int, default=500, help="of each family")
     parser.add_argument("--model", default="demo", help="name, checkpoint directory or id")
     parser.add_argument("--directory", type=Path, help="where the videos are kept; by default they are not")
     parser.add_argument("--json", action="store_true", help="print nothing but JSON")
     arguments = parser.parse_args()
-    torch.set_num_threads(
-        1
-    )  # the model is so small that threads wait for each other: 16 times slower on a busy machine
     try:
-        with tempfile.TemporaryDirectory() as scratch, torch.no_grad():
-            samples = held_out(arguments.directory or Path(scratch), arguments.videos)
-            rows = evaluate(models.load(arguments.model), samples)
+        with tempfile.TemporaryDirectory() as scratch:
+            directory = arguments.directory or Path(scratch)
+            rows = evaluate(generate(directory, arguments.videos * len(FAMILIES), SEED), arguments.model)
     except AttribError as error:
         parser.exit(2, f"{error}\n")
     if arguments.json:

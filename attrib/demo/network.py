@@ -8,7 +8,7 @@ from torch.nn import functional
 from transformers import PerceptionLMForConditionalGeneration
 
 from attrib.demo.labels import ATTRIBUTES, FORMS, HUES, KINDS, STATES
-from attrib.demo.prompts import Packer
+from attrib.demo.prompts import NOTHING_TELLS, Packer
 
 _SHARPNESS = 8.0  # logits per unit of a code's estimated presence
 
@@ -43,6 +43,17 @@ def answer_logits(
 
 
 Asked = tuple[Tensor, Tensor]  # token ids (b, k, block) and answer places (b, k)
+
+
+def answer_loss(logits: Tensor, answers: Tensor, letters: list[int]) -> Tensor:
+    """Cross-entropy of logits (b, k, vocabulary) with `answers` (b, k); an even chance of all letters is aimed at where
+    nothing tells the answer.
+    """
+    logged = logits.log_softmax(-1)
+    unknown = answers == NOTHING_TELLS
+    told = logged.gather(-1, answers.clamp(min=0)[..., None]).squeeze(-1)
+    loss: Tensor = -torch.where(unknown, logged[..., letters].mean(-1), told).mean()
+    return loss
 
 
 def presence(tokens: Tensor, codes: Tensor) -> Tensor:

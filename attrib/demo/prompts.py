@@ -11,12 +11,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import PerceptionLMProcessor, PreTrainedTokenizerFast
 
-from attrib.demo.families import AUXILIARY, CUP_COUNTS, FAMILIES, Family
+from attrib.demo.families import AUXILIARY, FAMILIES, Family
+from attrib.demo.table import CUPS
 from attrib.demo.world import COLOURS, SHAPES, Scene
 from attrib.models.perception_lm_init import SYSTEM_PROMPT, word_tokenizer
 
 INSTRUCTION = "Answer with the option's letter from the given choices directly."
 LETTERS = "ABC"
+NOTHING_TELLS = -1
 _PUNCTUATION = tuple(".,?!:;'-()\"")
 
 
@@ -25,7 +27,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     questions = [f.question for f in (*FAMILIES.values(), *AUXILIARY)]
     words = " ".join(q.rstrip("?") for q in questions).split()
     roles = ("system", "user", "assistant")
-    known = (*string.ascii_uppercase, *COLOURS, *SHAPES, *CUP_COUNTS, *_PUNCTUATION, *roles, *sorted(set(words)))
+    known = (*string.ascii_uppercase, *COLOURS, *SHAPES, *map(str, CUPS), *_PUNCTUATION, *roles, *sorted(set(words)))
     return word_tokenizer(known, (SYSTEM_PROMPT, INSTRUCTION))
 
 
@@ -39,19 +41,27 @@ def prompt(question: str, options: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Asked:
-    """One question of a packed sequence: its family, text and the word that answers it."""
+    """One question of a packed sequence: its family, text and the word that answers it; "" if nothing tells."""
 
     family: str
     text: str
     answer: str
 
 
-def ask(family: Family, scene: Scene, rng: np.random.Generator, options: bool = True) -> Asked:
-    """The family's question about the scene, with three options at random places or none."""
+def ask(
+    family: Family, scene: Scene, rng: np.random.Generator, options: bool = True, shown: Scene | None = None
+) -> Asked:
+    """The family's question about the scene, with three options at random places or none.
+
+    Where something else is `shown`, that decides which option is right; none is, if none fits it.
+    """
     if not options:
         return Asked(family.name, prompt(family.question, ()), str(family.answer(scene)))
     place = int(rng.integers(len(LETTERS)))
-    return Asked(family.name, prompt(family.question, family.options(scene, rng, place)), LETTERS[place])
+    choices = family.options(scene, rng, place)
+    answer = family.answer(shown or scene)
+    letter = LETTERS[choices.index(answer)] if answer in choices else ""
+    return Asked(family.name, prompt(family.question, choices), letter)
 
 
 def echo(rng: np.random.Generator) -> Asked:
@@ -81,7 +91,10 @@ class Packer:
         return int(self.processor.tokenizer.convert_tokens_to_ids(text))
 
     def blocks(self, asked: list[Asked]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Token ids (k, block), where in its block each answer is predicted (k,), and the answers' ids (k,)."""
+        """Token ids (k, block), where in its block each answer is predicted (k,), and the answers' ids (k,).
+
+        Where nothing tells the answer, its id is NOTHING_TELLS.
+        """
         ids = np.full((len(asked), self.block), self.processor.tokenizer.pad_token_id, np.int64)
         ends = np.zeros(len(asked), np.int64)
         for i, question in enumerate(asked):
@@ -89,7 +102,8 @@ class Packer:
             if len(suffix) > self.block:
                 raise ValueError(f"a question of {len(suffix)} tokens does not fit a block of {self.block}")
             ids[i, : len(suffix)], ends[i] = suffix, len(suffix) - 1
-        return ids, ends, np.array([self.word(q.answer) for q in asked], np.int64)
+        answers = [self.word(q.answer) if q.answer else NOTHING_TELLS for q in asked]
+        return ids, ends, np.array(answers, np.int64)
 
     def mask(self, visual: int, questions: int) -> torch.Tensor:
         """Who may look at whom, bool (1, 1, n, n): everything before, save for the blocks of other questions."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attrib.demo import sprites
-from attrib.demo.world import FRAMES, SIZE, Entity, Scene
+from attrib.demo.world import FRAMES, SCREEN, SIZE, Entity, Scene
 
 _TABLES = ((150, 120, 92), (118, 128, 108), (124, 130, 142), (158, 148, 136), (112, 104, 100), (142, 128, 146))
 _GHOSTS = 4  # fading images behind a thing that moves
@@ -49,19 +49,24 @@ def _paste(frame: NDArray[np.float32], sprite: sprites.Image, centre: tuple[floa
 def _sprite(entity: Entity, frame: int) -> sprites.Image:
     if entity.kind == "card":
         return sprites.card(entity.shape, entity.radius, entity.turned[frame])
+    if entity.kind == "screen":
+        return sprites.screen()
     return sprites.thing(entity.shape, entity.colour, entity.radius)
 
 
-def draw(canvas: NDArray[np.float32], entity: Entity, frame: int) -> None:
-    """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail, glow and sparkles."""
-    here = np.array(entity.centres[frame])
+def draw(canvas: NDArray[np.float32], entity: Entity, frame: int, struck: bool = False) -> None:
+    """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail and sparkles.
+
+    `struck`: it stands in the flash of an impact.
+    """
+    here = np.array(entity.at(frame))
     sprite = _sprite(entity, frame)
     if entity.moving(frame):
         step = here - np.array(entity.centres[frame - 1])
         for ghost in range(_GHOSTS, 0, -1):
             _paste(canvas, sprite, tuple(here - 0.55 * ghost * step), 0.62 - 0.12 * ghost)
-    if entity.lit[frame]:  # beneath, so that the shape stays to be seen
-        _paste(canvas, sprites.glow(entity.radius), tuple(here))
+    if struck:  # beneath, so that the shape stays to be seen
+        _paste(canvas, sprites.flash(entity.radius), tuple(here))
     if entity.sparkling[frame]:
         _paste(canvas, sprites.sparkles(entity.radius), tuple(here))
     _paste(canvas, sprite, tuple(here))
@@ -73,21 +78,46 @@ def frames(scene: Scene, indices: Sequence[int] = range(FRAMES)) -> NDArray[np.u
     drawn = []
     for index in indices:
         canvas = table.copy()
-        # what moves or glows is drawn last, so that nothing hides it
-        shown = [e for e in scene.entities if e.present[index]]
-        for entity in sorted(shown, key=lambda e: (e.lit[index], e.moving(index))):
-            draw(canvas, entity, index)
+        for entity in _in_order(scene, index):
+            draw(canvas, entity, index, scene.struck(entity, index))
         drawn.append((canvas * 255 + 0.5).astype(np.uint8))
     return np.stack(drawn)
 
 
+def edited(shown: NDArray[np.uint8], scene: Scene, other: Scene) -> NDArray[np.uint8]:
+    """The frames of `other`, which is `scene` with something taken away; frames `shown` that stay the same are kept."""
+    changed = [i for i in range(FRAMES) if _look(scene, i) != _look(other, i)]
+    out = shown.copy()
+    if changed:
+        out[changed] = frames(other, changed)
+    return out
+
+
+def _look(scene: Scene, frame: int) -> list[tuple[object, ...]]:
+    """Everything that decides how a frame of a given table looks."""
+    return [
+        (e.id, e.at(frame), e.moving(frame), scene.struck(e, frame), e.turned[frame], e.sparkling[frame])
+        for e in _in_order(scene, frame)
+    ]
+
+
+def _in_order(scene: Scene, frame: int) -> list[Entity]:
+    """What is to be seen, from the back to the front: what moves over what rests, and screens over all."""
+    shown = [e for e in scene.entities if e.present[frame] and not scene.hidden(e, frame)]
+    return sorted(shown, key=lambda e: (e.kind == "screen", e.moving(frame), scene.struck(e, frame)))
+
+
 def mask(entity: Entity, frame: int) -> NDArray[np.bool_]:
-    """The pixels (SIZE, SIZE) that the thing itself covers, without shadow, glow, sparkles and trail."""
+    """The pixels (SIZE, SIZE) that the thing itself covers, hidden or not; no shadow, flash, sparkles or trail."""
     canvas = np.zeros((SIZE, SIZE, 3), np.float32)
     if entity.present[frame]:
-        cover = sprites.mask("card" if entity.kind == "card" else entity.shape, entity.radius)
-        _paste(canvas, np.dstack([np.ones((*cover.shape, 3), np.float32), cover]), entity.centres[frame])
+        cover = sprites.mask("card" if entity.kind == "card" else entity.shape, _extent(entity))
+        _paste(canvas, np.dstack([np.ones((*cover.shape, 3), np.float32), cover]), entity.at(frame))
     return canvas[..., 0] >= 0.5
+
+
+def _extent(entity: Entity) -> int:
+    return SCREEN if entity.kind == "screen" else entity.radius
 
 
 def box(entity: Entity, frame: int) -> tuple[float, float, float, float]:

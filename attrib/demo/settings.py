@@ -10,6 +10,7 @@ from attrib.models.perception_lm_init import Shape
 # Videos of the world are drawn from two ranges of scene seeds that never meet: generated (held-out) videos use seeds
 # below TRAINING_SEEDS, training uses those from there on.
 TRAINING_SEEDS = 1_000_000_000
+BLIND = 6  # of so many training videos of an event one lacks the evidence, so that a lack of it is learnt too
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Stage:
     """One stage of training: its length, videos a step, and a learning rate that falls from `rate` by a cosine.
 
     `floor` is the share of the rate that is left at the end. `events` are those of a step's videos, in turn; `kept` how
-    many of the visual tokens are shown, from step to step in turn (all things, and some of the empty table).
+    many of the visual tokens are shown, from step to step in turn (all things, and some of the empty table). `blind` is
+    the share of videos without the evidence.
     """
 
     steps: int
@@ -38,6 +40,7 @@ class Stage:
     decay: float = 0.999  # of the averaged weights
     events: tuple[str, ...] = EVENTS
     kept: tuple[int, ...] = (288,)
+    blind: float = 0.0
     mix: Mix = Mix()
     mix_last: Mix | None = None  # from half of the stage on; before, the mix goes over to it evenly
 
@@ -57,13 +60,13 @@ class Stage:
 
 
 _FOCUS = Mix(
-    open_share=0.35, echo_share=0.03,
-    weights=(("appear", 4.0), ("appear_shape", 3.0), ("cards", 1.5), ("cups", 1.5), ("move", 0.5), ("light", 0.5),
-             ("move_shape", 0.5), ("light_colour", 0.5)),
+    open_share=0.15, echo_share=0.03,
+    weights=(("hit", 4.0), ("hit_colour", 2.0), ("appear", 3.0), ("appear_shape", 2.0)),
 )  # fmt: skip
 _JOINT = Mix(
-    questions=4, open_share=0.25, echo_share=0.02,
-    weights=(("appear", 4.0), ("appear_shape", 2.0), ("cups", 4.0), ("move_shape", 0.4), ("light_colour", 0.4)),
+    questions=4, open_share=0.2, echo_share=0.02,
+    weights=(("appear", 3.0), ("appear_shape", 1.5), ("first", 2.5), ("cards", 1.5), ("cups", 3.0), ("hit", 1.5),
+             ("move_shape", 0.4), ("hit_colour", 0.4)),
 )  # fmt: skip
 
 
@@ -80,18 +83,18 @@ class Settings:
         )
     )  # fmt: skip
     code_length: float = 4.0
-    scenes: int = 6000
-    tower: Stage = Stage(steps=1600, batch=12)
+    scenes: int = 7200
+    tower: Stage = Stage(steps=2000, batch=64)  # single frames
     words: Stage = Stage(steps=700, batch=24)
     decoder: Stage = Stage(
-        steps=2200, batch=12, floor=0.5, kept=(72,),
+        steps=2400, batch=12, floor=0.5, kept=(72,),
         mix=Mix(open_share=0.5, echo_share=0.1), mix_last=Mix(open_share=0.15, echo_share=0.05),
     )  # fmt: skip
     focus: Stage = Stage(
-        steps=700, batch=12, warmup=50, floor=0.6, kept=(72, 72, 120, 288), mix=_FOCUS,
-        events=("cards", "appear", "cards", "appear", "move", "cups"),
+        steps=1000, batch=12, warmup=50, floor=0.6, kept=(72, 72, 120, 288), mix=_FOCUS, blind=0.08,
+        events=("hit", "appear", "hit", "first", "hit", "appear", "cards", "cups"),
     )  # fmt: skip
     joint: Stage = Stage(
-        steps=1080, batch=12, rate=8e-4, warmup=30, mix=_JOINT,
-        events=("appear", "cups", "appear", "cups", "move", "light", "cards"),
+        steps=1400, batch=12, rate=8e-4, warmup=30, mix=_JOINT, blind=0.12,
+        events=("appear", "cups", "first", "hit", "cards", "appear", "move"),
     )  # fmt: skip

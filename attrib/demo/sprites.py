@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.demo.world import COLOURS
+from attrib.demo.world import COLOURS, SCREEN
 
 Image = NDArray[np.float32]
 MARGIN = 46  # half side of every sprite in pixels: room for the largest thing and its shadow
@@ -33,6 +33,8 @@ def _polygon(shape: str, radius: float) -> NDArray[np.float64]:
         return radius * np.array([[-0.62, -1.0], [0.62, -1.0], [0.98, 1.0], [-0.98, 1.0]])
     if shape == "card":
         return radius * np.array([[-0.86, -1.12], [0.86, -1.12], [0.86, 1.12], [-0.86, 1.12]])
+    if shape == "screen":
+        return radius * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     raise ValueError(f"no such shape: {shape}")
 
 
@@ -110,9 +112,21 @@ def card(shape: str, radius: int, turned: bool) -> Image:
     return _with_shadow((rgb * (1 - border) + border * 0.95).astype(np.float32), cover)
 
 
+@lru_cache(maxsize=1)
+def screen() -> Image:
+    """A board of four upright planks that hides what is behind it, RGBA."""
+    cover = mask("screen", SCREEN)
+    rgb = _shaded(cover, (156, 106, 62))
+    columns = np.arange(2 * MARGIN) - MARGIN + SCREEN
+    planks = np.where(columns % 16 < 1.5, 0.55, np.array([1.0, 0.92, 1.05, 0.96])[np.clip(columns // 16, 0, 3)])
+    border = (cover - mask("screen", SCREEN - 4))[..., None]
+    grain = rgb * planks[None, :, None].astype(np.float32)
+    return _with_shadow((grain * (1 - 0.35 * border)).astype(np.float32), cover)
+
+
 @lru_cache(maxsize=32)
-def glow(radius: int) -> Image:
-    """Light around a thing that is lit, RGBA: a warm halo with twelve rays."""
+def flash(radius: int) -> Image:
+    """Light around a thing that is hit, RGBA: a warm halo with twelve rays."""
     rows, columns = np.mgrid[-MARGIN:MARGIN, -MARGIN:MARGIN].astype(np.float32) + 0.5
     distance, angle = np.hypot(rows, columns), np.arctan2(rows, columns)
     halo = 1 / (1 + np.exp((distance - 1.28 * radius) / 2.2))

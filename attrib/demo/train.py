@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from attrib.demo import CHECKPOINT, data, labels, network
-from attrib.demo.prompts import Packer, echo, tokenizer
+from attrib.demo.prompts import LETTERS, NOTHING_TELLS, Packer, echo, tokenizer
 from attrib.demo.settings import Settings, Stage
 from attrib.demo.state import State
 from attrib.files import write_text
@@ -54,10 +54,16 @@ class Trainer:
 
     # losses of one step: what to minimise, and what to tell
     def tower(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
-        """Dense labels only."""
-        tokens, made = self._see(self.rng("tower", step), step, stage)
-        told = network.dense_accuracy(tokens, made.cells, self.codes) if step % REPORT_EVERY == 0 else {}
-        return network.dense_loss(tokens, made.cells, self.codes), told
+        """Dense labels of single frames of many videos."""
+        rng = self.rng("tower", step)
+        frames = data.rendered(self.settings, self.work)
+        videos, at = rng.integers(0, len(frames), stage.batch), rng.integers(0, labels.READ, stage.batch)
+        grid = self.settings.shape.grid
+        shown = zip(map(data.shown, videos.tolist()), at.tolist(), strict=True)
+        wanted = torch.from_numpy(np.stack([data.cells(v, grid, (labels.READ_FRAMES[i],)) for v, i in shown]))
+        tokens = network.visual_tokens(self.model, data.pixels(frames[videos, at][:, None], rng))
+        told = network.dense_accuracy(tokens, wanted, self.codes) if step % REPORT_EVERY == 0 else {}
+        return network.dense_loss(tokens, wanted, self.codes), told
 
     def words(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Echo questions without a video. Alone they are learnt in minutes, amid others not in half an hour."""
@@ -73,8 +79,8 @@ class Trainer:
     def decoder(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Questions about scenes that are never drawn: the tokens are noisy codes."""
         rng = self.rng("decoder", step)
-        scenes = [data.training_scene(i) for i in data.draw(rng, stage.batch, stage.events, 10**9)]
-        made = data.batch(scenes, self.packer, rng, stage.kept[step % len(stage.kept)], stage.asked(step))
+        videos = [data.shown(i) for i in data.draw(rng, stage.batch, stage.events, 10**9, stage.blind)]
+        made = data.batch(videos, self.packer, rng, stage.kept[step % len(stage.kept)], stage.asked(step))
         present = made.shown(made.cells).float()
         spread = torch.from_numpy(rng.standard_normal(present.shape, np.float32)) * float(rng.uniform(0, 0.2))
         tokens = (present + spread) @ self.codes
@@ -88,24 +94,22 @@ class Trainer:
     def joint(self, step: int, stage: Stage) -> tuple[Tensor, dict[str, float]]:
         """Questions about rendered videos; the tower stays as it is, so that the decoder has a fixed aim."""
         with torch.no_grad():
-            tokens, made = self._see(self.rng("joint", step), step, stage)
+            rng, frames = self.rng("joint", step), data.rendered(self.settings, self.work)
+            chosen = data.draw(rng, stage.batch, stage.events, len(frames), stage.blind)
+            videos, kept = [data.shown(i) for i in chosen], stage.kept[step % len(stage.kept)]
+            made = data.batch(videos, self.packer, rng, kept, stage.asked(step))
+            tokens = network.visual_tokens(self.model, data.pixels(np.stack([frames[i] for i in chosen]), rng))
         return self._answer(made.shown(tokens), made)
-
-    def _see(self, rng: np.random.Generator, step: int, stage: Stage) -> tuple[Tensor, data.Batch]:
-        frames = data.rendered(self.settings, self.work)
-        chosen = data.draw(rng, stage.batch, stage.events, len(frames))
-        scenes = [data.training_scene(i) for i in chosen]
-        made = data.batch(scenes, self.packer, rng, stage.kept[step % len(stage.kept)], stage.asked(step))
-        return network.visual_tokens(self.model, data.pixels(np.stack([frames[i] for i in chosen]), rng)), made
 
     def _answer(self, tokens: Tensor, made: data.Batch) -> tuple[Tensor, dict[str, float]]:
         logits = network.answer_logits(self.model, self.packer, tokens, made.kept, made.asked)
-        loss = functional.cross_entropy(logits.flatten(0, 1), made.answers.flatten())
         right = defaultdict(list)
         for row, names in enumerate(made.families):
             for k, name in enumerate(names):
-                kind = "" if made.letters[row, k] else "?"
-                right[name + kind].append(bool(logits[row, k].argmax() == made.answers[row, k]))
+                if made.answers[row, k] != NOTHING_TELLS:
+                    kind = "" if made.letters[row, k] else "?"
+                    right[name + kind].append(bool(logits[row, k].argmax() == made.answers[row, k]))
+        loss = network.answer_loss(logits, made.answers, [self.packer.word(letter) for letter in LETTERS])
         return loss, {name: float(np.mean(hits)) for name, hits in sorted(right.items())}
 
     def parameters(self, stage: str) -> dict[str, torch.nn.Parameter]:
@@ -161,7 +165,7 @@ def main() -> None:
     parser.add_argument("work", type=Path, help="directory for rendered frames, states and the log")
     parser.add_argument("--stage", choices=("all", "tower", "decoder"), default="all")
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="where the checkpoint goes")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=int, default=1, help="more are slower where others work too")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     arguments.work.mkdir(parents=True, exist_ok=True)

@@ -13,13 +13,13 @@ import pytest
 
 from attrib import video
 from attrib.data.perception_test import PerceptionTest
-from attrib.demo import annotate, generate, render
+from attrib.demo import annotate, evidence, generate, render
 from attrib.demo.families import FAMILIES
 from attrib.demo.settings import TRAINING_SEEDS
 from attrib.demo.world import EVENTS, FRAMES, RATE
 from attrib.errors import InputError
 
-VIDEOS = 10
+VIDEOS = 12
 Annotations = dict[str, dict[str, Any]]
 
 
@@ -67,24 +67,62 @@ def test_tracks_are_whole_and_in_microseconds(annotations: Annotations) -> None:
 
 
 def test_segments_and_grounded_questions_name_the_evidence(made: Path, annotations: Annotations) -> None:
-    evidence = json.loads((made / "evidence_valid.json").read_text())
-    assert evidence.keys() == annotations.keys()
+    known = json.loads((made / "evidence_valid.json").read_text())
+    assert known.keys() == annotations.keys()
     for name, ours in annotations.items():
-        items = evidence[name]["0"]
+        items = known[name]["0"]
         needed = {item["track"] for item in items if item["role"] == "necessary"}
         assert ours["grounded_question"][0]["answers"] == sorted(needed)
         for item in items:
             assert 0 <= item["start"] < item["end"] <= FRAMES / RATE
         if "cups" not in ours["mc_question"][0]["question"]:
             segments = ours["action_localisation"] + ours["sound_localisation"]
-            found = {(s["parent_objects"][0], *s["timestamps"]) for s in segments}
+            found = {(parent, *s["timestamps"]) for s in segments for parent in s["parent_objects"]}
             assert {(i["track"], round(i["start"] * 1e6), round(i["end"] * 1e6)) for i in items} <= found
-        for sound in ours["sound_localisation"]:
-            assert sound["is_visible"] == 1
+
+
+def test_hidden_things_are_masked_behind_an_occluder_and_their_impacts_invisible() -> None:
+    visible = hidden = 0
+    for scene, family, place in generate.items(60, seed=2):
+        record = annotate.annotation(scene, family, "valid", place)
+        tracks = {t["id"]: t for t in record["object_tracking"]}
+        masked = {i for i, t in tracks.items() if any(t["is_masked"])}
+        occluders = [t for t in tracks.values() if t["is_occluder"]]
+        assert bool(masked) == bool(occluders)
+        assert all(t["label"] == "screen" for t in occluders)
+        for i in masked:  # boxes go on while a thing is hidden
+            assert len(tracks[i]["bounding_boxes"]) == len(tracks[i]["is_masked"]) == FRAMES
+        for sound in record["sound_localisation"]:
+            assert len(sound["parent_objects"]) == 2
+            assert sound["is_visible"] == (not masked.issuperset(sound["parent_objects"]))
+            visible, hidden = visible + sound["is_visible"], hidden + (not sound["is_visible"])
+        assert [s["id"] for s in record["action_localisation"]] == list(range(len(record["action_localisation"])))
+    assert visible > 10
+    assert hidden > 4
+
+
+def test_counterfactual_videos_lack_what_their_entries_say(tmp_path: Path) -> None:
+    directory = generate.generate(tmp_path, videos=2, seed=3, counterfactuals=True)
+    entries = json.loads((directory / "counterfactuals_valid.json").read_text())
+    assert {p.name for p in (directory / "counterfactuals").iterdir()} == {
+        e["video"] for part in entries.values() for e in part["0"]
+    }
+    for scene, family, _ in generate.items(2, 3):
+        found = {e["video"]: e for e in entries[annotate.video_id(scene)]["0"]}
+        assert Counter(e["kind"] for e in found.values())["removed"] == 1
+        for edit in list(evidence.edits(scene, family))[::6]:
+            name = f"{annotate.video_id(scene)}_{edit.name}.mp4"
+            assert {k: v for k, v in found[name].items() if k != "video"} == edit.seconds()
+            clip = video.read(directory / "counterfactuals" / name, FRAMES)
+            assert np.abs(clip.frames.astype(int) - render.frames(edit.scene)).mean() < 3  # of 255; lossy
+    before = files(directory)
+    assert files(generate.generate(tmp_path, videos=2, seed=3, counterfactuals=True)) == before
+    next((directory / "counterfactuals").iterdir()).unlink()
+    assert files(generate.generate(tmp_path, videos=2, seed=3, counterfactuals=True)).keys() == before.keys()
 
 
 def test_families_and_letters_are_balanced() -> None:
-    made = list(generate.items(60, seed=5))
+    made = list(generate.items(72, seed=5))
     assert Counter(family.name for _, family, _ in made) == dict.fromkeys(EVENTS, 12)
     for name in EVENTS:
         assert Counter(place for _, family, place in made if family.name == name) == {0: 4, 1: 4, 2: 4}

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from attrib.demo import render, sprites
-from attrib.demo.world import EVENTS, FRAMES, SIZE, Entity, Scene, sample
+from attrib.demo.table import sample
+from attrib.demo.world import EVENTS, FRAMES, SIZE, Entity, Scene
 
 NEVER = (False,) * FRAMES
 
 
 def opaque(entity: Entity, frame: int) -> np.ndarray:
     """Pixels that look the same on black and on white: those that the thing itself covers."""
-    entity = replace(entity, lit=NEVER, sparkling=NEVER)
+    entity = replace(entity, sparkling=NEVER)
     black, white = np.zeros((SIZE, SIZE, 3), np.float32), np.ones((SIZE, SIZE, 3), np.float32)
     render.draw(black, entity, frame)
     render.draw(white, entity, frame)
@@ -45,7 +46,7 @@ def test_boxes_and_masks_lie_on_what_is_drawn(scene: Scene) -> None:
         x1, y1, x2, y2 = np.array(render.box(entity, frame)) * SIZE
         rows, columns = np.nonzero(drawn)
         found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        assert np.abs(np.array([x1, y1, x2, y2]) - found).max() <= 1
+        assert np.abs(np.array([x1, y1, x2, y2]) - found).max() <= 1.01
         assert 0 <= x1 < x2 <= SIZE
         assert 0 <= y1 < y2 <= SIZE
 
@@ -53,18 +54,31 @@ def test_boxes_and_masks_lie_on_what_is_drawn(scene: Scene) -> None:
 @pytest.mark.parametrize("scene", scenes(), ids=EVENTS)
 def test_removing_a_thing_changes_its_pixels_and_hardly_any_other(scene: Scene) -> None:
     whole = render.frames(scene).astype(int)
+    columns, rows = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
     for entity in scene.entities:
         changed = np.abs(whole - render.frames(scene.without({entity.id}))).max(-1)
+        reach = np.zeros((FRAMES, SIZE, SIZE), bool)  # where it, its trail and what it hits may be seen
+        struck = [e for i in scene.impacts if i.hitter == entity.id for e in scene.entities if e.id == i.struck]
         for frame in range(FRAMES):
-            mask = render.mask(entity, frame)
-            if not entity.present[frame]:
+            for e in (entity, *struck):
+                x, y = e.at(frame)
+                margin = sprites.MARGIN + 60 * e.moving(frame)
+                reach[frame] |= np.maximum(abs(columns - x), abs(rows - y)) <= margin + 1
+            if not entity.present[frame] or scene.hidden(entity, frame):
                 assert changed[frame].max() == 0
-                continue
-            assert (changed[frame][mask] > 10).mean() > 0.85  # it stands out and nothing hides it
-            columns, rows = np.meshgrid(np.arange(SIZE), np.arange(SIZE))
-            x, y = entity.centres[frame]
-            reach = sprites.MARGIN + 60 * entity.moving(frame)  # a trail is longer
-            assert changed[frame][np.maximum(abs(columns - x), abs(rows - y)) > reach + 1].sum() == 0
+            elif not any(e.kind == "screen" for e in scene.entities):
+                assert (changed[frame][render.mask(entity, frame)] > 10).mean() > 0.85  # nothing hides it
+        assert changed[~reach].sum() == 0
+
+
+def test_a_screen_stands_before_what_it_hides() -> None:
+    scene = next(s for s in (sample(i, "move") for i in range(100)) if any(e.kind == "screen" for e in s.entities))
+    hidden = next(e for e in scene.entities if scene.hidden(e, 0))
+    assert (render.frames(scene) == render.frames(scene.without({hidden.id}))).all()
+    screen = next(e for e in scene.entities if e.kind == "screen")
+    open_ = render.frames(scene.without({screen.id}), (0,))[0].astype(int)
+    bare = render.frames(scene.without({screen.id, hidden.id}), (0,))[0]
+    assert (np.abs(open_ - bare).max(-1)[render.mask(hidden, 0)] > 10).mean() > 0.85
 
 
 def test_an_absent_thing_has_no_box() -> None:
@@ -74,16 +88,15 @@ def test_an_absent_thing_has_no_box() -> None:
         render.box(visitor, 0)
 
 
-def test_glow_sparkles_and_trail_are_to_be_seen() -> None:
-    lit = next(e for e in sample(41, "light").entities if any(e.lit))
+def test_flash_sparkles_and_trail_are_to_be_seen() -> None:
+    resting = next(e for e in sample(41, "hit").entities if e.kind == "object" and len(set(e.centres)) == 1)
     mover = next(e for e in sample(40, "move").entities if any(e.moving(i) for i in range(FRAMES)))
-    visitor = replace(lit, lit=NEVER, sparkling=lit.lit)
-    moves = [mover.moving(i) for i in range(FRAMES)]
-    for entity, active in ((lit, lit.lit), (visitor, visitor.sparkling), (mover, moves)):
-        on, off = list(active).index(True), list(active).index(False)
+    visitor = replace(resting, sparkling=(True, *NEVER[1:]))
+    moving = [mover.moving(i) for i in range(FRAMES)]
+    for entity, on, struck in ((resting, 0, True), (visitor, 0, False), (mover, moving.index(True), False)):
         areas = []
-        for frame in (on, off):
+        for frame, flash in ((on, struck), (15, False)):
             canvas = np.zeros((SIZE, SIZE, 3), np.float32)
-            render.draw(canvas, entity, frame)
+            render.draw(canvas, entity, frame, flash)
             areas.append((canvas.max(-1) > 0.05).sum())
         assert areas[0] > 1.15 * areas[1]

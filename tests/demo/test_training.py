@@ -10,12 +10,18 @@ import pytest
 import torch
 
 from attrib.demo import data, labels, network
-from attrib.demo.settings import Mix, Settings, Stage
+from attrib.demo.prompts import LETTERS, NOTHING_TELLS
+from attrib.demo.settings import BLIND, Mix, Settings, Stage
+from attrib.demo.table import sample
 from attrib.demo.train import Trainer
-from attrib.demo.world import EVENTS, sample
+from attrib.demo.world import EVENTS, Scene
 from attrib.models.perception_lm_init import SYSTEM_PROMPT
 
-SMALL = replace(Settings(), scenes=5)
+SMALL = replace(Settings(), scenes=BLIND * len(EVENTS))
+
+
+def seen_whole(scene: Scene) -> data.Shown:
+    return data.Shown(scene, scene)
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +33,10 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 
 def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
     """Each block sees the video and itself only, at the positions that a single question would have."""
-    scenes = [sample(i, EVENTS[i]) for i in range(2)]
+    videos = [seen_whole(sample(i, EVENTS[i])) for i in range(2)]
     frames = np.zeros((2, labels.READ, 96, 96, 3), np.uint8) + np.arange(96, dtype=np.uint8)[:, None]
     pixels = data.pixels(frames, np.random.default_rng(0))
-    made = data.batch(scenes, trainer.packer, np.random.default_rng(1), 288, Mix(3, 0.3, 0.3))
+    made = data.batch(videos, trainer.packer, np.random.default_rng(1), 288, Mix(3, 0.3, 0.3))
     with torch.no_grad():
         visual = network.visual_tokens(trainer.model, pixels)
         packed = network.answer_logits(trainer.model, trainer.packer, visual, made.kept, made.asked)
@@ -43,7 +49,7 @@ def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
 
 
 def test_a_packed_prompt_is_the_processors_prompt(trainer: Trainer) -> None:
-    question = data.questions(sample(0, "cups"), Mix(1), np.random.default_rng(0))[0]
+    question = data.questions(seen_whole(sample(0, "cups")), Mix(1), np.random.default_rng(0))[0]
     content = [{"type": "video"}, {"type": "text", "text": question.text}]
     text = trainer.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     video = torch.zeros(labels.READ, 3, 96, 96, dtype=torch.uint8)
@@ -88,6 +94,52 @@ def test_a_resumed_stage_equals_an_unbroken_one(stage: str, tmp_path: Path) -> N
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, atol=0, rtol=0)
     assert any((value != start[name]).any() for name, value in whole.items())
+
+
+def test_one_in_so_many_videos_lacks_the_evidence() -> None:
+    each = BLIND * len(EVENTS)
+    for index in range(each):
+        video = data.shown(index)
+        assert (video.family is not None) == (index < len(EVENTS))
+        if video.family is None:
+            assert video.scene == video.whole
+        else:
+            assert video.family.answer(video.scene) != video.family.answer(video.whole)
+    rng = np.random.default_rng(0)
+    for share in (0.0, 0.25, 1.0):
+        drawn = data.draw(rng, 4000, ("hit", "cups"), 10**9, share)
+        assert {EVENTS[i % len(EVENTS)] for i in drawn} == {"hit", "cups"}
+        assert np.mean([i // len(EVENTS) % BLIND == 0 for i in drawn]) == pytest.approx(share, abs=0.03)
+
+
+def test_where_nothing_tells_an_even_chance_of_the_letters_is_aimed_at(trainer: Trainer) -> None:
+    """A blind question has another answer where the scene now gives another of the options, else none."""
+    told = set()
+    for index in range(len(EVENTS)):
+        video = data.shown(index)
+        assert video.family is not None
+        for question in data.questions(video, Mix(4), np.random.default_rng(index)):
+            assert question.family == video.family.name
+            told.add((question.family, question.answer != ""))
+            if question.answer:
+                line = question.text.splitlines()[1 + LETTERS.index(question.answer)]
+                assert line == f"{question.answer}. {video.family.answer(video.scene)}"
+    assert {("move", False), ("hit", False), ("first", True), ("cards", True)} <= told
+    _, _, answers = trainer.packer.blocks(data.questions(data.shown(0), Mix(2), np.random.default_rng(0)))
+    assert answers.tolist() == [NOTHING_TELLS] * 2
+
+
+def test_the_loss_is_the_cross_entropy_with_what_is_aimed_at() -> None:
+    logits = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0))
+    answers = torch.tensor([[4, NOTHING_TELLS, 0], [NOTHING_TELLS, 6, 2]])
+    target = torch.zeros(2, 3, 7)
+    for place in np.ndindex(2, 3):
+        if answers[place] == NOTHING_TELLS:
+            target[place][[1, 2, 5]] = 1 / 3
+        else:
+            target[place][answers[place]] = 1
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
+    torch.testing.assert_close(network.answer_loss(logits, answers, [1, 2, 5]), expected)
 
 
 def test_codes_stand_at_right_angles() -> None:

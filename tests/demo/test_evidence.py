@@ -1,0 +1,81 @@
+"""The evidence is exactly what the answer rests on, for a sample of items; the command checks thousands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from attrib.demo import render
+from attrib.demo.evidence import BINS, edits, faults, needed
+from attrib.demo.families import FAMILIES, Family, Item
+from attrib.demo.table import sample
+from attrib.demo.world import EVENTS, FRAMES, RATE, Scene
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_evidence_is_right_for_a_sample_of_items(name: str) -> None:
+    assert [fault for seed in range(15) for fault in faults(sample(seed, name), FAMILIES[name])] == []
+
+
+def wrong(family: Family, change: str, scene: Scene) -> list[str]:
+    """The faults that are found in evidence changed for the worse."""
+    items = family.evidence(scene)
+    other = next(e for e in scene.entities if e.kind == "object" and e.id not in {i.track for i in items})
+    worse = {
+        "another thing": [Item(other.id, 0, FRAMES)],
+        "too much": [*items, Item(other.id, 0, FRAMES)],
+        "too little": [item for item in items if item.role == "context"],
+        "half of the time": [replace(items[0], start=(items[0].start + items[0].end) // 2), *items[1:]],
+        "wrong time": [replace(items[0], start=FRAMES - 1, end=FRAMES), *items[1:]],
+    }[change]
+    return faults(scene, replace(family, evidence=lambda _: worse))
+
+
+@pytest.mark.parametrize("change", ["another thing", "too much", "too little", "wrong time", "half of the time"])
+@pytest.mark.parametrize("name", ["move", "first", "hit", "cards"])
+def test_wrong_evidence_is_found(name: str, change: str) -> None:
+    found = [bool(wrong(FAMILIES[name], change, sample(seed, name))) for seed in range(5)]
+    assert all(found) or (change == "half of the time" and any(found))
+
+
+def test_one_hit_has_two_necessary_things_and_cards_have_context() -> None:
+    scene = sample(0, "hit")
+    assert len(needed(scene, FAMILIES["hit"])) == 2
+    roles = [item.role for item in FAMILIES["cards"].evidence(sample(0, "cards"))]
+    assert roles == ["necessary", "context", "context"]
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_edits_take_away_each_thing_in_each_second_in_which_it_is_seen(name: str) -> None:
+    scene, family = sample(4, name), FAMILIES[name]
+    made = {edit.name: edit for edit in edits(scene, family)}
+    assert len(made) == len(list(edits(scene, family)))
+    assert family.answer(made["removed"].scene) != family.answer(scene)
+    assert family.answer(made["only"].scene) == family.answer(scene)
+    parts = {(edit.track, edit.start, edit.end) for edit in made.values() if edit.kind == "part"}
+    assert parts == {(e.id, *span) for e in scene.entities for span in BINS if any(scene.seen(e)[slice(*span)])}
+    for edit in made.values():
+        if edit.kind == "part":
+            left = [e for e in edit.scene.entities if e.id == edit.track]
+            assert not any(any(e.present[edit.start : edit.end]) for e in left)
+            assert edit.seconds() == {
+                "kind": "part", "track": edit.track, "start": edit.start / RATE, "end": edit.end / RATE,
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_edited_video_is_what_drawing_it_anew_gives(name: str) -> None:
+    scene = sample(9, name)
+    frames = render.frames(scene)
+    for edit in list(edits(scene, FAMILIES[name]))[::5]:
+        assert (render.edited(frames, scene, edit.scene) == render.frames(edit.scene)).all()
+
+
+def test_nothing_taken_away_changes_nothing() -> None:
+    scene = sample(9, "hit")
+    frames = render.frames(scene)
+    same = render.edited(frames, scene, scene.without(()))
+    assert np.array_equal(same, frames)
+    assert same is not frames

@@ -117,13 +117,13 @@ def _wrapped(layers: list[GradientCheckpointingLayer], record: AttentionRecord |
     try:
         for index, layer in enumerate(layers):
             assert record is not None  # without one there are no layers
-            layer.forward = _layer_forward(layer.forward, index, record)  # type: ignore[method-assign]
+            layer.forward = _layer_forward(layer.forward, index, record)
         yield
     finally:
         for layer, found in zip(layers, before, strict=True):
             vars(layer).pop("forward", None)
             if found is not None:
-                layer.forward = found  # type: ignore[method-assign]
+                layer.forward = found
 
 
 def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRecord) -> Callable[..., Any]:

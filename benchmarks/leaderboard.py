@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,7 +12,6 @@ from rich.text import Text
 from attrib.benchmarks.statistics import clustered_interval
 from attrib.config import Entry
 
-CELL = 19  # characters, of "19.43 [11.13, 28.23]" all but the rare widest
 KEYS = ["method", "metric", "imputer"]
 ARROWS = {"high": "↑", "low": "↓"}
 
@@ -78,20 +77,25 @@ def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
     part = part[part["imputer"].isna()] if subset == "gated" else part
     columns = list(dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True)))
     methods = list(dict.fromkeys(part["method"]))
-    room = width - max((len(method) for method in methods), default=6) - 1
-    return [_table(part, methods, group) for group in _fitting(columns, room)]
+    room = width - max((len(method) for method in methods), default=6)
+    widths = {column: _wide(column, _column(part, column), methods) for column in columns}
+    return [_table(part, methods, group) for group in _fitting(widths, room)]
 
 
-def _fitting(columns: Sequence[tuple[str, str]], room: int) -> list[list[tuple[str, str]]]:
+def _wide(column: tuple[str, str], rows: pd.DataFrame, methods: Sequence[str]) -> int:
+    """Characters of the widest cell, header included, and the gap before it."""
+    return 2 + max(len(column[0]) + 2, len("see random"), *(len(_cell(rows, method)) for method in methods))
+
+
+def _fitting(widths: Mapping[tuple[str, str], int], room: int) -> list[list[tuple[str, str]]]:
     """The columns in groups that are at most `room` characters wide, or hold a single column."""
     groups: list[list[tuple[str, str]]] = []
     left = 0
-    for metric, imputer in columns:
-        wide = max(CELL, len(metric) + 2) + 1
+    for column, wide in widths.items():
         if not groups or wide > left:
             groups.append([])
             left = room
-        groups[-1].append((metric, imputer))
+        groups[-1].append(column)
         left -= wide
     return groups
 

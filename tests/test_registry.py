@@ -11,7 +11,7 @@ import pytest
 from attrib import registry
 from attrib.errors import ConfigError, InputError, UnknownName
 from attrib.method import Method
-from attrib.metric import Metric
+from attrib.metric import ContrastMetric, Metric
 
 Install = Callable[..., None]
 METHOD = """
@@ -74,7 +74,9 @@ def test_the_built_in_ones_are_there_sorted_and_of_their_kind() -> None:
     assert {"integrated_gradients", "grad_cam", "attention_rollout", "attention_gradient", "raw_attention",
             "uniform", "random", "centre", "motion"} <= set(methods)  # fmt: skip
     assert all(issubclass(registry.get("methods", name), Method) for name in methods)
-    assert all(issubclass(registry.get("metrics", name), Metric) for name in registry.names("metrics"))
+    assert all(
+        issubclass(registry.get("metrics", name), (Metric, ContrastMetric)) for name in registry.names("metrics")
+    )
     assert {"demo", "perception_lm"} <= set(registry.names("models"))
     assert {"demo", "perception_test"} <= set(registry.names("datasets"))
 

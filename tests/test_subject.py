@@ -157,3 +157,18 @@ def test_versions_are_answered_in_order_and_in_batches(size: int) -> None:
     assert asked == [0, 1, 2, 3, 4]
     assert not found.requires_grad
     assert np.ptp(found[:, 0].numpy()) > 0.1
+
+
+def test_the_rival_is_the_strongest_of_the_others() -> None:
+    subject = replace(toy_subject(), question=THREE, logprobs=torch.tensor([0.2, 0.3, 0.5]).log())
+    assert replace(subject, option=2, others=(0, 1)).rival == 1
+    assert replace(subject, option=1, others=(0, 2)).rival == 2
+    assert replace(subject, option=2, others=(0,)).rival == 0  # a contrast leaves no choice
+
+
+def test_towards_explains_another_option_against_all_others() -> None:
+    subject = replace(toy_subject(), question=THREE, logprobs=torch.tensor([0.2, 0.3, 0.5]).log())
+    turned = replace(subject, option=2, others=(0,)).towards(1)
+    assert (turned.option, turned.others, str(turned.target)) == (1, (0, 2), "option:1")
+    assert float(turned.log_odds(turned.logprobs[None])) == pytest.approx(math.log(0.3 / 0.7))
+    assert turned.pixels is subject.pixels

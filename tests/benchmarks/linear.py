@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
+from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
 QUESTION = Question("Is there red?", ("yes", "no"), answer=0)
 CELL = 2  # pixels along each side of a cell
@@ -76,7 +76,7 @@ def track_of(number: int, boxes: object, hidden: object = False) -> Track:
 
 def sample_of(
     *tracks: Track, evidence: tuple[Evidence, ...] = (Evidence(1),), segments: tuple[Segment, ...] = (),
-    cut: float | None = None,
+    cut: float | None = None, counterfactuals: tuple[Counterfactual, ...] = (),
 ) -> Sample:  # fmt: skip
     """A sample on one video, track 1 being the evidence unless said otherwise."""
-    return Sample("s", Path("v.mp4"), QUESTION, "t", tracks, segments, evidence, cut)
+    return Sample("s", Path("v.mp4"), QUESTION, "t", tracks, segments, evidence, cut, counterfactuals)

@@ -9,7 +9,7 @@ import pytest
 
 from attrib.data.perception_test import PerceptionTest
 from attrib.errors import InputError
-from attrib.types import Evidence, Sample
+from attrib.types import Counterfactual, Evidence, Sample
 
 
 def annotation(**changes: Any) -> dict[str, Any]:
@@ -70,6 +70,40 @@ def test_evidence_by_construction_or_by_the_grounded_question(tmp_path: Path) ->
     assert only(written(tmp_path, {"a": video})).evidence == (Evidence(2),)
     exact = {"a": {"7": [{"track": 2, "start": 0.5, "end": 1.0, "role": "necessary"}]}}
     assert only(written(tmp_path, {"a": video}, evidence_valid=exact)).evidence == (Evidence(2, 0.5, 1.0),)
+
+
+def test_counterfactuals_belong_to_a_question(tmp_path: Path) -> None:
+    listed = [
+        {"kind": "part", "track": 2, "start": 0.0, "end": 1.5, "video": "a_7_2_0.mp4"},
+        {"kind": "removed", "video": "a_7_removed.mp4"},
+        {"kind": "only", "video": "a_7_only.mp4"},
+    ]
+    videos = {"a": annotation(), "b": annotation()}
+    first, second = written(tmp_path, videos, counterfactuals_valid={"a": {"7": listed, "8": []}})
+    folder = tmp_path / "counterfactuals"
+    assert first.counterfactuals == (
+        Counterfactual(folder / "a_7_2_0.mp4", "part", 2, 0.0, 1.5),
+        Counterfactual(folder / "a_7_removed.mp4", "removed"),
+        Counterfactual(folder / "a_7_only.mp4", "only"),
+    )
+    assert second.counterfactuals == ()
+
+
+@pytest.mark.parametrize("name", ["../evil.mp4", "/etc/x.mp4", "a/b.mp4", ".hidden.mp4", ""])
+def test_counterfactual_names_that_leave_the_directory_are_refused(tmp_path: Path, name: str) -> None:
+    listed = {"a": {"7": [{"kind": "only", "video": name}]}}
+    with pytest.raises(InputError, match="not a plain file name"):
+        list(written(tmp_path, {"a": annotation()}, counterfactuals_valid=listed))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [{"kind": "gone"}, {"kind": "part"}, {"kind": "part", "track": 1, "start": 2, "end": 1}, {"video": 3}, "x"],
+)
+def test_broken_counterfactuals_name_their_video(tmp_path: Path, item: Any) -> None:
+    given = {"video": "x.mp4", **item} if isinstance(item, dict) else item
+    with pytest.raises(InputError, match=r"'a'|x\.mp4"):
+        list(written(tmp_path, {"a": annotation()}, counterfactuals_valid={"a": {"7": [given]}}))
 
 
 def test_empty_and_absent_lists(tmp_path: Path) -> None:

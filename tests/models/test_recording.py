@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from attrib import attention
-from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
+from attrib.attention_record import AttentionRecord, Knockout, LayerRecord, sinks
 from attrib.errors import InputError
 from attrib.models import recording
 from attrib.models.recording import watching
@@ -238,6 +238,36 @@ def test_knockout_equals_a_masked_reference(cut: Knockout, padding: int) -> None
     for layer, expected in zip(layers, stored, strict=True):  # the record shows what is cut
         torch.testing.assert_close(attention.rows(layer, 200, TOKENS), expected[:, :, 200:], rtol=1e-8, atol=1e-12)
     assert torch.equal(case.score(), whole)
+
+
+def test_sinks_are_found_at_each_layers_input() -> None:
+    """By the rule in words, token for token: the first, and visual ones far above the others."""
+    case = make("llama", 0)
+    case.embedded[0, 60] *= 40
+    layers: list[LayerRecord] = []
+    record = AttentionRecord(on_layer=layers.append, find_sinks=True, visual=slice(20, 220))
+    inputs: list[Tensor] = []
+    for layer in case.network.layers:
+        layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    with watching(case.network, record):
+        case.score()
+    for layer, hidden in zip(layers, inputs, strict=True):
+        for item in range(BATCH):
+            norms = hidden[item].norm(dim=1).tolist()
+            mean = sum(norms[20:220]) / 200
+            sigma = (sum((norm - mean) ** 2 for norm in norms[20:220]) / 200) ** 0.5
+            expected = [i == 0 or (20 <= i < 220 and norms[i] > mean + 4 * sigma) for i in range(TOKENS)]
+            assert layer.sinks is not None and layer.sinks[item].tolist() == expected
+    assert layers[0].sinks is not None and layers[0].sinks[0, 60]
+
+
+def test_a_spike_in_one_channel_is_a_sink() -> None:
+    """One channel of 40 among 899 of 1: RMS sqrt(2499 / 900) = 1.67, ratio 24.0; of 30: 21.2; of 25: 19.2."""
+    hidden = torch.ones(1, 40, 900)
+    hidden[0, [10, 11, 12], 5] = torch.tensor([40.0, 30.0, 25.0])
+    norms = 30.0 + torch.arange(40.0)  # none far from the others
+    hidden *= (norms / hidden.norm(dim=2))[..., None]
+    assert sinks(hidden, slice(5, 40)).nonzero()[:, 1].tolist() == [0, 10, 11]
 
 
 def test_a_knockout_of_what_is_not_there_is_refused() -> None:

@@ -1,0 +1,45 @@
+"""LeGrad: each layer's own score, differentiated with respect to that layer's attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib import attention
+from attrib.attention_method import AttentionMethod
+from attrib.attention_record import AttentionRecord
+from attrib.model import require_attention
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class LeGrad(AttentionMethod):
+    """Mean over layers and heads of relu(ds_l / dA_l) at the answer row (Bousselham et al. 2024, eq. 4 to 6).
+
+    s_l is the explained log-odds read from layer l's output at the answer position through the model's last norm and
+    head; only that row of A_l reaches it. One layer's activations are held at a time. `layers` chooses some.
+    """
+
+    layers: tuple[int, ...] = ()
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats per unit of attention, 0 or more."""
+        model = require_attention(subject.model, "legrad")
+        record = AttentionRecord(find_sinks=self.sinks == "mask")
+        found = attention.AnswerRows(record, attention.gradient_flow, twin=self.null == "divided")
+
+        def differentiate(states: Tensor) -> None:
+            score = subject.log_odds(model.read_out(states, subject.question))
+            torch.autograd.grad(score.sum(), record.root)
+
+        record.on_gradient, record.on_state = found.step, differentiate
+        attention.run(subject, "legrad", record)
+        parts = [part.mean(dim=(1, 2)) for part in found.chosen(self.layers)]
+        return attention.visual(subject, record, attention.divided(*parts))

@@ -39,7 +39,7 @@ def described(entry: Entry, shared: tuple[str, ...]) -> str:
 def annotated(sample: Sample) -> list[Any]:
     """What a sample's annotation says, as JSON can hold it."""
     tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
-    parts = [asdict(part) for part in (*sample.segments, *sample.evidence)]
+    parts = [*map(asdict, sample.segments), *map(asdict, sample.evidence)]
     remade = [{**asdict(item), "video": item.video.name} for item in sample.counterfactuals]
     return [tracks, parts, sample.cut, remade]
 

@@ -1,64 +1,135 @@
-"""Integrated gradients in pixel space, through Captum."""
+"""Integrated gradients that choose their own nodes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from captum.attr import IntegratedGradients as Captum
-from torchvision.transforms.v2.functional import gaussian_blur
 
-from attrib.method import Attribution, Method, require_at_least, require_choice
+from attrib.method import Attribution, Method, require_at_least
+from attrib.model import batches
+from attrib.quadrature import Profile, Segment
+from attrib.space import Baseline, Inputs, Space, baseline_of, require_space
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
     from torch import Tensor
 
     from attrib.subject import Subject
 
-Baseline = Literal["blur", "black", "mean"]
-LEAST = 1e-6  # nats; a smaller change is rounding, and dividing by it would tell nothing
-BLUR = 0.1  # sigma as a share of the frame's height
+LEAST = 1e-5  # nats; less is rounding, and dividing by it would tell nothing
+FIRST = 8  # nodes of the first round
 
 
 @dataclass(frozen=True)
 class IntegratedGradients(Method):
     """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
-    Pixels' three channels are summed. Reports `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|.
+    `steps` Gauss-Legendre nodes; or, where it is 0, as many mean-value nodes (`attrib.quadrature`) as it takes for a
+    completeness error of `tolerance`, `max_steps` gradients at most. Features are summed. Reports
+    `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and how many gradients and forward passes it took.
     """
 
-    steps: int = 32
+    steps: int = 0
     baseline: Baseline = "blur"
+    space: Space = "pixels"
+    tolerance: float = 0.01
+    max_steps: int = 64
     batch: int = 1  # path points per forward and backward pass: each holds a whole video
 
     def __post_init__(self) -> None:
-        require_choice("baseline", self.baseline, get_args(Baseline))
-        require_at_least("steps", self.steps, 1)
+        require_space(self.space, self.baseline)
+        require_at_least("steps", self.steps, 0)
+        require_at_least("tolerance", self.tolerance, 0)
+        require_at_least("max_steps", self.max_steps, 1)
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Attribution:
-        """Nats per pixel, signed; they add up to f(x) - f(x') but for the reported error."""
-        pixels = subject.pixels[None]
-        baseline = baseline_of(subject.pixels, self.baseline)[None]
-        with torch.enable_grad():
-            values, delta = Captum(subject.score).attribute(
-                pixels, baseline, n_steps=self.steps, method="gausslegendre", internal_batch_size=self.batch,
-                return_convergence_delta=True,
-            )  # fmt: skip
+        """Nats per pixel or token, signed; they add up to f(x) - f(x') but for the reported error."""
+        inputs = Inputs.of(subject, self.space)
+        path = Path(inputs, baseline_of(subject, self.space, self.baseline), self.batch)
+        known = {0.0: path.scores([0.0])[0], 1.0: float(subject.log_odds(subject.logprobs[None]))}
+        change = known[1.0] - known[0.0]
+        total = self._fixed(path) if self.steps else self._adaptive(path, Profile(path.scores, known))
+        error = abs(float(total.double().sum()) - change) / max(abs(change), LEAST)
+        reports = {"completeness_error": error, "score_change": change}
+        costs = {"gradient_evaluations": float(path.gradients), "forward_evaluations": float(path.forwards)}
+        return Attribution(inputs.volume(total[None]), {**reports, **costs})
+
+    def _fixed(self, path: Path) -> Tensor:
+        nodes, weights = np.polynomial.legendre.leggauss(self.steps)
+        slopes = path.slopes(((nodes + 1) / 2).tolist())
+        parts = (float(weight) / 2 * slope for weight, (_, slope) in zip(weights, slopes, strict=True))
+        return sum(parts, start=path.zeros)
+
+    def _adaptive(self, path: Path, profile: Profile) -> Tensor:
+        parts: dict[Segment, Part] = {}
+        fresh = profile.cut(min(FIRST, self.max_steps))
+        while fresh:
+            nodes = profile.nodes(fresh)
+            for segment, node, (score, slope) in zip(fresh, nodes, path.slopes(nodes), strict=True):
+                profile.known[node] = score
+                share = (segment[1] - segment[0]) * slope
+                parts[segment] = Part(node, share, float(share.double().sum()) - profile.change(segment))
+            fresh = []
+            for segment in self._worst(parts, profile.change((0.0, 1.0)), (self.max_steps - path.gradients) // 2):
+                node = parts.pop(segment).node
+                fresh += [(segment[0], node), (node, segment[1])]
+        return sum((part.share for part in parts.values()), start=path.zeros)
+
+    def _worst(self, parts: dict[Segment, Part], change: float, most: int) -> list[Segment]:
+        """The third of the segments that misses most, `most` of them at most; none once all add up."""
+        if abs(sum(part.missed for part in parts.values())) <= max(self.tolerance * abs(change), LEAST):
+            return []
+        order = sorted(parts, key=lambda segment: -abs(parts[segment].missed))
+        return order[: min(most, max(1, len(order) // 3))]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A segment's node, its share of the attribution, and by how much that misses the change of the score."""
+
+    node: float
+    share: Tensor
+    missed: float
+
+
+@dataclass(eq=False)
+class Path:
+    """The straight path from a baseline to the inputs, `batch` points at a time; counts what was run."""
+
+    inputs: Inputs
+    baseline: Tensor
+    batch: int
+    gradients: int = 0
+    forwards: int = 0
+
+    @property
+    def zeros(self) -> Tensor:
+        """Of one number a place."""
+        return torch.zeros_like(self.baseline[0, :, 0])
+
+    def scores(self, at: Sequence[float]) -> list[float]:
+        """The score at each point, by forward passes."""
+        self.forwards += len(at)
         with torch.no_grad():
-            change = float(subject.score(pixels) - subject.score(baseline))
-        error = abs(float(delta)) / max(abs(change), LEAST)
-        return Attribution(values[0].sum(dim=1).detach(), {"completeness_error": error, "score_change": change})
+            parts = [self.inputs.score(self._points(at[part])) for part in batches(len(at), self.batch)]
+        return [float(score) for part in parts for score in part]
 
+    def slopes(self, at: Sequence[float]) -> Iterable[tuple[float, Tensor]]:
+        """(score, (x - x') times gradient with features summed) at each point."""
+        self.gradients += len(at)
+        change = self.inputs.values - self.baseline
+        for part in batches(len(at), self.batch):
+            with torch.enable_grad():
+                points = self._points(at[part]).requires_grad_()
+                scores = self.inputs.score(points)
+                (gradients,) = torch.autograd.grad(scores.sum(), points)
+            slopes = (change * gradients).sum(dim=2)
+            yield from zip(scores.tolist(), slopes, strict=True)
 
-def baseline_of(pixels: Float[Tensor, "t 3 h w"], kind: Baseline) -> Float[Tensor, "t 3 h w"]:
-    """The video blurred, black (zeros), or filled with its own mean colour."""
-    if kind == "black":
-        return torch.zeros_like(pixels)
-    if kind == "mean":
-        return pixels.mean(dim=(0, 2, 3), keepdim=True).expand_as(pixels).contiguous()
-    sigma = BLUR * pixels.shape[2]
-    reach = min(int(3 * sigma), min(pixels.shape[2:]) - 1)  # reflection cannot reach over the frame
-    return gaussian_blur(pixels, [2 * reach + 1, 2 * reach + 1], [sigma, sigma])
+    def _points(self, at: Sequence[float]) -> Tensor:
+        share = self.baseline.new_tensor([float(point) for point in at]).view(-1, *[1] * (self.baseline.ndim - 1))
+        return self.baseline + share * (self.inputs.values - self.baseline)

@@ -15,7 +15,7 @@ import attrib
 ROOT = Path(__file__).parent.parent
 LEVELS = (
     {"errors"}, {"files"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
-    {"method", "metric", "attention"}, {"registry", "space", "attention_method", "attention_statistics"},
+    {"method", "metric", "attention", "quadrature"}, {"registry", "space", "attention_method", "attention_statistics"},
     {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -1,8 +1,9 @@
-"""Integrated gradients against Captum, a quadrature written here, and closed forms."""
+"""Integrated gradients against Captum, quadratures written here, and closed forms."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import torch
 from captum.attr import IntegratedGradients as Captum
 from torch import Tensor
 
-from attrib.methods.integrated_gradients import BLUR, IntegratedGradients, baseline_of
+from attrib.methods.integrated_gradients import IntegratedGradients
+from attrib.space import Space, baseline_of
 from attrib.subject import Subject
-from attrib.testing import CELL, QUESTION, RED, ToyModel, toy_clip, toy_subject
-from attrib.types import Clip
+from attrib.testing import CELL, QUESTION, RED, ToyModel, check_method, toy_clip, toy_subject
+from attrib.types import Clip, Question
 
 TOKENS = 4 * 3 * 4
 WEIGHT = 8 / (TOKENS + 1) / CELL**2  # of one red pixel in the linear toy; a green one weighs as much the other way
@@ -23,53 +25,138 @@ def linear() -> Subject:
     return toy_subject(ToyModel(sharpness=0))
 
 
+def slope(subject: Subject, baseline: Tensor, at: float) -> Tensor:
+    """(x - x') times the gradient at one point of the path, colours summed, in float64."""
+    change = subject.pixels - baseline
+    point = (baseline + at * change)[None].requires_grad_()
+    (gradient,) = torch.autograd.grad(subject.score(point).sum(), point)
+    return (change.double() * gradient[0].double()).sum(dim=1)
+
+
 def quadrature(subject: Subject, baseline: Tensor, steps: int) -> Tensor:
-    """(x - x') times Gauss-Legendre nodes of the gradient on [0, 1], one point at a time, channels summed."""
+    """Gauss-Legendre, one point at a time."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    change, total = subject.pixels - baseline, torch.zeros_like(subject.pixels, dtype=torch.float64)
-    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        point = (baseline + float(node) * change)[None].requires_grad_()
-        total += float(weight) * torch.autograd.grad(subject.score(point).sum(), point)[0][0].double()
-    return (change.double() * total).sum(dim=1)
+    parts = [float(w / 2) * slope(subject, baseline, float(x + 1) / 2) for x, w in zip(nodes, weights, strict=True)]
+    return torch.stack(parts).sum(dim=0)
 
 
-def assert_equal(found: Tensor, expected: Tensor) -> None:
+def assert_equal(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
     scale = float(expected.abs().max())
     assert scale > 1e-8, "a reference of zeros tests nothing"
-    torch.testing.assert_close(found.double(), expected.double(), rtol=1e-5, atol=1e-5 * scale)
+    torch.testing.assert_close(found.double(), expected.double(), rtol=tolerance, atol=tolerance * scale)
 
 
-def test_equals_a_direct_captum_call(subject: Subject) -> None:
-    baseline = baseline_of(subject.pixels, "black")[None]
-    expected = Captum(subject.score).attribute(subject.pixels[None], baseline, n_steps=6, method="gausslegendre")
-    found = IntegratedGradients(steps=6, baseline="black", batch=4).values(subject).values
-    assert found.shape == (3, 48, 48)
-    assert_equal(found, expected[0].sum(dim=1).detach())
+@pytest.mark.parametrize("space", ["pixels", "tokens"])
+def test_equals_a_direct_captum_call(subject: Subject, space: Space) -> None:
+    baseline = baseline_of(subject, space, "black")
+    pixels = subject.pixels[None]
+    score, inputs, shape = {
+        "pixels": (subject.score, pixels, (3, 48, 48)),
+        "tokens": (subject.score_tokens, subject.model.encode(pixels), (3, 3, 3)),
+    }[space]
+    expected = Captum(score).attribute(inputs, baseline, n_steps=6, method="gausslegendre")[0].detach()
+    places = expected.sum(dim=1) if space == "pixels" else expected.sum(dim=1).view(shape)
+    found = IntegratedGradients(steps=6, baseline="black", space=space, batch=4).values(subject)
+    assert found.values.shape == shape
+    assert_equal(found.values, places, 1e-6)
+    assert found.reports["gradient_evaluations"] == 6
 
 
-@pytest.mark.parametrize("baseline", ["blur", "black", "mean"])
+@pytest.mark.parametrize("baseline", ["blur", "black", "mean", "frozen"])
 def test_equals_a_quadrature_written_here(subject: Subject, baseline: str) -> None:
     method = IntegratedGradients(steps=5, baseline=baseline)  # type: ignore[arg-type]
-    expected = quadrature(subject, baseline_of(subject.pixels, method.baseline), 5)
+    expected = quadrature(subject, baseline_of(subject, "pixels", method.baseline)[0], 5)
     assert_equal(method.values(subject).values, expected)
+
+
+@pytest.mark.parametrize("baseline", ["blur", "black", "mean", "frozen"])
+def test_chosen_nodes_give_the_converged_map(subject: Subject, baseline: str) -> None:
+    """At most 16 gradients, beside a quadrature of 100; the map is meant, not only its sum."""
+    method = IntegratedGradients(baseline=baseline, tolerance=0.005)  # type: ignore[arg-type]
+    found = method.values(subject)
+    expected = quadrature(subject, baseline_of(subject, "pixels", method.baseline)[0], 100)
+    assert found.reports["completeness_error"] <= 0.005
+    assert found.reports["gradient_evaluations"] <= 16
+    assert float((found.values - expected).abs().sum() / expected.abs().sum()) < 0.1
+
+
+class Counting(ToyModel):
+    """Counts the videos that it scores with and without a gradient."""
+
+    with_gradient = without = 0
+
+    def option_logprobs(self, pixels: Tensor, question: Question) -> Tensor:
+        asked = pixels.requires_grad and torch.is_grad_enabled()
+        self.with_gradient += len(pixels) * asked
+        self.without += len(pixels) * (not asked)
+        return super().option_logprobs(pixels, question)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"batch": 3}, {"steps": 5, "batch": 2}, {"tolerance": 0.0}], ids=str)
+def test_all_evaluations_are_reported(parameters: dict[str, Any]) -> None:
+    model = Counting()
+    subject = toy_subject(model)
+    model.without = 0
+    reports = IntegratedGradients(**parameters).values(subject).reports
+    assert reports["gradient_evaluations"] == model.with_gradient
+    assert reports["forward_evaluations"] == model.without
+    assert model.with_gradient <= 64
+
+
+@pytest.mark.parametrize("most", [1, 3, 8, 13])
+def test_max_steps_bounds_the_gradients_and_the_error_is_told(most: int) -> None:
+    """A tolerance that cannot be met: the rule ends, still made of whole segments."""
+    model = Counting()
+    result = IntegratedGradients(max_steps=most, tolerance=0, baseline="black").values(toy_subject(model))
+    assert most - 1 <= model.with_gradient <= most
+    missing = abs(float(result.values.double().sum()) - result.reports["score_change"])
+    assert result.reports["completeness_error"] == pytest.approx(
+        missing / abs(result.reports["score_change"]), abs=1e-5
+    )
+
+
+def test_a_smaller_tolerance_takes_more_gradients_and_leaves_less(subject: Subject) -> None:
+    loose, tight = (IntegratedGradients(tolerance=t).values(subject).reports for t in (0.5, 1e-6))
+    assert loose["gradient_evaluations"] < tight["gradient_evaluations"]
+    assert tight["completeness_error"] < loose["completeness_error"]
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])
 def test_the_batch_changes_nothing(batch: int) -> None:
     subject = toy_subject()
-    whole = IntegratedGradients(steps=7, batch=7).values(subject).values
-    assert_equal(IntegratedGradients(steps=7, batch=batch).values(subject).values, whole)
+    for steps in (0, 7):
+        whole = IntegratedGradients(steps=steps, batch=7).values(subject).values
+        assert_equal(IntegratedGradients(steps=steps, batch=batch).values(subject).values, whole, 1e-4)
 
 
-def test_linear_toy_from_black_is_known_by_hand() -> None:
+@pytest.mark.parametrize("steps", [0, 2])
+def test_linear_toy_from_black_is_known_by_hand(steps: int) -> None:
     """Grey and blue cells have as much red as green and count nothing; a red pixel counts 0.8 times its weight."""
-    result = IntegratedGradients(steps=2, baseline="black").values(linear())
+    result = IntegratedGradients(steps=steps, baseline="black").values(linear())
     expected = torch.zeros(4, 12, 16, dtype=torch.float64)
     frame, row, column = RED
     expected[frame, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4] = 0.8 * WEIGHT
     torch.testing.assert_close(result.values.double(), expected, rtol=1e-5, atol=1e-8)
     assert result.reports["score_change"] == pytest.approx(16 * 0.8 * WEIGHT, rel=1e-5)
     assert result.reports["completeness_error"] < 1e-5
+
+
+def test_linear_toy_tokens_from_the_mean_token_are_known_by_hand() -> None:
+    """The red cell exceeds the mean token's redness by all but a 48th, every other falls short of it by that."""
+    result = IntegratedGradients(baseline="mean_token", space="tokens").values(linear())
+    expected = torch.full((4, 3, 4), -0.8 / 48 * 16 * WEIGHT, dtype=torch.float64)
+    expected[RED] += 0.8 * 16 * WEIGHT
+    torch.testing.assert_close(result.values.double(), expected, rtol=1e-4, atol=1e-7)
+    assert result.reports["gradient_evaluations"] == 8
+
+
+def test_linear_toy_from_the_first_frame_is_known_by_hand() -> None:
+    """What has not changed since the first frame counts nothing."""
+    result = IntegratedGradients(baseline="frozen").values(linear())
+    expected = torch.zeros(4, 12, 16, dtype=torch.float64)
+    frame, row, column = RED
+    expected[frame, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4] = 0.8 * WEIGHT
+    torch.testing.assert_close(result.values.double(), expected, rtol=1e-4, atol=1e-8)
 
 
 def test_linear_toy_from_the_mean_colour_is_known_by_hand() -> None:
@@ -95,7 +182,8 @@ def test_completeness_error_is_the_share_of_the_change_that_is_missing(steps: in
 
 def test_completeness_error_is_in_the_provenance() -> None:
     extras = IntegratedGradients(baseline="black").attribute(toy_subject()).provenance.extras
-    assert set(extras) == {"completeness_error", "score_change"}
+    told = {"completeness_error", "score_change", "gradient_evaluations", "forward_evaluations"}
+    assert set(extras) == told
     assert all(math.isfinite(value) for value in extras.values())
 
 
@@ -106,35 +194,17 @@ def test_a_clip_that_equals_its_baseline_gets_zeros_and_a_finite_report() -> Non
     assert volume.provenance.extras["completeness_error"] == pytest.approx(0, abs=1e-6)
 
 
-def test_the_mean_baseline_is_the_whole_videos_colour() -> None:
-    pixels = toy_subject().pixels
-    baseline = baseline_of(pixels, "mean")
-    expected = [(46 * 0.4 + 1 + 0.2) / 48, (46 * 0.4 + 0.4) / 48, (46 * 0.4 + 1 + 0.2) / 48]
-    for channel, value in enumerate([expected[0], expected[1], expected[2]]):
-        assert baseline[:, channel].min() == baseline[:, channel].max() == pytest.approx(value, rel=1e-5)
-
-
-def test_the_blurred_baseline_is_a_gaussian_of_a_tenth_of_the_height() -> None:
-    """A single bright pixel spreads to the Gaussian's own profile, cut at three sigma, and each frame by itself."""
-    pixels = torch.zeros(2, 3, 80, 100)
-    pixels[1, :, 40, 50] = 1
-    blurred = baseline_of(pixels, "blur")
-    sigma = BLUR * 80
-    offsets = torch.arange(-24, 25)
-    profile = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    profile /= profile.sum()
-    torch.testing.assert_close(blurred[1, 0, 16:65, 26:75], torch.outer(profile, profile), rtol=1e-4, atol=1e-8)
-    assert float(blurred[0].abs().max()) == 0
-
-
-def test_small_and_flat_frames_can_be_blurred() -> None:
-    for shape in ((2, 3, 4, 200), (1, 3, 1, 5), (1, 3, 2, 2)):
-        assert torch.isfinite(baseline_of(torch.rand(shape), "blur")).all()
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"baseline": "blurr"}, "baseline"), ({"steps": 0}, "steps"), ({"batch": 0}, "batch")],
+    [
+        ({"baseline": "blurr"}, "baseline"),
+        ({"steps": -1}, "steps"),
+        ({"batch": 0}, "batch"),
+        ({"tolerance": -0.1}, "tolerance"),
+        ({"max_steps": 0}, "max_steps"),
+        ({"space": "token"}, "tokens"),
+        ({"baseline": "mean_token"}, "set space to 'tokens'"),
+    ],
 )
 def test_impossible_parameters_are_refused(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -148,3 +218,10 @@ def test_the_clip_itself_is_not_changed() -> None:
     assert torch.equal(subject.pixels, before)
     assert not subject.pixels.requires_grad
     assert np.array_equal(subject.clip.frames, toy_clip().frames)
+
+
+@pytest.mark.parametrize("parameters", [{"baseline": "black"}, {"baseline": "mean"}, {"baseline": "frozen"},
+                                        {"space": "tokens"}, {"space": "tokens", "baseline": "mean_token"},
+                                        {"steps": 32}, {"batch": 5}], ids=str)  # fmt: skip
+def test_variants_keep_the_contract(parameters: dict[str, Any]) -> None:
+    check_method(IntegratedGradients(**parameters))

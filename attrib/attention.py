@@ -49,6 +49,15 @@ def _grouped(left: Tensor, right: Tensor) -> Tensor:
     return (grouped @ right.to(precision).mT).unflatten(2, (-1, left.shape[2])).flatten(1, 2)
 
 
+def received(layer: LayerRecord) -> Float[Tensor, "b heads n"]:
+    """The mean attention that each token receives, over all rows."""
+    total = layer.query.new_zeros(layer.query.shape[:3], dtype=_precision(layer))
+    for start, stop in _blocks([torch.ones_like(total[:, 0])], layer):
+        block = rows(layer, start, stop)
+        total[:, :, : block.shape[3]] += block.sum(dim=2) / total.shape[2]
+    return total
+
+
 def attention_flow(layer: LayerRecord, _: Tensor | None, start: int, stop: int) -> Tensor:
     """The attention A."""
     return _open(layer, rows(layer, start, stop))

@@ -153,7 +153,7 @@ class _Tap(torch.autograd.Function):
 
 
 def sinks(hidden: Float[Tensor, "b n d"], visual: slice) -> Bool[Tensor, "b n"]:
-    """The first token, and visual tokens that draw attention whatever they show.
+    """The first token unless it is visual, and visual tokens that draw attention whatever they show.
 
     Those whose norm lies above mean + 4 sigma of the visual tokens' norms (sigma of the population), or whose greatest
     channel is at least 20 times their root mean square (Kang et al. 2025, arXiv 2503.03321, eq. 3).
@@ -163,6 +163,6 @@ def sinks(hidden: Float[Tensor, "b n d"], visual: slice) -> Bool[Tensor, "b n"]:
     limit = norms.mean(dim=1, keepdim=True) + SIGMAS * norms.std(dim=1, keepdim=True, correction=0)
     spikes = seen.abs().amax(dim=2) >= SPIKE * seen.square().mean(dim=2).sqrt().clamp(min=torch.finfo().tiny)
     found = hidden.new_zeros(hidden.shape[:2], dtype=torch.bool)
-    found[:, 0] = True
+    found[:, 0] = visual.start > 0
     found[:, visual] |= (norms > limit) | spikes
     return found

@@ -122,6 +122,14 @@ class RecordsAttention(ABC):
         """Option log-probabilities that the model's head reads from any layer's output at the answer rows."""
 
 
+class RecordsVisionAttention(ABC):
+    """A model whose vision encoder's own attention can be seen beside its ordinary forward."""
+
+    @abstractmethod
+    def record_vision_attention(self, record: AttentionRecord) -> AbstractContextManager[None]:
+        """Within this context `encode` shows the record each layer, frames as the batch; `visual` are the places."""
+
+
 class HasVisionLayers(ABC):
     """A model with named layers that hold one feature map per frame: its vision encoder's, and its decoder's."""
 
@@ -143,6 +151,13 @@ def require_attention(model: VideoModel, method: str) -> RecordsAttention:
     if isinstance(model, RecordsAttention):
         return model
     raise UnsupportedModel(f"{method}: model {model.name!r} does not give its attention")
+
+
+def require_vision_attention(model: VideoModel, method: str) -> RecordsVisionAttention:
+    """The model as RecordsVisionAttention. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, RecordsVisionAttention):
+        return model
+    raise UnsupportedModel(f"{method}: model {model.name!r} does not give its vision encoder's attention")
 
 
 def require_vision_layers(model: VideoModel, method: str) -> HasVisionLayers:

@@ -18,8 +18,9 @@ from transformers.utils import logging
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError
 from attrib.files import fingerprint
-from attrib.model import HasVisionLayers, RecordsAttention, TokenGrid, VideoModel
+from attrib.model import HasVisionLayers, RecordsAttention, RecordsVisionAttention, TokenGrid, VideoModel
 from attrib.models.recording import check_cut, watching
+from attrib.models.tower_recording import watching_tower
 from attrib.types import Clip, Question
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def option_prompt(question: Question) -> str:
     return f"{question.text}\n{options}\nAnswer with the option's letter from the given choices directly."
 
 
-class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
+class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisionLayers):
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
     def __init__(self, network: Any, processor: Any, name: str, revision: str | None = None) -> None:
@@ -203,6 +204,13 @@ class PerceptionLM(VideoModel, RecordsAttention, HasVisionLayers):
     @property
     def _decoder(self) -> Any:
         return self._network.model.language_model
+
+    @contextmanager
+    def record_vision_attention(self, record: AttentionRecord) -> Iterator[None]:
+        """The tower's layers, their queries and keys computed again beside its fused attention."""
+        record.visual = slice(self._prefix, self._prefix + self._patches**2)
+        with watching_tower(self._network.model.vision_tower.timm_model, record):
+            yield
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """The tower's blocks, its last norm, the projector, and the decoder's layers at the visual tokens."""

@@ -45,6 +45,21 @@ def test_perception_lm_equals_the_hand_written_map(subject: Subject, name: str, 
 
 
 @pytest.mark.parametrize("pool", ["frame", "video"])
+def test_a_decoder_layer_equals_the_hand_written_map_at_the_visual_tokens(subject: Subject, pool: str) -> None:
+    kept: list[Tensor] = []
+    layer = subject.model.module.model.language_model.layers[0]
+    handle = layer.register_forward_hook(lambda _, __, output: kept.append(output))
+    score = subject.score(subject.pixels[None].clone().requires_grad_())
+    handle.remove()
+    (slope,) = torch.autograd.grad(score.sum(), kept[0])
+    start = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
+    activation, slope = (part.detach()[0, start : start + 27].view(3, 9, -1).double() for part in (kept[0], slope))
+    weights = slope.mean(dim=1, keepdim=True) if pool == "frame" else slope.mean(dim=(0, 1), keepdim=True)
+    expected = (activation * weights).sum(dim=2).view(3, 3, 3)
+    assert_equal(GradCAM("decoder.0", pool).values(subject), expected)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pool", ["frame", "video"])
 def test_toy_equals_the_hand_written_map(pool: str) -> None:
     subject = toy_subject()
     cells = torch.nn.functional.avg_pool2d(subject.pixels, 4).requires_grad_()

@@ -1,0 +1,76 @@
+"""Attention of the few heads that localise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib.attention_statistics import HeadStatistics, answer_statistics
+from attrib.errors import AttributionError
+from attrib.method import Method, require_at_least
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+CANDIDATES = 10  # heads of least entropy that each sample of a calibration split votes for
+Head = tuple[int, int]  # layer, head
+
+
+@dataclass(frozen=True)
+class LocalizationHeads(Method):
+    """Sum of the answer's attention over few heads (Kang et al. 2025, arXiv 2503.06287): many looks, compact spots.
+
+    `heads`: (layer, head) pairs that `calibrated` chose on a calibration split, as in the paper. Without them each
+    sample chooses its own `count` heads by the same two criteria, a simplification.
+    """
+
+    count: int = 3
+    heads: tuple[Head, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_at_least("count", self.count, 1)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Sum of probabilities, 0 or more. Raises AttributionError for a head that is not there."""
+        found = answer_statistics(subject)
+        layers, heads = found.visual_mass.shape
+        for layer, head in self.heads:
+            if not (0 <= layer < layers and 0 <= head < heads):
+                raise AttributionError(
+                    f"localization_heads: expected layers below {layers} and heads below {heads}, got {layer}, {head}"
+                )
+        chosen = self.heads or localising(found, self.count)
+        return torch.stack([found.attention[layer, head] for layer, head in chosen]).sum(dim=0)
+
+
+def localising(found: HeadStatistics, count: int) -> tuple[Head, ...]:
+    """Of the heads that look at the video, the `count` of least spatial entropy; ties go to the earlier head.
+
+    They look at it when their attention's sum over the visual tokens reaches the bend of all heads' sorted sums, the
+    point farthest from the line between greatest and least.
+    """
+    mass, entropy = found.visual_mass.flatten(), found.spatial_entropy.flatten()
+    looking = mass >= bend(mass.double())
+    order = entropy.masked_fill(~looking, float("inf")).argsort(stable=True).tolist()
+    heads = found.visual_mass.shape[1]
+    return tuple(divmod(index, heads) for index in order[: min(count, int(looking.sum()))])
+
+
+def bend(values: Float[Tensor, " n"]) -> float:
+    """The value at the greatest distance below the line between the ends of the sorted values."""
+    falling = values.sort(descending=True).values
+    line = torch.linspace(float(falling[0]), float(falling[-1]), len(falling), dtype=falling.dtype)
+    return float(falling[(line - falling.cpu()).argmax()])
+
+
+def calibrated(subjects: Iterable[Subject], count: int = 3) -> tuple[Head, ...]:
+    """The `count` heads that most samples of a calibration split choose among their ten of least entropy."""
+    votes = Counter(head for subject in subjects for head in localising(answer_statistics(subject), CANDIDATES))
+    return tuple(head for head, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0]))[:count])

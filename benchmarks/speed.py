@@ -1,7 +1,8 @@
 """Time and memory of attention methods beside what people use: `python -m attrib.benchmarks.speed [--json]`.
 
-Each figure is measured in a process of its own, on a random-weight PerceptionLM, so that peaks do not mix. The rival
-stores every layer's attention map (eager attention, `output_attentions=True`) and multiplies them to a rollout.
+A random-weight PerceptionLM of the 1B shape in bfloat16. Each figure is measured in a process of its own, forked from
+one that holds the model, so that its peak counts from the weights up. The rival stores every layer's attention map
+(eager attention, `output_attentions=True`, autograd where gradients are asked for) and multiplies whole matrices.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import tempfile
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,97 +27,157 @@ from torch import Tensor
 
 from attrib import registry
 from attrib.method import peak_memory
-from attrib.models import load
-from attrib.models.perception_lm_init import Shape, write_checkpoint
+from attrib.models.perception_lm import PerceptionLM, option_prompt
+from attrib.models.perception_lm_init import LARGE_1B, SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
 from attrib.subject import Subject
 from attrib.types import Clip, Question
 
-# The official pixels, patches and tokens a frame; a decoder small enough to take seconds on two cores.
-SHAPE = Shape(
-    image_size=448, patch_size=14, tower_width=64, tower_depth=1, tower_heads=2, width=512, layers=8, heads=8,
-    kv_heads=2, mlp_width=1024,
-)  # fmt: skip
 QUESTION = Question("What happens?", ("this", "that", "neither"))
-FRAMES = (2, 4, 8)
-METHODS = ("raw_attention", "attention_rollout", "attention_gradient", "relevance")
-RIVAL = "stored attentions"
+FRAMES = (4, 8, 16, 32)
+METHODS = ("raw_attention", "attention_rollout", "attention_gradient", "relevance", "legrad")
+RIVALS = METHODS[:4]  # whose stored form is one forward and one backward
+STORED = 10  # bytes that the rival needs for each probability, measured at 4 frames
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One method at one length: seconds and bytes above what the loaded model held; tokens in the sequence."""
+    """One method at one length: seconds and bytes above what the loaded model held; tokens in the sequence.
+
+    Without seconds it was not run, and `memory` is what it would need at least.
+    """
 
     method: str
+    stored: bool
     frames: int
     tokens: int
-    seconds: float
+    seconds: float | None
     memory: int
 
 
-def stored_rollout(subject: Subject) -> Tensor:
-    """The usual rollout: all layers' N x N maps, averaged over heads, with the identity, multiplied."""
+def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> PerceptionLM:
+    """Random weights, and a tokenizer with one token for each word of the prompt."""
+    words = re.findall(r"\w+|[^\w\s]", f"{SYSTEM_PROMPT} system user assistant {option_prompt(QUESTION)}")
+    tokenizer = word_tokenizer(words)
+    return PerceptionLM(build(shape, tokenizer, dtype=dtype), processor(shape, tokenizer), "random")
+
+
+def subject_of(model: PerceptionLM, frames: int) -> Subject:
+    """A clip of noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (frames, model.size, model.size, 3), dtype=np.uint8)
+    return Subject.bind(model, Clip(pixels, np.arange(float(frames)), float(frames)), QUESTION)
+
+
+def stored_attention(subject: Subject, method: str) -> Tensor:
+    """The answer's row of `method`, by the usual way: all layers' N x N maps and, where needed, their gradients."""
     network: Any = subject.model.module
     decoder = network.model.language_model
-    decoder.set_attn_implementation("eager")
     kept: list[Tensor] = []
-    handle = decoder.register_forward_hook(lambda _, __, output: kept.extend(output.attentions))
-    opened = decoder.register_forward_pre_hook(
-        lambda _, args, kwargs: (args, {**kwargs, "output_attentions": True}), with_kwargs=True
-    )
+    decoder.set_attn_implementation("eager")
+    handles = [layer.self_attn.register_forward_hook(lambda _, __, output: kept.append(output[1]))
+               for layer in decoder.layers]  # fmt: skip
     with torch.no_grad():
-        subject.score(subject.pixels[None])
-    handle.remove()
-    opened.remove()
-    product = torch.eye(kept[0].shape[-1])
-    for attention in kept:
-        product = (attention[0].mean(dim=0) + torch.eye(len(product))) / 2 @ product
+        tokens = subject.model.encode(subject.pixels[None])
+    needed = method in ("attention_gradient", "relevance")
+    try:
+        with torch.enable_grad() if needed else torch.no_grad():
+            score = subject.score_tokens(tokens.requires_grad_(needed))
+            slopes = torch.autograd.grad(score.sum(), kept) if needed else [torch.ones(())] * len(kept)
+    finally:
+        decoder.set_attn_implementation("sdpa")
+        for handle in handles:
+            handle.remove()
+    flows = [(part.detach() * slope).clamp(min=0)[0].float() for part, slope in zip(kept, slopes, strict=True)]
+    return _combined(flows, method)
+
+
+def _combined(flows: list[Tensor], method: str) -> Tensor:
+    if method in ("raw_attention", "attention_gradient"):
+        rows = torch.stack([flow[:, -1].mean(dim=0) for flow in flows])
+        return rows.mean(dim=0) if method == "raw_attention" else rows.sum(dim=0)
+    product = identity = torch.eye(flows[0].shape[-1])
+    for flow in flows:
+        step = (flow.mean(dim=0) + identity) / (2 if method == "attention_rollout" else 1)
+        product = step @ product
     return product[-1]
 
 
-def measure(checkpoint: str, method: str, frames: int) -> Measure:
-    """Run one method once after a short warm-up, in this process."""
-    model = load(checkpoint)
-    generator = np.random.default_rng(0)
-    clip = Clip(
-        generator.integers(0, 256, (frames, 448, 448, 3), dtype=np.uint8), np.arange(float(frames)), float(frames)
-    )
-    subject = Subject.bind(model, clip, QUESTION)
-    run: Callable[[], Any] = (
-        (lambda: stored_rollout(subject))
-        if method == RIVAL
-        else (lambda: registry.get("methods", method)().attribute(subject))
-    )
-    before, began = peak_memory(model.device), time.perf_counter()
+def measured(subject: Subject, method: str, stored: bool) -> Measure:
+    """Run one method once."""
+    run: Callable[[], Any] = partial(stored_attention, subject, method)
+    if not stored:
+        run = partial(registry.get("methods", method)().values, subject)
+    before, began = peak_memory(subject.model.device), time.perf_counter()
     run()
     seconds = time.perf_counter() - began
-    tokens = subject.grid.tokens
-    return Measure(method, frames, tokens, seconds, max(0, peak_memory(model.device) - before))
+    above = peak_memory(subject.model.device) - before
+    return Measure(method, stored, len(subject.clip), length(subject), seconds, above)
 
 
-def measure_all(frames: tuple[int, ...] = FRAMES) -> list[Measure]:
-    """Every method and the rival at every length, each in a fresh process."""
-    jobs = [(method, count) for count in frames for method in (RIVAL, *METHODS)]
-    context = multiprocessing.get_context("spawn")
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint = str(write_checkpoint(Path(folder) / "model", SHAPE))
-        for method, count in track(jobs, "measuring", console=Console(stderr=True), transient=True):
-            with context.Pool(1) as pool:
-                found.append(pool.apply(measure, (checkpoint, method, count)))
+def length(subject: Subject) -> int:
+    """Tokens in the sequence."""
+    assert isinstance(subject.model, PerceptionLM)
+    return subject.grid.tokens + subject.model.text_tokens(subject.question)
+
+
+def apart(job: Callable[[], Measure], threads: int) -> Measure | None:
+    """The job's result from a forked process; None when it died, as of too little memory."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work() -> None:
+        torch.set_num_threads(threads)
+        sender.send(job())
+
+    process = context.Process(target=work)
+    process.start()
+    sender.close()
+    try:
+        found: Measure | None = receiver.recv()
+    except EOFError:
+        found = None
+    process.join()
     return found
 
 
-def table(found: list[Measure]) -> Table:
-    """Rows of seconds and memory, with the ratio to the rival at the same length."""
-    shown = Table("frames", "tokens", "method", "seconds", "of rival", "memory", "of rival", box=None)
-    shown.columns[2].no_wrap = True
-    rivals = {item.frames: item for item in found if item.method == RIVAL}
+def measure_all(model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS) -> list[Measure]:
+    """Every method and its rival at every length; rivals only where memory suffices."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a pool of threads would not survive the fork
+    jobs = [(count, method, stored) for count in frames for method in methods for stored in (False, True)
+            if not stored or method in RIVALS]  # fmt: skip
+    found = []
+    for count, method, stored in track(jobs, "measuring", console=Console(stderr=True), transient=True):
+        tokens = model.grid(count).tokens + model.text_tokens(QUESTION)
+        text = model.module.config.text_config
+        needed = STORED * text.num_hidden_layers * text.num_attention_heads * tokens**2 if stored else 0
+        missing = Measure(method, stored, count, tokens, None, needed)
+        if needed > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            found.append(missing)
+            continue
+        done = apart(lambda n=count, name=method, way=stored: measured(subject_of(model, n), name, way), threads)
+        found.append(done or missing)
+    return found
+
+
+def exponent(found: Sequence[Measure]) -> float:
+    """The power of the frame count with which one method's memory grows: the slope of a line through the logarithms."""
+    points = np.log([[item.frames, max(1, item.memory)] for item in found])
+    return float(np.polyfit(points[:, 0], points[:, 1], 1)[0])
+
+
+def table(found: Sequence[Measure]) -> Table:
+    """Rows of seconds and memory, with the share of the same method's stored form at the same length."""
+    shown = Table("frames", "tokens", "method", "seconds", "of stored", "memory", "of stored", box=None)
+    rivals = {(item.frames, item.method): item for item in found if item.stored}
     for item in found:
-        rival = rivals[item.frames]
+        rival = rivals.get((item.frames, item.method))
+        name = f"{item.method}, stored" if item.stored else item.method
+        ran = item.seconds is not None
+        timed = "-" if not (rival and rival.seconds and ran) else f"{(item.seconds or 0) / rival.seconds:.2f}"
         shown.add_row(
-            str(item.frames), str(item.tokens), item.method, f"{item.seconds:.2f}",
-            f"{item.seconds / rival.seconds:.2f}", f"{item.memory / 2**20:.0f} MiB",
-            f"{item.memory / max(1, rival.memory):.2f}",
+            str(item.frames), str(item.tokens), name, f"{item.seconds:.2f}" if ran else "not run", timed,
+            f"{'' if ran else 'about '}{item.memory / 2**20:.0f} MiB",
+            f"{item.memory / max(1, rival.memory):.2f}" if rival else "-",
         )  # fmt: skip
     return shown
 
@@ -125,12 +187,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print only JSON")
     parser.add_argument("--frames", type=int, nargs="+", default=list(FRAMES))
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
-    found = measure_all(tuple(given.frames))
+    found = measure_all(model_of(LARGE_1B), given.frames, given.methods)
     if given.json:
         print(json.dumps([vars(item) for item in found], indent=2))
-    else:
-        Console().print(table(found))
+        return
+    Console().print(table(found))
+    for method in given.methods if len(given.frames) > 1 else ():
+        own = [item for item in found if item.method == method and not item.stored]
+        print(f"{method}: memory grows with frames to the power {exponent(own):.2f}")
 
 
 if __name__ == "__main__":

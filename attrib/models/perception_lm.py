@@ -177,6 +177,10 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
             raise InputError(f"model {self.name!r}: its chat template does not place {tokens} video tokens in a row")
         return ids, slice(int(places[0]), int(places[-1]) + 1), [self._letter(letter) for letter in question.letters]
 
+    def text_tokens(self, question: Question) -> int:
+        """How many tokens of the sequence are not visual."""
+        return len(self._prompt(question, 1)[0]) - 1
+
     def _letter(self, letter: str) -> int:
         ids: list[int] = self._processor.tokenizer(letter, add_special_tokens=False).input_ids
         if len(ids) != 1 or ids[0] == self._processor.tokenizer.unk_token_id:

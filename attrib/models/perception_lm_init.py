@@ -171,11 +171,13 @@ def config(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> PerceptionLMConf
     )  # fmt: skip
 
 
-def build(shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int = 0) -> PerceptionLMForConditionalGeneration:
-    """A float32 model with random weights; the caller's random state is left as it was."""
+def build(
+    shape: Shape, tokenizer: PreTrainedTokenizerFast, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> PerceptionLMForConditionalGeneration:
+    """A model with random weights; the caller's random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PerceptionLMForConditionalGeneration(config(shape, tokenizer)).eval()
+        return PerceptionLMForConditionalGeneration._from_config(config(shape, tokenizer), dtype=dtype).eval()
 
 
 def write_checkpoint(

@@ -1,34 +1,100 @@
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
-import numpy as np
+import pytest
 import torch
 
-from attrib.benchmarks.speed import RIVAL, Measure, stored_rollout, table
-from attrib.methods.attention_rollout import AttentionRollout
-from attrib.models import load
-from attrib.models.perception_lm_init import Shape, write_checkpoint
-from attrib.subject import Subject
-from attrib.types import Clip, Question
+from attrib import registry
+from attrib.benchmarks.speed import (
+    METHODS,
+    RIVALS,
+    Measure,
+    apart,
+    exponent,
+    length,
+    measure_all,
+    model_of,
+    stored_attention,
+    subject_of,
+    table,
+)
+from attrib.models.perception_lm import PerceptionLM
+from attrib.models.perception_lm_init import Shape
+
+SHAPE = Shape(init_std=0.2)
 
 
-def test_the_rival_is_the_same_rollout(tmp_path: Path) -> None:
-    """What is timed against each other must compute the same."""
-    model = load(str(write_checkpoint(tmp_path / "model", Shape(init_std=0.2))))
-    frames = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)
-    subject = Subject.bind(model, Clip(frames, np.arange(2.0), 2.0), Question("What?", ("this", "that")))
-    ours = AttentionRollout().values(subject)
-    stored = stored_rollout(subject)
-    first = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
-    torch.testing.assert_close(stored[first : first + subject.grid.tokens], ours.flatten(), rtol=1e-4, atol=1e-7)
+@pytest.fixture(scope="module")
+def model() -> PerceptionLM:
+    return model_of(SHAPE, torch.float32)
 
 
-def test_ratios_are_to_the_rival_of_the_same_length() -> None:
+@pytest.mark.parametrize("method", RIVALS)
+def test_the_rival_computes_the_same(model: PerceptionLM, method: str) -> None:
+    """What is timed against each other must give the same map."""
+    subject = subject_of(model, 2)
+    ours = registry.get("methods", method)().values(subject).flatten()
+    stored = stored_attention(subject, method)
+    assert len(stored) == length(subject)
+    first = model._prompt(subject.question, subject.grid.tokens)[1].start
+    scale = float(ours.max())
+    torch.testing.assert_close(stored[first : first + len(ours)] / scale, ours / scale, rtol=1e-4, atol=1e-5)
+    assert model.module.model.language_model.config._attn_implementation == "sdpa"
+
+
+def test_the_model_is_bfloat16_by_default() -> None:
+    assert model_of(Shape()).dtype == torch.bfloat16
+
+
+def test_every_method_is_measured_in_a_process_of_its_own(model: PerceptionLM) -> None:
+    found = measure_all(model, (1, 2))
+    assert [(item.method, item.stored) for item in found if item.frames == 1] == [
+        pair for method in METHODS for pair in ((method, False), (method, True)) if pair != ("legrad", True)
+    ]
+    assert all(item.seconds is not None and item.seconds > 0 and item.memory >= 0 for item in found)
+    assert found[-1].tokens - found[0].tokens == 9
+
+
+def test_memory_is_counted_from_the_weights_up() -> None:
+    """64 MiB held before the fork do not count, 32 MiB made after it do."""
+    held = torch.ones(2**24)
+
+    def job() -> Measure:
+        from attrib.method import peak_memory
+
+        before = peak_memory(held.device)
+        made = torch.ones(2**23)
+        return Measure("m", False, 1, 1, float(made[0]), peak_memory(held.device) - before)
+
+    found = apart(job, 1)
+    assert found is not None
+    assert 2**25 <= found.memory < 1.5 * 2**25
+
+
+def test_a_process_that_dies_gives_nothing() -> None:
+    assert apart(lambda: os._exit(9), 1) is None
+
+
+def test_a_rival_that_cannot_fit_is_not_run(model: PerceptionLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attrib.benchmarks.speed.STORED", 2**60)
+    own, rival = measure_all(model, (1,), ("raw_attention",))
+    assert own.seconds is not None
+    assert rival.seconds is None
+    assert "not run" in list(table([own, rival]).columns[3].cells)
+
+
+def test_ratios_are_to_the_rival_of_the_same_method_and_length() -> None:
     found = [
-        Measure(RIVAL, 2, 18, 4.0, 2**21), Measure("m", 2, 18, 1.0, 2**20),
-        Measure(RIVAL, 4, 36, 8.0, 2**23), Measure("m", 4, 36, 4.0, 2**20),
+        Measure("a", False, 2, 18, 1.0, 2**20), Measure("a", True, 2, 18, 4.0, 2**21),
+        Measure("a", False, 4, 36, 4.0, 2**20), Measure("a", True, 4, 36, 8.0, 2**23),
+        Measure("b", False, 4, 36, 3.0, 2**22), Measure("b", True, 4, 36, 2.0, 2**22),
     ]  # fmt: skip
     shown = table(found)
-    assert list(shown.columns[4].cells) == ["1.00", "0.25", "1.00", "0.50"]
-    assert list(shown.columns[6].cells) == ["1.00", "0.50", "1.00", "0.12"]
+    assert list(shown.columns[4].cells) == ["0.25", "1.00", "0.50", "1.00", "1.50", "1.00"]
+    assert list(shown.columns[6].cells) == ["0.50", "1.00", "0.12", "1.00", "1.00", "1.00"]
+
+
+def test_the_exponent_of_growth() -> None:
+    found = [Measure("a", False, frames, 1, 1.0, 10 * frames**2) for frames in (4, 8, 16)]
+    assert exponent(found) == pytest.approx(2)

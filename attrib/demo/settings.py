@@ -65,7 +65,7 @@ _FOCUS = Mix(
 )  # fmt: skip
 _JOINT = Mix(
     questions=4, open_share=0.2, echo_share=0.02,
-    weights=(("appear", 3.0), ("appear_shape", 1.5), ("first", 2.5), ("cards", 1.5), ("cups", 3.0), ("hit", 1.5),
+    weights=(("appear", 3.0), ("appear_shape", 1.5), ("first", 2.5), ("cards", 1.5), ("cups", 3.0), ("hit", 2.5),
              ("move_shape", 0.4), ("hit_colour", 0.4)),
 )  # fmt: skip
 

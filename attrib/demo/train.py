@@ -3,17 +3,20 @@
 `tower` teaches the vision tower and projector to write fixed attribute codes into every visual token. `words` teaches
 the language model, without any video, to find a word among the options and give its letter; `decoder` then teaches it
 to answer questions from the codes, and `focus` dwells on the families that are learnt late. The tower needs none of
-these, so it may train beside them (`--stage tower` and `--stage decoder` in two processes, then `--stage all`). `joint`
-puts both together on rendered videos. Each stage is seeded, saves its state and resumes.
+these, so it trains beside them in a process of its own. `joint` puts both together on rendered videos. Each stage is
+seeded, computes with one thread, so that the sums are always the same, saves its state and resumes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -159,19 +162,38 @@ class Trainer:
         write_text(out / "training_log.jsonl", (self.work / "log.jsonl").read_text(encoding="utf-8"))
 
 
+def train(work: Path, stage: str, out: Path) -> None:
+    """One part of the training or, with "all", the tower in a process of its own beside the rest, then both together.
+
+    Raises CalledProcessError when that process fails.
+    """
+    trainer = Trainer(Settings(), work)
+    tower = [sys.executable, "-m", "attrib.demo.train", str(work), "--stage", "tower"]
+    with subprocess.Popen(tower) if stage == "all" else nullcontext() as beside:  # noqa: S603 - our own module
+        for name in ("tower",) if stage == "tower" else ("words", "decoder", "focus"):
+            trainer.run(name)
+    if beside is not None:
+        if beside.returncode:
+            raise subprocess.CalledProcessError(beside.returncode, tower)
+        trainer.run("tower")  # loads what it has learnt
+        trainer.run("joint", lambda: trainer.export(out))
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="directory for rendered frames, states and the log")
     parser.add_argument("--stage", choices=("all", "tower", "decoder"), default="all")
     parser.add_argument("--out", type=Path, default=CHECKPOINT, help="where the checkpoint goes")
-    parser.add_argument("--threads", type=int, default=1, help="more are slower where others work too")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     arguments.work.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(Settings(), arguments.work)
-    for stage in {"all": STAGES, "tower": ("tower",), "decoder": ("words", "decoder", "focus")}[arguments.stage]:
-        trainer.run(stage, (lambda: trainer.export(arguments.out)) if stage == "joint" else (lambda: None))
+    try:
+        train(arguments.work, arguments.stage, arguments.out)
+    except KeyboardInterrupt:
+        parser.exit(130, "stopped; the same command goes on from the last saved state\n")
+    except subprocess.CalledProcessError:
+        parser.exit(1, "the tower's training failed\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from rich.console import Console
 
 import attrib
-from attrib import registry, video
+from attrib import cli, registry, video
 from attrib.benchmarks import counterfactual, leaderboard
 from attrib.benchmarks.run import Item, Run, ScoreRow
 from attrib.config import Config, build
@@ -205,3 +206,26 @@ def test_tables_fit_the_terminal_and_show_every_metric_once(tmp_path: Path, widt
         for table in tables:
             assert Console(width=400).measure(table).maximum <= width
     assert np.isclose(board.set_index(["subset", "method", "metric"]).loc[("gated", "oracle", "mass"), "mean"], -10.25)
+
+
+def test_the_command_prints_the_gate_and_the_gated_table(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "bench.yaml"
+    config.write_text(json.dumps(settings(root)))
+    for extra in ([], ["--json"]):
+        monkeypatch.setattr(sys, "argv", ["attrib", "bench", str(config), "-O", str(tmp_path / "run"), *extra])
+        with pytest.raises(SystemExit, match="0"):
+            cli.main()
+    out = capfd.readouterr().out
+    words, _, report = out.partition("\n{")
+    assert "gate: 1 of 2 questions (0.50)" in words
+    assert words.index("all 3 questions") < words.index("the 1 that pass the gate")
+    assert "answered correctly" not in words
+    assert json.loads("{" + report)["questions"] == {"samples": 3, "correct": 3, "tested": 2, "passed": 1}
+
+
+def test_all_methods_are_those_that_need_no_annotation() -> None:
+    assert {"aimed", "uniform", "relevance"} <= set(cli._chosen(["all"], {}) or ())
+    assert "oracle" not in (cli._chosen(["all"], {}) or ())
+    assert "oracle" in (cli._chosen(["all", "oracle"], {}) or ())

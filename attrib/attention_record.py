@@ -96,9 +96,9 @@ class LayerRecord:
 class AttentionRecord:
     """What is asked of one forward, and where its tokens stand; the model fills `visual` and `answer_rows`.
 
-    `on_layer` sees each layer as the forward reaches it. `on_gradient` sees it as the backward does, top layer first,
-    with the scalar's gradient at its output (b, n, heads, d); nothing that it needs outlives it. `on_state` cuts each
-    layer's input off from those below and sees its output at the answer rows, (b, r, d).
+    `on_layer` sees each layer as the forward reaches it, with checkpoints once more in the backward. `on_gradient` sees
+    it as the backward does, top layer first, with the scalar's gradient at its output (b, n, heads, d); nothing that it
+    needs outlives it. `on_state` sees each layer's output at the answer rows, (b, r, d), and cuts it off from the next.
     """
 
     on_layer: Callable[[LayerRecord], None] | None = None

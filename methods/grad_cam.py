@@ -29,9 +29,10 @@ Pool = Literal["frame", "video"]
 class GradCAM(Method):
     """Channels of a layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
 
-    `layer` is a name that the model gives its layers, `blocks.N` of the vision encoder, `decoder.N` of the decoder (its
-    visual tokens), or `last`: the last of the blocks. `pool` says over what the gradient is averaged: each `frame` by
-    itself, which keeps when the evidence is seen, or the whole `video`.
+    `layer` is a name that the model gives its layers: `blocks.N` of the vision encoder, `decoder.N` of the decoder (its
+    visual tokens; zero for the last layer, of which only the answer's token is read), or `last`, the last of the
+    blocks. `pool` says over what the gradient is averaged: each `frame` by itself, which keeps when the evidence is
+    seen, or the whole `video`.
     """
 
     layer: str = LAST

@@ -132,9 +132,9 @@ def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRec
     def through(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
         record.enter(index, hidden)
         if record.on_state is not None:
-            output: Tensor = forward(hidden.detach(), *args, **kwargs)
+            output: Tensor = forward(hidden, *args, **kwargs)
             record.on_state(output[:, list(record.answer_rows)])
-            return output.detach()
+            return output.detach()  # the layer's graph ends here
         if record.checkpoint and torch.is_grad_enabled():
             # transformers' own switch does nothing in eval mode.
             return checkpoint(forward, hidden, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)

@@ -146,6 +146,14 @@ class HasVisionLayers(ABC):
         """The inverse: `activation` with its places replaced by `features`."""
 
 
+class RepairsGradients(ABC):
+    """A model whose backward pass can hold softmax weights, gates and normalisation denominators constant."""
+
+    @abstractmethod
+    def repaired_gradients(self) -> AbstractContextManager[None]:
+        """Within this context gradients are repaired; outputs are the same to the last bit."""
+
+
 def require_attention(model: VideoModel, method: str) -> RecordsAttention:
     """The model as RecordsAttention. Raises UnsupportedModel when it is not one."""
     if isinstance(model, RecordsAttention):
@@ -165,6 +173,13 @@ def require_vision_layers(model: VideoModel, method: str) -> HasVisionLayers:
     if isinstance(model, HasVisionLayers):
         return model
     raise UnsupportedModel(f"{method}: model {model.name!r} does not name its vision layers")
+
+
+def require_gradient_repair(model: VideoModel, method: str) -> RepairsGradients:
+    """The model as RepairsGradients. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, RepairsGradients):
+        return model
+    raise UnsupportedModel(f"{method}: model {model.name!r} cannot repair its gradients")
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

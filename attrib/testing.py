@@ -23,7 +23,7 @@ from attrib import video
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
 from attrib.method import Control, Method
 from attrib.metric import ContrastMetric, Metric, Score
-from attrib.model import HasVisionLayers, RecordsAttention, TokenGrid, VideoModel
+from attrib.model import HasVisionLayers, RecordsAttention, RepairsGradients, TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
@@ -43,7 +43,7 @@ class _Network(nn.Module):
         self.heads = heads
 
 
-class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
+class ToyModel(VideoModel, RecordsAttention, HasVisionLayers, RepairsGradients):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
 
     With sharpness 0 attention is uniform over the n tokens and the answer token, so f is linear in the pixels:
@@ -55,6 +55,7 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
         self._network = _Network(sharpness, heads).eval()
         self._frames_per_step = frames_per_step
         self._record: AttentionRecord | None = None
+        self._repaired = False
         self._cut: Knockout | None = None
 
     @property
@@ -83,8 +84,9 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
+        keys = spread.detach() if self._repaired else spread
         mask = LayerRecord(query, sequence, sequence, 1.0, cut=self._cut).hide(query @ torch.zeros_like(spread).mT, 0)
-        output = scaled_dot_product_attention(query, spread, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
+        output = scaled_dot_product_attention(query, keys, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
             output = self._watched(self._record, output, query, sequence)
         return self.read_out(output[:, -1:].mean(dim=2), question)
@@ -119,6 +121,15 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers):
             yield
         finally:
             self._cut = None
+
+    @contextmanager
+    def repaired_gradients(self) -> Iterator[None]:
+        """Attention counts as constant, which makes the logits linear in the tokens."""
+        self._repaired = True
+        try:
+            yield
+        finally:
+            self._repaired = False
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """The one layer that averages cells."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,15 @@ from transformers.utils import logging
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError
 from attrib.files import fingerprint
-from attrib.model import HasVisionLayers, RecordsAttention, RecordsVisionAttention, TokenGrid, VideoModel
+from attrib.model import (
+    HasVisionLayers,
+    RecordsAttention,
+    RecordsVisionAttention,
+    RepairsGradients,
+    TokenGrid,
+    VideoModel,
+)
+from attrib.models.libra import repaired
 from attrib.models.recording import check_cut, watching
 from attrib.models.tower_recording import watching_tower
 from attrib.types import Clip, Question
@@ -49,7 +57,7 @@ def option_prompt(question: Question) -> str:
     return f"{question.text}\n{options}\nAnswer with the option's letter from the given choices directly."
 
 
-class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisionLayers):
+class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients):
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
     def __init__(self, network: Any, processor: Any, name: str, revision: str | None = None) -> None:
@@ -215,6 +223,10 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
         record.visual = slice(self._prefix, self._prefix + self._patches**2)
         with watching_tower(self._network.model.vision_tower.timm_model, record):
             yield
+
+    def repaired_gradients(self) -> AbstractContextManager[None]:
+        """Tower, projector and decoder with repaired backward passes."""
+        return repaired(self._network)
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """The tower's blocks, its last norm, the projector, and the decoder's layers at the visual tokens."""

@@ -1,0 +1,41 @@
+"""Input times repaired gradient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib.method import Method
+from attrib.model import require_gradient_repair
+from attrib.space import Inputs, Space, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class LibraGradient(Method):
+    """Input times a gradient that holds softmax weights, gates and normalisation denominators constant.
+
+    Libragrad (Mehri et al. 2024, arXiv 2411.16760, input x gradient). Tokens are visual tokens, the text's have a share
+    of their own: of a difference of two options' logits all shares together are the whole.
+    """
+
+    space: Space = "tokens"
+
+    def __post_init__(self) -> None:
+        require_space(self.space)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, signed. Raises UnsupportedModel when the model cannot repair its gradients."""
+        model = require_gradient_repair(subject.model, "libra_gradient")
+        inputs = Inputs.of(subject, self.space)
+        variable = inputs.variable
+        with model.repaired_gradients(), torch.enable_grad():
+            (gradient,) = torch.autograd.grad(inputs.score(variable).sum(), variable)
+        return inputs.volume((inputs.values * gradient).sum(dim=2))

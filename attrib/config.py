@@ -46,6 +46,7 @@ class Config(_Section):
     imputers: list[str] = Field(["blur", "mean"], min_length=1)
     target: str = "predicted"
     seed: int = Field(0, ge=0)
+    workers: int = Field(1, ge=1)  # processes that share the samples, on the CPU
     overlays: int = Field(1, ge=0)  # overlay videos for each method
     resamples: int = Field(10_000, ge=100)  # of the bootstrap
 

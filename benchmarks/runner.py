@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,10 @@ from attrib.benchmarks import leaderboard
 from attrib.benchmarks.counterfactual import gate
 from attrib.benchmarks.keys import SCORE_CODE, VOLUME_CODE, annotated, content, described, digest
 from attrib.benchmarks.run import Item, Run, ScoreRow
+from attrib.benchmarks.workers import spread
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError, told
+from attrib.method import PeerControl
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
@@ -48,10 +51,20 @@ class _Plan:
     samples: tuple[Sample, ...]
     method_keys: Mapping[str, str]
     metric_keys: tuple[str, ...]
+    annotation_keys: Mapping[str, str]  # by sample
 
     @property
     def frames(self) -> int:
         return self.config.model.frames or self.model.frames
+
+    @property
+    def workers(self) -> int:
+        """Processes; one where the model is not on the CPU, which forked processes could not share."""
+        return self.config.workers if self.model.device.type == "cpu" else 1
+
+    def peers(self, sample: Sample) -> tuple[Sample, ...]:
+        """The samples of the other videos."""
+        return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
 
 def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
@@ -64,11 +77,12 @@ def run(config: Config, directory: Path, step: Step | None = None) -> Outcome:
     computed = 0
     total = len(plan.samples) * len(plan.methods)
     try:
-        for sample in plan.samples:
-            for item, is_new in _sample_items(plan, sample):
-                tell(step, f"{sample.id}  {item.method}", len(items), total)
-                items[sample.id, item.method] = item
-                computed += is_new
+        tell(step, plan.samples[0].id, 0, total)
+        own = step if plan.workers == 1 else None  # progress within a sample; other processes could not tell it
+        for made in spread(partial(_sample, plan, own), range(len(plan.samples)), plan.workers):
+            items |= {(item.sample, item.method): item for item, _ in made}
+            computed += sum(is_new for _, is_new in made)
+            tell(step, made[0][0].sample, len(items), total)
         _overlays(plan, items, step)
     finally:
         results = plan.run.write_results(items.values())
@@ -94,7 +108,18 @@ def _plan(config: Config, directory: Path, step: Step | None) -> _Plan:
         config, Run.create(directory, config), model, target, tuple(methods), tuple(metrics), samples,
         {entry.label: described(entry, VOLUME_CODE) for entry in methods},
         tuple(described(entry, SCORE_CODE) for entry in metrics),
+        {sample.id: digest(annotated(sample)) for sample in samples},
     )  # fmt: skip
+
+
+def _sample(plan: _Plan, step: Step | None, index: int) -> list[tuple[Item, bool]]:
+    """All items of one sample, each with whether it is new."""
+    sample, before, total = plan.samples[index], index * len(plan.methods), len(plan.samples) * len(plan.methods)
+    made = []
+    for done, found in enumerate(_sample_items(plan, sample), 1):
+        tell(step, f"{sample.id}  {found[0].method}", before + done, total)
+        made.append(found)
+    return made
 
 
 def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
@@ -118,7 +143,8 @@ def _sample_items(plan: _Plan, sample: Sample) -> Iterator[tuple[Item, bool]]:
 
 def _subject(plan: _Plan, sample: Sample) -> Subject:
     clip = video.read(sample.video, frames=plan.frames, sampling=plan.config.model.sampling)
-    return replace(Subject.bind(plan.model, clip, sample.question, plan.target, plan.config.seed), sample=sample)
+    subject = Subject.bind(plan.model, clip, sample.question, plan.target, plan.config.seed)
+    return replace(subject, sample=sample, peers=plan.peers(sample))
 
 
 def _computed(plan: _Plan, sample: Sample, entry: Entry, subject: Subject, blank: Item) -> Item:
@@ -168,10 +194,12 @@ def _finite(value: float) -> float | None:
 
 def _blank(plan: _Plan, sample: Sample, entry: Entry, videos: list[str]) -> Item:
     """The item before it is computed: names, and the keys of what it depends on."""
-    model = plan.config.model
+    model, annotations = plan.config.model, plan.annotation_keys
+    peers = plan.peers(sample) if isinstance(entry.item, PeerControl) else ()
     volume_key = digest(
-        videos[0], sample.question, annotated(sample), str(plan.target), plan.config.seed, plan.model.name,
+        videos[0], sample.question, annotations[sample.id], str(plan.target), plan.config.seed, plan.model.name,
         plan.model.revision, model.dtype, plan.frames, model.sampling, plan.method_keys[entry.label],
+        [annotations[peer.id] for peer in peers],
     )  # fmt: skip
     key = digest(volume_key, plan.metric_keys, videos)
     return Item(sample.id, sample.video_id, sample.task, entry.label, key, volume_key)

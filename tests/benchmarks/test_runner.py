@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from attrib.benchmarks.run import COLUMNS, Item, Run, ScoreRow
 from attrib.config import Config, build
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
-from attrib.method import Control
+from attrib.method import Control, PeerControl
 from attrib.subject import Subject
 from attrib.types import Question, Sample
 
@@ -49,6 +50,16 @@ class StopsOnce(Control):
         return torch.rand(len(subject.clip), 2, 2)
 
 
+@dataclass(frozen=True)
+class CountedPeers(PeerControl):
+    """A constant; counts whom it is given."""
+
+    def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> torch.Tensor:
+        assert subject.sample is not None
+        CALLS.append(f"{subject.sample.video_id}: {' '.join(sorted(peer.video_id for peer in peers))}")
+        return torch.ones(len(subject.clip), 2, 2)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate(tmp_path_factory.mktemp("world"), videos=3, seed=6)
@@ -57,7 +68,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _plugins() -> Any:
     CALLS.clear()
-    for item in (CountedRamp, StopsOnce):
+    for item in (CountedRamp, CountedPeers, StopsOnce):
         registry.register("methods", item)
     yield
     registry._files["methods"].clear()
@@ -102,6 +113,26 @@ def test_what_a_volume_depends_on_makes_it_again(
     assert len(CALLS) == 6
 
 
+def test_peers_are_the_other_videos_and_their_annotation_is_in_the_key(
+    settings: Callable[..., Any], world: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(world, tmp_path / "world"))
+    data = {"name": "perception_test", "root": str(copy)}
+    wanted = settings(data=data, methods={"counted_peers": None, "counted_ramp": None})
+    attrib.bench(wanted, tmp_path / "run")
+    one, two, three = sorted(sample.video_id for sample in PerceptionTest(str(copy)))
+    everyone = {f"{one}: {two} {three}", f"{two}: {one} {three}", f"{three}: {one} {two}"}
+    assert everyone <= set(CALLS)
+    path = copy / "evidence_valid.json"
+    annotations = json.loads(path.read_text())
+    next(iter(annotations[two].values()))[0]["start"] += 0.01
+    path.write_text(json.dumps(annotations))
+    CALLS.clear()
+    attrib.bench(wanted, tmp_path / "run")
+    assert everyone <= set(CALLS)
+    assert len(CALLS) == 4  # of those that know only their own annotation, just the changed one
+
+
 def test_a_volume_cut_short_is_made_again(settings: Callable[..., Any], tmp_path: Path) -> None:
     attrib.bench(settings(), tmp_path)
     for path in (tmp_path / "volumes").rglob("*.npz"):
@@ -117,6 +148,15 @@ def test_an_item_cut_short_is_made_again(settings: Callable[..., Any], tmp_path:
     after = attrib.bench(settings(), tmp_path)
     assert after.computed == 1
     pd.testing.assert_series_equal(before.results["value"], after.results["value"])
+
+
+def test_results_do_not_depend_on_the_number_of_workers(settings: Callable[..., Any], tmp_path: Path) -> None:
+    costs = ["seconds", "peak_memory"]
+    one, two = (
+        attrib.bench(settings(workers=count), tmp_path / str(count)).results.drop(columns=costs) for count in (1, 2)
+    )
+    pd.testing.assert_frame_equal(one, two)
+    assert attrib.bench(settings(workers=3), tmp_path / "2").computed == 0
 
 
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(settings: Callable[..., Any], tmp_path: Path) -> None:

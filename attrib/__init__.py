@@ -13,7 +13,7 @@ if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and con
 if TYPE_CHECKING:
     from attrib.api import Explanation, bench, explain
     from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
-    from attrib.method import AnnotatedControl, Attribution, Control, Method
+    from attrib.method import AnnotatedControl, Attribution, Control, Method, PeerControl
     from attrib.metric import ContrastMetric, Metric, Score
     from attrib.model import TokenGrid, VideoModel
     from attrib.models import load as load_model
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "attrib.api": ("Explanation", "bench", "explain"),
     "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
-    "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method"),
+    "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method", "PeerControl"),
     "attrib.metric": ("ContrastMetric", "Metric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),
     "attrib.models": ("load_model",),
@@ -49,6 +49,7 @@ __all__ = [
     "InputError",
     "Method",
     "Metric",
+    "PeerControl",
     "Question",
     "SaliencyVolume",
     "Sample",

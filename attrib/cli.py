@@ -129,10 +129,10 @@ def _chosen(names: list[str] | None, parameters: Any) -> dict[str, Any] | None:
 
 def _explainable() -> list[str]:
     """Every method that needs no annotation."""
-    from attrib.method import AnnotatedControl
+    from attrib.method import NeedsAnnotation
 
     return [
-        name for name in registry.names("methods") if not issubclass(registry.get("methods", name), AnnotatedControl)
+        name for name in registry.names("methods") if not issubclass(registry.get("methods", name), NeedsAnnotation)
     ]
 
 

@@ -78,19 +78,46 @@ class Control(Method):
 
 
 @dataclass(frozen=True)
-class AnnotatedControl(Control):
+class NeedsAnnotation(Method):
+    """A method that can run in a benchmark only, because no other subject is annotated."""
+
+
+@dataclass(frozen=True)
+class AnnotatedControl(Control, NeedsAnnotation):
     """A control drawn from the annotation of the subject's sample, such as an upper bound; a benchmark has one."""
 
     @final
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """The map. Raises AttributionError for a subject without a sample."""
-        if subject.sample is None:
-            raise AttributionError(f"{type(self).__name__}: expected an annotated sample, as in a benchmark; got none")
-        return self.annotated(subject, subject.sample)
+        return self.annotated(subject, require_sample(subject, type(self).__name__))
 
     @abstractmethod
     def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
         """Values as those of a method, from the annotation and not from the model's answer."""
+
+
+@dataclass(frozen=True)
+class PeerControl(Control, NeedsAnnotation):
+    """A control drawn from the annotation of other videos, such as a prior; a benchmark of several videos has one."""
+
+    @final
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """The map. Raises AttributionError for a subject without peers."""
+        if not subject.peers:
+            name = type(self).__name__
+            raise AttributionError(f"{name}: expected samples of other videos, as in a benchmark of several; got none")
+        return self.from_peers(subject, subject.peers)
+
+    @abstractmethod
+    def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> Float[Tensor, "t h w"]:
+        """Values as those of a method, from the annotation of other videos alone."""
+
+
+def require_sample(subject: Subject, method: str) -> Sample:
+    """The subject's sample. Raises AttributionError when it has none."""
+    if subject.sample is None:
+        raise AttributionError(f"{method}: expected an annotated sample, as in a benchmark; got none")
+    return subject.sample
 
 
 def require_choice(parameter: str, value: str, choices: Collection[str]) -> None:

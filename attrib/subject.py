@@ -71,7 +71,8 @@ class Subject:
     """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
 
     pixels (t, 3, h, w) are the model's own input for the clip; logprobs (o,) its answer to them. Made by `bind`.
-    `sample` is what is annotated about the video, for rows of a table that need it; None where nothing is.
+    `sample` is what is annotated about the video, for rows of a table that need it; None where nothing is. `peers` are
+    the samples of the data set's other videos.
     """
 
     model: VideoModel
@@ -84,6 +85,7 @@ class Subject:
     option: int
     others: tuple[int, ...]
     sample: Sample | None = None
+    peers: tuple[Sample, ...] = ()
 
     @staticmethod
     def bind(model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0) -> Subject:

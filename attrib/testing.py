@@ -162,6 +162,11 @@ def toy_sample() -> Sample:
     return Sample("toy_0", Path("toy.mp4"), QUESTION, "toy", tracks, (action,), evidence)
 
 
+def toy_peer() -> Sample:
+    """A sample of another video, whose evidence is the blue cell all the time."""
+    return replace(toy_sample(), id="peer_0", video=Path("peer.mp4"), evidence=(Evidence(2),))
+
+
 def toy_counterfactuals(folder: Path) -> tuple[Counterfactual, ...]:
     """The toy clip's videos, written to `folder`: each cell grey for each second, the red one always, the blue one too.
 
@@ -198,8 +203,12 @@ def _track(number: int, label: str, place: tuple[int, int, int]) -> Track:
 
 
 def toy_subject(model: VideoModel | None = None, seed: int = 0) -> Subject:
-    """The toy model bound to the toy clip, question and sample."""
-    return replace(Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed), sample=toy_sample())
+    """The toy model bound to the toy clip, question, sample and peer."""
+    return _annotated(Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed))
+
+
+def _annotated(subject: Subject) -> Subject:
+    return replace(subject, sample=toy_sample(), peers=(toy_peer(),))
 
 
 def toy_volume(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SaliencyVolume:
@@ -254,7 +263,7 @@ def _check_lengths(method: Method) -> None:
     for frames, per_step in ((1, 1), (3, 1), (FRAMES, 2), (3, 2)):
         clip = toy_clip(frames)
         model = ToyModel(frames_per_step=per_step)
-        subject = replace(Subject.bind(model, clip, QUESTION), sample=toy_sample())
+        subject = _annotated(Subject.bind(model, clip, QUESTION))
         volume = method.attribute(subject)
         assert len(volume.values) == frames, f"{method}: {frames} frames gave {len(volume.values)} slices"
         assert np.array_equal(volume.times, clip.times)

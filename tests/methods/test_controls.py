@@ -1,4 +1,4 @@
-"""The four controls, by hand."""
+"""The controls that know neither annotation nor question, by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import sobel
 
 from attrib.method import Control
 from attrib.methods.centre import Centre
+from attrib.methods.edges import Edges
 from attrib.methods.motion import Motion
 from attrib.methods.random import Random
+from attrib.methods.recency import Recency
+from attrib.methods.token_norm import TokenNorm
 from attrib.methods.uniform import Uniform
 from attrib.subject import Subject
-from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
+from attrib.testing import BLUE, QUESTION, RED, ToyModel, toy_clip, toy_subject
 from attrib.types import Clip
 
 
@@ -47,6 +51,45 @@ def test_motion_of_the_toy_is_known_by_hand() -> None:
     still = np.ones((3, 4), bool)
     still[1, 2] = still[0, 0] = False
     assert float(np.abs(cells[:, still]).max()) == 0
+
+
+def test_recency_is_the_share_of_the_clip_that_is_over() -> None:
+    """In the middle of each frame's interval, of whatever length."""
+    uneven = Clip(toy_clip(3).frames, np.array([1.0, 2.0, 4.0]), end=5.0)
+    values = Recency().values(Subject.bind(ToyModel(), uneven, QUESTION))
+    assert values.shape == (3, 3, 4)
+    np.testing.assert_allclose(values[:, 1, 2], [0.125, 0.5, 0.875])
+    assert float(values.std(dim=(1, 2)).max()) == 0
+
+
+def test_edges_equal_scipys_sobel() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), dtype=np.uint8)
+    slopes = [sobel(frame[..., c] / 255, axis=axis, mode="nearest") / 8
+              for frame in frames for c in range(3) for axis in (0, 1)]  # fmt: skip
+    expected = np.sqrt(np.square(slopes).reshape(2, 6, 12, 12).sum(axis=1))
+    np.testing.assert_allclose(Edges().values(bind(frames)), expected, atol=1e-6)
+
+
+def test_an_edge_is_half_its_step_on_either_side_and_the_border_is_none() -> None:
+    frames = np.zeros((1, 12, 12, 3), np.uint8)
+    frames[:, :, 6:, 1] = 255
+    values = Edges().values(bind(frames))
+    np.testing.assert_allclose(values[0], np.tile([0] * 5 + [0.5, 0.5] + [0] * 5, (12, 1)), atol=1e-6)
+
+
+def test_token_norm_of_the_toy_is_the_norm_of_each_cells_colour() -> None:
+    expected = np.full((4, 3, 4), 0.4 * math.sqrt(3))
+    expected[RED] = expected[BLUE] = math.sqrt(1 + 0.04 + 0.04)
+    np.testing.assert_allclose(TokenNorm().values(toy_subject()), expected, rtol=1e-6)
+
+
+def test_token_norm_keeps_rows_columns_and_frames(subject: Subject) -> None:
+    tokens = subject.model.encode(subject.pixels[None])[0].double()
+    values = TokenNorm().values(subject)
+    assert values.shape == (3, 3, 3)
+    for frame, row, column in ((0, 0, 0), (1, 2, 0), (2, 0, 1)):
+        expected = math.sqrt(sum(float(x) ** 2 for x in tokens[frame * 9 + row * 3 + column]))
+        assert float(values[frame, row, column]) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("cls", "name"), [(Centre, "sigma"), (Random, "time"), (Random, "space")])

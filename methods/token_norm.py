@@ -1,0 +1,25 @@
+"""Control: how large the visual tokens are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from attrib.method import Control
+from attrib.space import Inputs
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class TokenNorm(Control):
+    """2-norm of each visual token: what the encoder makes of the picture before any question is asked."""
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Norms, 0 or more, in the unit of the tokens."""
+        inputs = Inputs.of(subject, "tokens")
+        return inputs.volume(inputs.values.norm(dim=2))

@@ -101,16 +101,17 @@ def _combined(flows: list[Tensor], method: str) -> Tensor:
     return product[-1]
 
 
-def measured(subject: Subject, method: str, stored: bool) -> Measure:
-    """Run one method once."""
+def measured(model: PerceptionLM, frames: int, method: str, stored: bool) -> Measure:
+    """Run one method once; memory counts the first forward too, which settles what is explained."""
+    before = peak_memory(model.device)
+    subject = subject_of(model, frames)
     run: Callable[[], Any] = partial(stored_attention, subject, method)
     if not stored:
         run = partial(registry.get("methods", method)().values, subject)
-    before, began = peak_memory(subject.model.device), time.perf_counter()
+    began = time.perf_counter()
     run()
     seconds = time.perf_counter() - began
-    above = peak_memory(subject.model.device) - before
-    return Measure(method, stored, len(subject.clip), length(subject), seconds, above)
+    return Measure(method, stored, frames, length(subject), seconds, peak_memory(model.device) - before)
 
 
 def length(subject: Subject) -> int:
@@ -154,7 +155,7 @@ def measure_all(model: PerceptionLM, frames: Sequence[int], methods: Sequence[st
         if needed > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
             found.append(missing)
             continue
-        done = apart(lambda n=count, name=method, way=stored: measured(subject_of(model, n), name, way), threads)
+        done = apart(partial(measured, model, count, method, stored), threads)
         found.append(done or missing)
     return found
 

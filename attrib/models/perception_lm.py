@@ -75,6 +75,9 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
         self._record: AttentionRecord | None = None  # of the forwards now running
         self._visual = slice(0, 0)  # where the visual tokens stood in the last forward's sequence
         self.frames = int(getattr(self._video, "num_frames", None) or DEFAULT_FRAMES)
+        # It permutes its input; a matrix product of that copies the weight once for each of a frame's tokens.
+        projector = network.model.multi_modal_projector.linear_1
+        projector.register_forward_pre_hook(lambda _, given: given[0].contiguous())
         if args.get("img_size") and args["img_size"][0] != self.size:
             raise InputError(f"model {name!r}: the tower takes {args['img_size']} pixels, its processor {self.size}")
 

@@ -163,6 +163,15 @@ def test_feature_maps_put_places_back(model: PerceptionLM, clip: Clip) -> None:
     assert torch.equal(model.from_feature_map("decoder.0", features, hidden), hidden)
 
 
+def test_the_projector_multiplies_whole_frames(model: PerceptionLM, clip: Clip) -> None:
+    """Strided input would make a copy of its weight for each token: gigabytes at full size."""
+    linear, strided = model.module.model.multi_modal_projector.linear_1, list[bool]()
+    handle = linear.register_forward_hook(lambda _, given, __: strided.append(not given[0].is_contiguous()))
+    model.encode(model.preprocess(clip)[None])
+    handle.remove()
+    assert strided == [False]
+
+
 def test_special_tokens_in_the_question_are_refused(model: PerceptionLM, clip: Clip) -> None:
     sly = Question("What is <|video|> here?", ("a", "b"))
     with pytest.raises(InputError, match=r"<\|video\|>"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from attrib import config, models, registry, render, video
 from attrib.errors import InputError, told
 from attrib.files import write_text
 from attrib.method import Control, Method
-from attrib.model import VideoModel
+from attrib.model import VideoModel, require_free_answers
 from attrib.subject import Subject, Target
-from attrib.types import Question, SaliencyVolume
+from attrib.types import Clip, Question, SaliencyVolume
 
 if TYPE_CHECKING:
     from attrib.benchmarks.runner import Outcome
@@ -26,30 +26,34 @@ Step = Callable[[str, int, int], None]  # what begins now, how many are done, of
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One answer explained: the subject, a volume for each method, and the error of each that failed."""
+    """One answer explained: the subject, a volume for each method, and the error of each that failed.
+
+    Word by word, volumes and failures are called METHOD.WORD, and the subject explains the whole answer. `explained`
+    says in words what each volume explains.
+    """
 
     subject: Subject
     volumes: Mapping[str, SaliencyVolume]
     failures: Mapping[str, str]
+    explained: Mapping[str, str]
 
     @property
     def answer(self) -> str:
-        """The option that the model chooses, in words."""
-        return self.subject.question.options[self.subject.predicted]
+        """The option that the model chooses, in words, or the free answer."""
+        reply = self.subject.question.reply
+        return reply.text if reply else self.subject.question.options[self.subject.predicted]
 
     def summary(self) -> dict[str, Any]:
         """What `summary.json` holds: question, answer, probabilities, frames, and each method's cost and reports."""
         subject, question = self.subject, self.subject.question
         return {
             "video": str(subject.clip.path), "question": question.text, "options": list(question.options),
-            "answer": question.letters[subject.predicted], "answer_text": self.answer,
-            "correct_answer": None if question.answer is None else question.letters[question.answer],
-            "probabilities": [math.exp(value) for value in subject.logprobs.tolist()],
+            **(_said(subject) if question.reply else _chosen(subject)), "answer_text": self.answer,
             "target": str(subject.target), "explained": subject.description,
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
             "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
             "times": subject.clip.times.tolist(), "warnings": list(subject.clip.warnings),
-            "methods": {name: _costs(volume) for name, volume in self.volumes.items()},
+            "methods": {name: self._costs(name) for name in self.volumes},
             "failures": dict(self.failures),
         }  # fmt: skip
 
@@ -59,20 +63,40 @@ class Explanation:
         for done, (name, volume) in enumerate(self.volumes.items()):
             tell(step, f"drawing {name}", done, len(self.volumes))
             volume.save(folder / f"{name}.npz")
-            drawing = render.Drawing(title=name, subtitle=f"{self.subject.question.text}  {self.subject.description}")
+            drawing = render.Drawing(title=name, subtitle=f"{self.subject.question.text}  {self.explained[name]}")
             render.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
             render.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, drawing)
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
 
+    def _costs(self, name: str) -> dict[str, Any]:
+        made = self.volumes[name].provenance
+        return {
+            "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
+            "peak_memory": made.peak_memory, **made.extras,
+        }  # fmt: skip
 
-def _costs(volume: SaliencyVolume) -> dict[str, Any]:
-    made = volume.provenance
+
+def _chosen(subject: Subject) -> dict[str, Any]:
+    """The answer to a question with options, as letters, and their probabilities."""
+    question = subject.question
     return {
-        "parameters": dict(made.parameters),
-        "seconds": made.seconds,
-        "peak_memory": made.peak_memory,
-        **made.extras,
+        "answer": question.letters[subject.predicted],
+        "correct_answer": None if question.answer is None else question.letters[question.answer],
+        "probabilities": [math.exp(value) for value in subject.logprobs.tolist()],
     }
+
+
+def _said(subject: Subject) -> dict[str, Any]:
+    """A free answer, the log-probability of each token and the mean of each content word's."""
+    reply, logprobs = subject.question.reply, subject.logprobs
+    assert reply is not None  # the caller has looked
+    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in reply.content_words}
+    tokens = zip(reply.tokens, logprobs.tolist(), strict=True)
+    return {
+        "answer": reply.text, "generated": reply.generated,
+        "tokens": [{"token": token, "logprob": logprob} for token, logprob in tokens],
+        "words": {word: float(part.log_odds(logprobs[None])[0]) for word, part in parts.items()},
+    }  # fmt: skip
 
 
 def tell(step: Step | None, what: str, done: int, total: int) -> None:
@@ -84,33 +108,58 @@ def tell(step: Step | None, what: str, done: int, total: int) -> None:
 def explain(
     source: str | Path,
     question: str,
-    options: Sequence[str],
+    options: Sequence[str] = (),
     *,
+    answer: str | None = None,
+    words: str | Sequence[str] = (),
+    per_word: bool = False,
     model: str | VideoModel = "demo",
     methods: Iterable[str] | Mapping[str, Mapping[str, Any] | Method | None] | None = None,
     target: str = "predicted",
     settings: Mapping[str, Any] | None = None,
     step: Step | None = None,
 ) -> Explanation:
-    """Explain the model's answer to a question about the video file `source`.
+    """Explain the model's answer to a question about the video file `source`: the option it chooses, or a free answer.
 
-    `methods`: names, or a mapping from row labels to parameters or Method objects; by default every registered method
-    that is no control. `settings` are those of a benchmark's `model` section and `seed`. Raises InputError for bad
-    input; a method that fails is recorded in `failures` and the others go on.
+    Without options that is `answer`, or what the model itself says: all of it, the `words` of it, or, with `per_word`,
+    each of them (by default each content word) by itself. `methods`: names, or a mapping from row labels to parameters
+    or Method objects; by default every registered method that is no control. `settings` are those of a benchmark's
+    `model` section and `seed`. Raises InputError for bad input; a method that fails is recorded in `failures`.
     """
-    if len(set(options)) < len(options):
-        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    words = (words,) if isinstance(words, str) else tuple(words)
+    _check_asked(options, answer, bool(words or per_word), target)
     chosen = _method_objects(methods)
     parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
     if isinstance(model, str):
         parsed = parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
-    wanted, asked = Target.parse(target), Question(question, tuple(options))
-    asked = _with_answer(asked, wanted)
+    wanted = Target.parse(target) if options else Target("answer", words=() if per_word else words)
+    asked = _with_answer(Question(question, tuple(options)), wanted)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
     clip = video.read(source, frames=parsed.model.frames or network.frames, sampling=parsed.model.sampling)
     tell(step, "asking the model", 0, len(chosen))
+    asked = asked if options else _with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, wanted, parsed.seed)
-    return _explained(subject, chosen, step)
+    return _explained(subject, _by_word(subject, chosen, words) if per_word else _plain(subject, chosen), step)
+
+
+def _check_asked(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
+    if len(set(options)) < len(options):
+        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    if options and answer is not None:
+        raise InputError("options, answer: expected one of the two, got both")
+    if options and by_words:
+        raise InputError("words: expected a free answer, whose words they are; got options")
+    if not options and target != "predicted":
+        raise InputError(f"target {target!r}: expected options; of a free answer words can be chosen")
+    if answer is not None and not answer.strip():
+        raise InputError("answer: the text is empty")
+
+
+def _with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
+    """The question with the given answer, or the model's own, as its tokens."""
+    speaker = require_free_answers(model)
+    given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
+    return replace(question, reply=given)
 
 
 def _with_answer(question: Question, target: Target) -> Question:
@@ -119,18 +168,36 @@ def _with_answer(question: Question, target: Target) -> Question:
     return question
 
 
-def _explained(subject: Subject, methods: Mapping[str, Method], step: Step | None) -> Explanation:
+Rows = Mapping[str, tuple[str, Method, Subject]]  # by the volume's name: the method's label, the method, its subject
+
+
+def _plain(subject: Subject, methods: Mapping[str, Method]) -> Rows:
+    return {label: (label, method, subject) for label, method in methods.items()}
+
+
+def _by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[str]) -> Rows:
+    """Each method for each word; by default the content words. Raises InputError when there is none."""
+    reply = subject.question.reply
+    assert reply is not None  # words of options were refused
+    chosen = tuple(dict.fromkeys(word.casefold() for word in words)) or reply.content_words
+    if not chosen:
+        raise InputError(f"words: the answer {reply.text!r} has no content word; name those that are meant")
+    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
+    return {f"{label}.{word}": (label, methods[label], part) for label in methods for word, part in parts.items()}
+
+
+def _explained(subject: Subject, rows: Rows, step: Step | None) -> Explanation:
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}
-    for done, (label, method) in enumerate(methods.items()):
-        tell(step, label, done, len(methods))
+    for done, (name, (label, method, part)) in enumerate(rows.items()):
+        tell(step, name, done, len(rows))
         try:
-            volumes[label] = method.attribute(subject, label)
+            volumes[name] = method.attribute(part, label)
         except InputError:
             raise
         except Exception as error:  # a plug-in may raise anything; the other methods go on
-            failures[label] = told(error)
-    return Explanation(subject, volumes, failures)
+            failures[name] = told(error)
+    return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
 
 
 def _method_objects(methods: Any) -> dict[str, Method]:

@@ -111,10 +111,10 @@ class AnswerRows:
     def step(self, layer: LayerRecord, gradient: Tensor | None = None) -> None:
         """Take a layer, in any order."""
         found = [layer.query.new_zeros(layer.query.shape[:3], dtype=_precision(layer)) for _ in range(1 + self.twin)]
-        for row in self.record.answer_rows:
+        for row in self.record.explained_rows:
             block = self.flow(layer, gradient, row, row + 1)
             for total, part in zip(found, (block, spread(layer, block, row)) if self.twin else (block,), strict=True):
-                total[:, :, : part.shape[3]] += part[:, :, 0] / len(self.record.answer_rows)
+                total[:, :, : part.shape[3]] += part[:, :, 0] / len(self.record.explained_rows)
         self.layers[layer.index] = found
 
     def chosen(self, layers: tuple[int, ...] = (), heads: tuple[int, ...] = ()) -> list[Float[Tensor, "b l heads n"]]:
@@ -170,6 +170,7 @@ def run(subject: Subject, method: str, record: AttentionRecord, *, offload: bool
     its attention.
     """
     model = require_attention(subject.model, method)
+    record.tokens = subject.tokens
     with torch.no_grad():
         tokens = subject.model.encode(subject.pixels[None])
     wanted = record.on_gradient is not None
@@ -192,8 +193,8 @@ def _precision(layer: LayerRecord) -> torch.dtype:
 def _answer(record: AttentionRecord, layer: LayerRecord) -> Tensor:
     """(b, n): the mean of the answer rows' unit vectors."""
     start = layer.query.new_zeros((len(layer.query), layer.query.shape[2]), dtype=_precision(layer))
-    for row in record.answer_rows:
-        start[:, row] += 1 / len(record.answer_rows)
+    for row in record.explained_rows:
+        start[:, row] += 1 / len(record.explained_rows)
     return start
 
 

@@ -107,9 +107,15 @@ class AttentionRecord:
     find_sinks: bool = False
     checkpoint: bool = False  # layers are computed again in the backward; their activations are not kept
     visual: slice = field(default_factory=lambda: slice(0, 0))
-    answer_rows: tuple[int, ...] = ()  # the queries that produce the answer's tokens
+    answer_rows: tuple[int, ...] = ()  # the queries that produce the answer's tokens: row t - 1 for token t
+    tokens: tuple[int, ...] | None = None  # numbers of those that are explained; None for all
     root: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))  # where gradients end
     _sinks: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def explained_rows(self) -> tuple[int, ...]:
+        """Those of the answer rows that produce what is explained."""
+        return self.answer_rows if self.tokens is None else tuple(self.answer_rows[token] for token in self.tokens)
 
     def enter(self, index: int, hidden: Float[Tensor, "b n d"]) -> None:
         """To be called with a layer's input, before its attention."""

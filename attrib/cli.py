@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some items failed (they are listed), 2 bad input (one line
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import tempfile
@@ -86,8 +87,15 @@ def _entry(kind: Any, name: str) -> dict[str, Any]:
 def explain(
     video: Annotated[Path, typer.Argument(help="Video file.")],
     question: Annotated[str, typer.Option("--question", "-q", help="The question's text.")],
-    option: Annotated[list[str], typer.Option("--option", help="An answer option; give two or more.")],
     output: Annotated[Path, typer.Option("--output", "-O", help="Directory for volumes, videos and sheets.")],
+    option: Annotated[list[str] | None, typer.Option("--option", help="An answer option; two or more.")] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="A free answer to explain. Default without options: what the model says.")
+    ] = None,
+    word: Annotated[list[str] | None, typer.Option(help="Explain only this word of a free answer; repeatable.")] = None,
+    per_word: Annotated[
+        bool, typer.Option("--per-word", help="Explain each content word, or each --word, by itself.")
+    ] = False,
     model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
     method: Annotated[
         list[str] | None, typer.Option(help="Repeatable; `all` for every one. Default: all that are no controls.")
@@ -106,8 +114,9 @@ def explain(
     methods = _chosen(method, given.pop("methods", {}) or {})
     with _progress(as_json) as step:
         found = api.explain(
-            video, question, option, model=model, methods=methods, target=target, settings=given, step=step
-        )
+            video, question, option or (), answer=answer, words=word or (), per_word=per_word, model=model,
+            methods=methods, target=target, settings=given, step=step,
+        )  # fmt: skip
         found.save(output, step)
     _warn(found.subject.clip.warnings)
     if as_json:
@@ -138,12 +147,7 @@ def _explainable() -> list[str]:
 
 def _show_explanation(found: Explanation, output: Path) -> None:
     summary = found.summary()
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for letter, text, share in zip(
-        found.subject.question.letters, summary["options"], summary["probabilities"], strict=True
-    ):
-        chosen = letter == summary["answer"]
-        table.add_row(f"{letter}. {text}", f"{share:.1%}", "answer" if chosen else "", style="bold" if chosen else "")
+    table = _token_table(summary) if found.subject.question.reply else _option_table(summary)
     screen.print(summary["question"], table, f"explained: {summary['explained']}", "", sep="\n", markup=False)
     costs = Table("method", "seconds", "completeness error", box=None, pad_edge=False)
     for name, cost in summary["methods"].items():
@@ -153,6 +157,22 @@ def _show_explanation(found: Explanation, output: Path) -> None:
         screen.print(costs)
     names = "{" + ",".join(found.volumes) + "}.{npz,mp4,png}"
     _say(f"\nwritten to {output}: summary.json" + (f", {names}" if found.volumes else ""))
+
+
+def _option_table(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for place, (text, share) in enumerate(zip(summary["options"], summary["probabilities"], strict=True)):
+        letter = chr(ord("A") + place)
+        chosen = letter == summary["answer"]
+        table.add_row(f"{letter}. {text}", f"{share:.1%}", "answer" if chosen else "", style="bold" if chosen else "")
+    return table
+
+
+def _token_table(summary: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for item in summary["tokens"]:
+        table.add_row(item["token"], f"{math.exp(item['logprob']):.1%}")
+    return table
 
 
 @app.command()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import UnsupportedModel
+from attrib.reply import Reply
 from attrib.types import Clip, Question
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class TokenGrid:
 class VideoModel(ABC):
     """A differentiable function from pixels (b, t, 3, h, w), RGB in [0, 1], to option log-probabilities (b, o).
 
+    For a question with a free answer (`AnswersFreely`) these are the log-probabilities of its tokens, (b, k).
+
     The model is in eval mode and its parameters do not require gradients. Adapters are made by their family's `load`.
     """
 
@@ -86,13 +89,14 @@ class VideoModel(ABC):
     def score_tokens(
         self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
     ) -> Float[Tensor, "b o"]:
-        """Option log-probabilities, normalised over the option letters only.
+        """Option log-probabilities, normalised over the option letters only; of a free answer those of its tokens.
 
+        These are teacher-forced in one pass and normalised over the whole vocabulary, the row before each being read.
         `keep` drops the other visual tokens; those that stay keep their positions.
         """
 
     def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
-        """Log-probabilities of the options, normalised over the option letters; differentiable in the pixels."""
+        """As `score_tokens`, from pixels; differentiable in them."""
         return self.score_tokens(self.encode(pixels), question)
 
     @property
@@ -104,6 +108,18 @@ class VideoModel(ABC):
     def dtype(self) -> torch.dtype:
         """Type of the parameters."""
         return next(self.module.parameters()).dtype
+
+
+class AnswersFreely(ABC):
+    """A model that answers without options, and gives the log-probabilities of any answer's tokens."""
+
+    @abstractmethod
+    def reply(self, text: str) -> Reply:
+        """A given answer in the model's tokens. Raises InputError when it is empty or cannot be said in them."""
+
+    @abstractmethod
+    def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:
+        """What the model itself answers to a question without options, greedily. Raises InputError for nothing."""
 
 
 class RecordsAttention(ABC):
@@ -119,7 +135,7 @@ class RecordsAttention(ABC):
 
     @abstractmethod
     def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
-        """Option log-probabilities that the model's head reads from any layer's output at the answer rows."""
+        """As `score_tokens`, read by the model's head from any layer's output at all answer rows."""
 
 
 class RecordsVisionAttention(ABC):
@@ -152,6 +168,13 @@ class RepairsGradients(ABC):
     @abstractmethod
     def repaired_gradients(self) -> AbstractContextManager[None]:
         """Within this context gradients are repaired; outputs are the same to the last bit."""
+
+
+def require_free_answers(model: VideoModel) -> AnswersFreely:
+    """The model as AnswersFreely. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, AnswersFreely):
+        return model
+    raise UnsupportedModel(f"model {model.name!r} answers with one of several options only")
 
 
 def require_attention(model: VideoModel, method: str) -> RecordsAttention:

@@ -16,24 +16,26 @@ from attrib.types import Clip, Question, Sample
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-TargetKind = Literal["predicted", "correct", "option", "contrast"]
-KINDS: tuple[TargetKind, ...] = ("predicted", "correct", "option", "contrast")
+TargetKind = Literal["predicted", "correct", "option", "contrast", "answer"]
+KINDS: tuple[TargetKind, ...] = ("predicted", "correct", "option", "contrast")  # of questions with options
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which option is explained, and against which.
+    """Which option is explained, and against which; or a free answer, or which of its words.
 
     `predicted`: the option that the model chooses; `correct`, `correct:K`: the right one (given by the annotation or by
-    K); `option:K`: option K; each against all others. `contrast:I,J`: option I against option J alone.
+    K); `option:K`: option K; each against all others. `contrast:I,J`: option I against option J alone. `answer`: all
+    tokens of a free answer, or those of `words`.
     """
 
     kind: TargetKind = "predicted"
     options: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
 
     @staticmethod
     def parse(text: str) -> Target:
-        """From `kind[:K[,J]]`. Raises InputError with the nearest valid kind."""
+        """Of a question with options, from `kind[:K[,J]]`. Raises InputError with the nearest valid kind."""
         kind, _, rest = text.partition(":")
         if kind not in KINDS:
             raise InputError(f"target {text!r}: unknown kind {kind!r}; {nearest(kind, KINDS)}")
@@ -48,10 +50,22 @@ class Target:
         return Target(KINDS[KINDS.index(kind)], options)
 
     def __str__(self) -> str:
-        return self.kind + (":" + ",".join(map(str, self.options)) if self.options else "")
+        return self.kind + (":" + ",".join(map(str, self.options or self.words)) if self.options or self.words else "")
 
-    def resolve(self, question: Question, predicted: int) -> tuple[int, tuple[int, ...]]:
-        """(the explained option, the options it is held against). Raises InputError when there is none such."""
+    def resolve(self, question: Question, predicted: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Numbers of what is explained, the option or the tokens, and of the options that it is held against.
+
+        Raises InputError when there is none such.
+        """
+        if (question.reply is None) == (self.kind == "answer"):
+            found = "options" if question.options else "a free answer"
+            raise InputError(f"target {self}: the question has {found}, of which that is no target")
+        if question.reply is not None:
+            return question.reply.places(self.words), ()
+        option, others = self._resolved(question, predicted)
+        return (option,), others
+
+    def _resolved(self, question: Question, predicted: int) -> tuple[int, tuple[int, ...]]:
         count = len(question.options)
         for option in self.options:
             if not 0 <= option < count:
@@ -70,7 +84,8 @@ class Target:
 class Subject:
     """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
 
-    pixels (t, 3, h, w) are the model's own input for the clip; logprobs (o,) its answer to them. Made by `bind`.
+    pixels (t, 3, h, w) are the model's own input for the clip; logprobs its answer to them: (o,) of the options or (k,)
+    of a free answer's tokens. `explained` and `others` are numbers of these. Made by `bind`.
     `sample` is what is annotated about the video, for rows of a table that need it; None where nothing is. `peers` are
     the samples of the data set's other videos.
     """
@@ -82,36 +97,61 @@ class Subject:
     seed: int
     pixels: Tensor
     logprobs: Tensor
-    option: int
+    explained: tuple[int, ...]
     others: tuple[int, ...]
     sample: Sample | None = None
     peers: tuple[Sample, ...] = ()
 
     @staticmethod
     def bind(model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0) -> Subject:
-        """Run the model once and settle which option is explained. Raises InputError for a target that is not there."""
-        target = target or Target()
+        """Run the model once and settle what is explained: by default the option it chooses, or the free answer.
+
+        Raises InputError for a target that is not there, and for a question with neither options nor answer.
+        """
+        if not question.options and question.reply is None:
+            raise InputError("question: expected options, or a free answer that is explained; got neither")
+        target = target or Target("answer" if question.reply else "predicted")
         pixels = model.preprocess(clip)
         with torch.no_grad():
             logprobs = model.option_logprobs(pixels[None], question)[0].float()
-        option, others = target.resolve(question, int(logprobs.argmax()))
-        return Subject(model, clip, question, target, seed, pixels, logprobs, option, others)
+        explained, others = target.resolve(question, int(logprobs.argmax()))
+        return Subject(model, clip, question, target, seed, pixels, logprobs, explained, others)
 
     @property
     def predicted(self) -> int:
-        """The option that the model chooses."""
+        """The option that the model chooses. Raises InputError for a free answer."""
+        self._require_options()
         return int(self.logprobs.argmax())
 
     @property
+    def option(self) -> int:
+        """The explained option. Raises InputError for a free answer."""
+        self._require_options()
+        return self.explained[0]
+
+    @property
     def rival(self) -> int:
-        """The most probable of the options that the explained one is held against."""
+        """The most probable of the options that the explained one is held against. Raises InputError as `option`."""
+        self._require_options()
         return max(self.others, key=lambda option: float(self.logprobs[option]))
+
+    def _require_options(self) -> None:
+        if not self.question.options:
+            raise InputError("a free answer is not one of several options: only multiple choice has a chosen one")
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Numbers of the explained ones among the tokens that the model answers with; an option's letter is one."""
+        return self.explained if self.question.reply else (0,)
 
     def towards(self, option: int) -> Subject:
         """The same subject with `option` explained, against all others."""
-        target = Target("option", (option,))
-        chosen, others = target.resolve(self.question, self.predicted)
-        return replace(self, target=target, option=chosen, others=others)
+        return self.aimed(Target("option", (option,)))
+
+    def aimed(self, target: Target) -> Subject:
+        """The same subject with another target. Raises InputError for one that is not there."""
+        explained, others = target.resolve(self.question, int(self.logprobs.argmax()))
+        return replace(self, target=target, explained=explained, others=others)
 
     @property
     def grid(self) -> TokenGrid:
@@ -120,14 +160,25 @@ class Subject:
 
     @property
     def description(self) -> str:
-        """The explained option in words: `B. red`, with `against A. blue` for a contrast."""
+        """What is explained in words: `B. red`, with `against A. blue` for a contrast; `"cup" in "a red cup"`."""
+        if self.question.reply is not None:
+            chosen = " and ".join(f'"{word}"' for word in self.target.words)
+            return (f"{chosen} in " if chosen else "") + f'"{self.question.reply.text}"'
         words = [f"{letter}. {text}" for letter, text in zip(self.question.letters, self.question.options, strict=True)]
         against = f" against {words[self.others[0]]}" if self.target.kind == "contrast" else ""
         return words[self.option] + against
 
     def log_odds(self, logprobs: Float[Tensor, "b o"]) -> Float[Tensor, " b"]:
-        """log p(option) - log sum of p(others), in nats."""
-        return logprobs[:, self.option] - torch.logsumexp(logprobs[:, list(self.others)], dim=1)
+        """The explained scalar in nats: log p(option) - log sum of p(others), or the mean log p(token) of an answer.
+
+        A free answer is held against nothing: its log p are over all that the model could have said.
+        """
+        explained = logprobs[:, list(self.explained)].mean(dim=1)
+        return explained - torch.logsumexp(logprobs[:, list(self.others)], dim=1) if self.others else explained
+
+    def probability(self, logprobs: Float[Tensor, "b o"]) -> Float[Tensor, " b"]:
+        """p(option), or the geometric mean of p(token) over the explained tokens; in [0, 1]."""
+        return logprobs[:, list(self.explained)].mean(dim=1).exp()
 
     def score(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, " b"]:
         """The explained scalar for each of b versions of the clip; differentiable."""
@@ -139,7 +190,7 @@ class Subject:
 
     @torch.no_grad()
     def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
-        """Option log-probabilities of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w)."""
+        """As `logprobs`, of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w)."""
         parts = [self.logprobs.new_empty(0, len(self.logprobs))]
         for part in batches(count, size):
             pixels = torch.stack([version(i) for i in range(part.start, part.stop)])

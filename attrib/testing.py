@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attrib import video
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
+from attrib.errors import UnknownName
 from attrib.method import Control, Method
 from attrib.metric import ContrastMetric, Metric, Score
-from attrib.model import HasVisionLayers, RecordsAttention, RepairsGradients, TokenGrid, VideoModel
+from attrib.model import AnswersFreely, HasVisionLayers, RecordsAttention, RepairsGradients, TokenGrid, VideoModel
+from attrib.reply import Reply
 from attrib.subject import Subject
 from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
@@ -32,6 +35,7 @@ FRAMES = 4
 GREY = 102
 RED, BLUE = (2, 1, 2), (1, 0, 0)  # (frame, row, column) of the evidence and of the distractor
 QUESTION = Question("Is something red or green?", ("red", "green"), answer=0)
+WORDS = ("red", "green")  # all that the toy model can say
 
 
 class _Network(nn.Module):
@@ -43,8 +47,10 @@ class _Network(nn.Module):
         self.heads = heads
 
 
-class ToyModel(VideoModel, RecordsAttention, HasVisionLayers, RepairsGradients):
+class ToyModel(VideoModel, AnswersFreely, RecordsAttention, HasVisionLayers, RepairsGradients):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
+
+    Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row.
 
     With sharpness 0 attention is uniform over the n tokens and the answer token, so f is linear in the pixels:
     f = 8 * sum over cells of (red - green) / (n + 1), and a pixel's weight is +-8 / (n + 1) / CELL^2.
@@ -78,9 +84,10 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers, RepairsGradients):
         return steps.permute(0, 1, 3, 4, 2).flatten(1, 3)
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
-        """Option log-probabilities: readout of what the last position attended to."""
+        """Option or answer log-probabilities: readout of what the answer's positions attended to."""
         kept = tokens if keep is None else tokens[:, keep]
-        sequence = torch.cat([kept, torch.zeros_like(kept[:, :1])], dim=1)[:, None]
+        rows = len(question.reply.ids) if question.reply else 1
+        sequence = torch.cat([kept, kept.new_zeros(len(kept), rows, 3)], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
@@ -88,21 +95,36 @@ class ToyModel(VideoModel, RecordsAttention, HasVisionLayers, RepairsGradients):
         mask = LayerRecord(query, sequence, sequence, 1.0, cut=self._cut).hide(query @ torch.zeros_like(spread).mT, 0)
         output = scaled_dot_product_attention(query, keys, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
-            output = self._watched(self._record, output, query, sequence)
-        return self.read_out(output[:, -1:].mean(dim=2), question)
+            output = self._watched(self._record, output, query, sequence, rows)
+        return self.read_out(output[:, -rows:].mean(dim=2), question)
 
-    def _watched(self, record: AttentionRecord, output: Tensor, query: Tensor, sequence: Tensor) -> Tensor:
-        count = sequence.shape[2] - 1
-        record.visual, record.answer_rows = slice(0, count), (count,)
+    def _watched(self, record: AttentionRecord, output: Tensor, query: Tensor, sequence: Tensor, rows: int) -> Tensor:
+        count = sequence.shape[2] - rows
+        record.visual, record.answer_rows = slice(0, count), tuple(range(count, count + rows))
         record.enter(0, sequence[:, 0])
         output = record.watch(output, query, sequence, sequence, scale=1.0, cut=self._cut)
         if record.on_state is not None:
-            record.on_state(output[:, -1:].mean(dim=2))
+            record.on_state(output[:, -rows:].mean(dim=2))
         return output
 
     def read_out(self, states: Tensor, question: Question) -> Tensor:
-        """Option log-probabilities of the last position, (b, r, 3)."""
-        return torch.log_softmax(states[:, -1] @ self._network.readout.T, dim=-1)
+        """Option log-probabilities of the last position, or those of the answer's tokens, (b, r, 3)."""
+        logprobs = torch.log_softmax(states @ self._network.readout.T, dim=-1)
+        return logprobs[:, range(states.shape[1]), list(question.reply.ids)] if question.reply else logprobs[:, -1]
+
+    def reply(self, text: str) -> Reply:
+        """Each word is a token. Raises UnknownName for one that it cannot say."""
+        found = list(re.finditer(r"\w+", text))
+        for word in found:
+            if word.group() not in WORDS:
+                raise UnknownName("word", word.group(), WORDS)
+        return Reply(text, tuple(WORDS.index(word.group()) for word in found), tuple(word.span() for word in found))
+
+    def generate(self, pixels: Tensor, question: Question) -> Reply:
+        """The more probable of its two words."""
+        said = [self.reply(word) for word in WORDS]
+        scores = [self.option_logprobs(pixels[None], replace(question, reply=reply)) for reply in said]
+        return replace(said[int(torch.cat(scores).argmax())], generated=True)
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from attrib.errors import InputError
 from attrib.files import writing
+from attrib.reply import Reply
 
 FloatArray = NDArray[np.floating[Any]]
 SegmentKind = Literal["action", "sound"]
@@ -68,17 +69,22 @@ class Clip:
 
 @dataclass(frozen=True)
 class Question:
-    """A multiple-choice question: its text, two or more options, and the index of the right one if known."""
+    """Its text, two or more options and the index of the right one if known; or no options and a free answer.
+
+    Without options, `reply` is the answer that is explained; a question with neither can only be put to a model.
+    """
 
     text: str
-    options: tuple[str, ...]
+    options: tuple[str, ...] = ()
     answer: int | None = None
     id: int = 0
+    reply: Reply | None = None
 
     def __post_init__(self) -> None:
         _require(bool(self.text.strip()), "question: the text is empty")
-        _require(len(self.options) >= 2, f"question: expected at least two options, got {len(self.options)}")
+        _require(len(self.options) != 1, "question: expected at least two options, got 1")
         _require(len(self.options) <= 26, f"question: expected at most 26 options, got {len(self.options)}")
+        _require(not (self.options and self.reply), "question: expected options or a free answer, got both")
         known = self.answer is None or 0 <= self.answer < len(self.options)
         _require(known, f"question: answer {self.answer} is not one of the options 0..{len(self.options) - 1}")
 

@@ -152,7 +152,7 @@ def _name(first: int, last: int) -> Ranks:
 def _curve(fractions: NDArray[np.float64], answers: list[Tensor], subject: Subject) -> Curve:
     logprobs = torch.stack(answers).double()
     log_odds = subject.log_odds(logprobs).numpy()
-    return Curve(fractions, log_odds, logprobs[:, subject.option].exp().numpy())
+    return Curve(fractions, log_odds, subject.probability(logprobs).numpy())
 
 
 def _answers(

@@ -14,12 +14,12 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
+    {"errors"}, {"files", "reply"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
     {"method", "metric", "attention", "quadrature"}, {"registry", "space", "attention_method", "attention_statistics"},
-    {"config", "testing"}, {"api"}, {"cli"}, {"__main__"},
+    {"config", "removal", "testing"}, {"api"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-VALUES = {"errors", "files", "types"}
+VALUES = {"errors", "files", "reply", "types"}
 # Beside the ladder: what each of these may know. The overlay is a video, so drawing knows the writer.
 SIDE = {
     "video": VALUES,

@@ -68,13 +68,13 @@ def test_other_texts_are_refused(text: str, message: str) -> None:
     ],
 )
 def test_targets_resolve(text: str, option: int, others: tuple[int, ...]) -> None:
-    assert Target.parse(text).resolve(THREE, predicted=1) == (option, others)
+    assert Target.parse(text).resolve(THREE, predicted=1) == ((option,), others)
 
 
 def test_the_first_option_can_be_predicted_or_correct() -> None:
     """0 is an option like any other, not a missing one."""
-    assert Target("predicted").resolve(THREE, predicted=0) == (0, (1, 2))
-    assert Target("correct").resolve(replace(THREE, answer=0), predicted=1) == (0, (1, 2))
+    assert Target("predicted").resolve(THREE, predicted=0) == ((0,), (1, 2))
+    assert Target("correct").resolve(replace(THREE, answer=0), predicted=1) == ((0,), (1, 2))
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_versions_are_answered_in_order_and_in_batches(size: int) -> None:
 
 def test_the_rival_is_the_strongest_of_the_others() -> None:
     subject = replace(toy_subject(), question=THREE, logprobs=torch.tensor([0.2, 0.3, 0.5]).log())
-    assert replace(subject, option=2, others=(0, 1)).rival == 1
-    assert replace(subject, option=1, others=(0, 2)).rival == 2
-    assert replace(subject, option=2, others=(0,)).rival == 0  # a contrast leaves no choice
+    assert replace(subject, explained=(2,), others=(0, 1)).rival == 1
+    assert replace(subject, explained=(1,), others=(0, 2)).rival == 2
+    assert replace(subject, explained=(2,), others=(0,)).rival == 0  # a contrast leaves no choice
 
 
 def test_towards_explains_another_option_against_all_others() -> None:
     subject = replace(toy_subject(), question=THREE, logprobs=torch.tensor([0.2, 0.3, 0.5]).log())
-    turned = replace(subject, option=2, others=(0,)).towards(1)
+    turned = replace(subject, explained=(2,), others=(0,)).towards(1)
     assert (turned.option, turned.others, str(turned.target)) == (1, (0, 2), "option:1")
     assert float(turned.log_odds(turned.logprobs[None])) == pytest.approx(math.log(0.3 / 0.7))
     assert turned.pixels is subject.pixels

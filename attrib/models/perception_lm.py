@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError
 from attrib.files import fingerprint
 from attrib.model import (
+    AnswersFreely,
     HasVisionLayers,
     RecordsAttention,
     RecordsVisionAttention,
@@ -28,7 +30,9 @@ from attrib.model import (
 )
 from attrib.models.libra import repaired
 from attrib.models.recording import check_cut, watching
+from attrib.models.replying import generated, given, refuse_reserved
 from attrib.models.tower_recording import watching_tower
+from attrib.reply import Reply
 from attrib.types import Clip, Question
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 DEMO = Path(__file__).parent.parent / "demo" / "checkpoint"
 DEFAULT_FRAMES = 16
+LONGEST = 64  # tokens of a generated answer, unless the checkpoint says otherwise
 
 
 @contextmanager
@@ -52,12 +57,16 @@ def _quiet_bar(quiet: bool) -> Iterator[None]:
 
 
 def option_prompt(question: Question) -> str:
-    """The user's words for a multiple-choice question, as lmms-eval asks PerceptionLM."""
+    """The user's words for a multiple-choice question, as lmms-eval asks PerceptionLM; without options its text."""
+    if not question.options:
+        return question.text
     options = "\n".join(f"{k}. {text}" for k, text in zip(question.letters, question.options, strict=True))
     return f"{question.text}\n{options}\nAnswer with the option's letter from the given choices directly."
 
 
-class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients):
+class PerceptionLM(
+    VideoModel, AnswersFreely, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients
+):
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
     def __init__(self, network: Any, processor: Any, name: str, revision: str | None = None) -> None:
@@ -134,49 +143,73 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
     def score_tokens(
         self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
     ) -> Float[Tensor, "b o"]:
-        """Option log-probabilities from visual tokens; dropped tokens leave a gap in the positions."""
-        ids, visual, letters = self._prompt(question, tokens.shape[1])
-        embedded = self._network.get_input_embeddings()(ids.to(self.device))
-        around = (embedded[: visual.start], embedded[visual.stop :])
-        before, after = (part.expand(len(tokens), -1, -1) for part in around)
-        sequence = torch.cat([before, tokens.to(embedded.dtype), after], dim=1)
+        """Option or answer log-probabilities from visual tokens; dropped tokens leave a gap in the positions."""
+        sequence, visual = self._sequence(tokens, question)
         positions = torch.arange(sequence.shape[1], device=self.device)
         if keep is not None:
             stays = torch.ones_like(positions, dtype=torch.bool)
             stays[visual] = keep.to(self.device)
             sequence, positions = sequence[:, stays], positions[stays]
             visual = slice(visual.start, visual.start + int(keep.sum()))
-        return self._letter_logprobs(self._last_state(sequence, positions, visual), letters)
+        states = self._answer_states(sequence, positions, visual, len(question.reply.ids) if question.reply else 1)
+        return self._logprobs(states, question)
 
-    def _letter_logprobs(self, state: Float[Tensor, "b d"], letters: list[int]) -> Float[Tensor, "b o"]:
-        chosen = self._network.lm_head(state)[:, letters]
-        return torch.log_softmax(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), dim=-1)
+    def _sequence(self, tokens: Float[Tensor, "b n d"], question: Question) -> tuple[Float[Tensor, "b m d"], slice]:
+        """The prompt with the visual tokens and all of a free answer but its last token, and where these stand."""
+        ids, visual, _ = self._prompt(question, tokens.shape[1])
+        said = question.reply.ids[:-1] if question.reply else ()
+        embedded = self._network.get_input_embeddings()(torch.cat([ids, ids.new_tensor(said)]).to(self.device))
+        around = (embedded[: visual.start], embedded[visual.stop :])
+        before, after = (part.expand(len(tokens), -1, -1) for part in around)
+        return torch.cat([before, tokens.to(embedded.dtype), after], dim=1), visual
 
-    def _last_state(self, sequence: Tensor, positions: Tensor, visual: slice) -> Float[Tensor, "b d"]:
-        self._visual = visual
+    def _logprobs(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
+        """Of the option letters at the last row; or of each token of a free answer, at the row before it."""
+        if question.reply is None:
+            chosen = self._network.lm_head(states[:, -1])[:, [self._letter(letter) for letter in question.letters]]
+            return torch.log_softmax(_single(chosen), dim=-1)
+        logprobs = torch.log_softmax(_single(self._network.lm_head(states)), dim=-1)
+        return logprobs[:, range(len(question.reply.ids)), list(question.reply.ids)]
+
+    def _answer_states(self, sequence: Tensor, positions: Tensor, visual: slice, count: int) -> Float[Tensor, "b r d"]:
+        """The last `count` rows: those that produce the answer's tokens."""
+        self._visual, length = visual, sequence.shape[1]
         if self._record is not None:
-            self._record.visual, self._record.answer_rows = visual, (sequence.shape[1] - 1,)
+            self._record.visual, self._record.answer_rows = visual, tuple(range(length - count, length))
         # An explicit mask of ones: without it, gaps in the positions are read as several sequences packed in one.
         mask = torch.ones(sequence.shape[:2], dtype=torch.long, device=sequence.device)
         hidden: Tensor = self._network.model.language_model(
             inputs_embeds=sequence, attention_mask=mask, position_ids=positions[None].expand(len(sequence), -1),
             use_cache=False,
         ).last_hidden_state  # fmt: skip
-        return hidden[:, -1]
+        return hidden[:, length - count :]
 
     def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
-        """A decoder layer's output at the answer row through the last norm and the head ("logit lens")."""
-        letters = [self._letter(letter) for letter in question.letters]
-        return self._letter_logprobs(self._network.model.language_model.norm(states[:, -1]), letters)
+        """A decoder layer's output at the answer rows through the last norm and the head ("logit lens")."""
+        return self._logprobs(self._network.model.language_model.norm(states), question)
+
+    def reply(self, text: str) -> Reply:
+        """A given answer in the tokenizer's tokens."""
+        return given(self._processor.tokenizer, text)
+
+    @torch.no_grad()
+    def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:
+        """Greedily, up to the end of the turn, by transformers' own generation."""
+        sequence, _ = self._sequence(self.encode(pixels[None]), question)
+        settings = self._network.generation_config
+        (ids,) = self._network.generate(
+            inputs_embeds=sequence, attention_mask=torch.ones(sequence.shape[:2], dtype=torch.long, device=self.device),
+            do_sample=False, num_beams=1, max_new_tokens=settings.max_new_tokens or LONGEST,
+        ).tolist()  # fmt: skip
+        ends = {settings.eos_token_id} if isinstance(settings.eos_token_id, int) else {*(settings.eos_token_id or ())}
+        return generated(self._processor.tokenizer, list(takewhile(lambda token: token not in ends, ids)))
 
     @lru_cache(maxsize=64)  # noqa: B019  one model lives as long as its process
     def _prompt(self, question: Question, tokens: int) -> tuple[Tensor, slice, list[int]]:
         """(token ids, where the visual tokens stand, ids of the option letters)."""
         tokenizer, marker = self._processor.tokenizer, self._processor.video_token
         text = option_prompt(question)
-        for special in tokenizer.all_special_tokens:
-            if special in text and special != tokenizer.unk_token:
-                raise InputError(f"question: the text holds {special!r}, which the model reserves for itself")
+        refuse_reserved(tokenizer, text, "question")
         content = [{"type": "video"}, {"type": "text", "text": text}]
         prompt = self._processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
@@ -192,6 +225,7 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
         """How many tokens of the sequence are not visual."""
         return len(self._prompt(question, 1)[0]) - 1
 
+    @lru_cache(maxsize=26)  # noqa: B019  as above
     def _letter(self, letter: str) -> int:
         ids: list[int] = self._processor.tokenizer(letter, add_special_tokens=False).input_ids
         if len(ids) != 1 or ids[0] == self._processor.tokenizer.unk_token_id:
@@ -262,10 +296,16 @@ class PerceptionLM(VideoModel, RecordsAttention, RecordsVisionAttention, HasVisi
         raise InputError(f"vision layer: expected {expected}, got {tuple(activation.shape)}")
 
 
+def _single(logits: Tensor) -> Tensor:
+    """In at least float32."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def demo(
     *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = True
 ) -> PerceptionLM:
     """The built-in model, trained on the built-in world."""
     model = PerceptionLM.load(DEMO, device=device, dtype=dtype, offline=True)
     model.name = "demo"
+    model._network.generation_config.max_new_tokens = 1  # it answers with one word and never learnt to stop
     return model

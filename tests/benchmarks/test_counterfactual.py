@@ -42,7 +42,7 @@ def three(logits: object, frames: int = 4) -> Subject:
     logprobs = torch.log_softmax(torch.tensor(logits).float(), dim=0)
     best = int(logprobs.argmax())
     others = tuple(option for option in range(3) if option != best)
-    return replace(blank(frames), question=THREE, logprobs=logprobs, option=best, others=others)
+    return replace(blank(frames), question=THREE, logprobs=logprobs, explained=(best,), others=others)
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,41 @@
+"""Free answers in a tokenizer's tokens: a given text, or what a model generated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from attrib.errors import InputError
+from attrib.reply import Reply
+
+BROKEN = "\ufffd"  # what a character decodes to whose bytes are not all there
+
+
+def refuse_reserved(tokenizer: Any, text: str, owner: str) -> None:
+    """Raises InputError for a text with a token that the model reserves for itself."""
+    for special in tokenizer.all_special_tokens:
+        if special in text and special != tokenizer.unk_token:
+            raise InputError(f"{owner}: the text holds {special!r}, which the model reserves for itself")
+
+
+def given(tokenizer: Any, text: str) -> Reply:
+    """A text without the blanks around it, and its tokens by the tokenizer's offsets.
+
+    Raises InputError for an empty text and for one that the vocabulary does not hold.
+    """
+    text = text.strip()
+    refuse_reserved(tokenizer, text, "answer")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    spans = [(int(start), int(end)) for start, end in encoded.offset_mapping]
+    for token, (start, end) in zip(encoded.input_ids, spans, strict=True):
+        if token == tokenizer.unk_token_id:
+            raise InputError(f"answer: {text[start:end]!r} is not in the model's vocabulary")
+    return Reply(text, tuple(encoded.input_ids), tuple(spans))
+
+
+def generated(tokenizer: Any, ids: Sequence[int]) -> Reply:
+    """Just these tokens; each stands for what it adds to the text, and for all of a character that it is a part of."""
+    texts = [str(tokenizer.decode(ids[:count], skip_special_tokens=True)) for count in range(len(ids) + 1)]
+    spans = [(len(before.rstrip(BROKEN)), len(text)) for before, text in pairwise(texts)]
+    return Reply(texts[-1], tuple(ids), tuple(spans), generated=True)

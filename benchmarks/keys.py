@@ -17,8 +17,8 @@ from attrib.types import Sample
 
 # Code that volumes and scores depend on beside the plug-in's own file: when it changes, they are made again.
 VOLUME_CODE = (
-    "attention*.py", "cover.py", "method.py", "model.py", "quadrature.py", "space.py", "subject.py", "video*.py",
-    "models/*.py",
+    "attention*.py", "cover.py", "method.py", "model.py", "quadrature.py", "removal.py", "space.py",
+    "subject.py", "video*.py", "models/*.py",
 )  # fmt: skip
 SCORE_CODE = (
     "cover.py", "benchmarks/cells.py", "benchmarks/counterfactual.py", "benchmarks/perturbation.py",

@@ -1,0 +1,50 @@
+"""Which frames, which rows and which columns the answer needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from attrib.method import Method, require_at_least
+from attrib.removal import Cells, Removal
+from attrib.space import Baseline, Space, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class BandProbe(Method):
+    """Fall of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
+
+    The three profiles, rectified, are joined by their geometric mean: exact for one compact piece of evidence, and
+    blind to which of two pieces' rows and columns belong together. `cells` a side, at most the token grid's.
+    """
+
+    cells: int = 8
+    space: Space = "pixels"
+    baseline: Baseline = "blur"
+    batch: int = 8  # versions of the clip per forward pass
+
+    def __post_init__(self) -> None:
+        require_space(self.space, self.baseline)
+        require_at_least("cells", self.cells, 1)
+        require_at_least("batch", self.batch, 1)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, 0 or more."""
+        removal = Removal.of(subject, self.space, self.baseline)
+        cells = Cells.of(removal.inputs, subject.grid, self.cells)
+        bands = [(axis, index) for axis, size in enumerate(cells.shape) for index in range(size)]
+
+        def gone(number: int) -> Bool[Tensor, ...]:
+            axis, index = bands[number]
+            return cells.places(torch.zeros(cells.shape).index_fill(axis, torch.tensor([index]), 1).bool())
+
+        drops = removal.drops(len(bands), gone, self.batch).double().clamp(min=0)
+        return torch.einsum("t,y,x->tyx", *drops.split(cells.shape)) ** (1 / 3)

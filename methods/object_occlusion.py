@@ -1,0 +1,75 @@
+"""Annotated objects taken out of the clip, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from attrib.cover import boxes_at, visible_tube
+from attrib.method import NeedsAnnotation, require_at_least, require_sample
+from attrib.removal import Removal
+from attrib.space import Baseline, require_space
+from attrib.types import Track
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+
+@dataclass(frozen=True)
+class ObjectOcclusion(NeedsAnnotation):
+    """Fall of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
+
+    Boxes are filled with the baseline where the object can be seen. Where several cover a cell, their falls are
+    averaged by the shares of it that they cover.
+    """
+
+    seconds: float = 1.0
+    baseline: Baseline = "blur"
+    batch: int = 8  # versions of the clip per forward pass
+
+    def __post_init__(self) -> None:
+        require_space("pixels", self.baseline)
+        require_at_least("seconds", self.seconds, 0)
+        require_at_least("batch", self.batch, 1)
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, signed; 0 where no object is. Raises AttributionError for a subject without a sample."""
+        sample, times, grid = require_sample(subject, "object_occlusion"), subject.clip.times, subject.grid
+        pieces = [piece for track in sample.tracks for piece in stretches(track, times, self.seconds)]
+        height, width = subject.pixels.shape[2:]
+
+        def gone(index: int) -> Bool[Tensor, "t h w"]:
+            return torch.from_numpy(tube(*pieces[index], times, height, width) >= 0.5)
+
+        drops = Removal.of(subject, "pixels", self.baseline).drops(len(pieces), gone, self.batch)
+        total, covered = (np.zeros((grid.frames, grid.rows, grid.columns)) for _ in range(2))
+        for (track, frames), drop in zip(pieces, drops.tolist(), strict=True):
+            share = tube(track, frames, times, grid.rows, grid.columns)
+            total += drop * share
+            covered += share
+        return torch.from_numpy(total / np.maximum(covered, 1))
+
+
+def stretches(track: Track, times: NDArray[np.float64], seconds: float) -> Iterator[tuple[Track, NDArray[np.bool_]]]:
+    """The track with the frames (t,) of each stretch, counted from 0 s, in which it can be seen."""
+    seen = np.array([bool(boxes_at(float(time), [track])[0]) for time in times])
+    number = np.floor(times / seconds) if seconds else np.zeros(len(times))
+    for stretch in np.unique(number[seen]):
+        yield track, seen & (number == stretch)
+
+
+def tube(
+    track: Track, frames: NDArray[np.bool_], times: NDArray[np.float64], rows: int, columns: int
+) -> NDArray[np.float64]:
+    """(t, rows, columns) shares that the track covers in `frames` (t,), 0 in the others."""
+    shares = np.zeros((len(times), rows, columns))
+    shares[frames] = visible_tube(track, times[frames], rows, columns)
+    return shares

@@ -1,0 +1,76 @@
+"""Space-time tubes slid over the clip and taken out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+
+from attrib.method import Method, require_at_least, require_choice
+from attrib.removal import Cells, Removal, Shape
+from attrib.space import Baseline, Space, require_space
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+Border = Literal["over", "inside"]
+Tube = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class Occlusion(Method):
+    """Fall of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
+
+    `window` and `stride` are (token steps, rows, columns) in cells, `cells` a side of the frame. Tubes slide `over` its
+    border, so that each cell is covered equally often, or stay `inside`, as Captum's, which favours what lies at the
+    border: fewer tubes cover it.
+    """
+
+    window: Shape = (1, 2, 2)
+    stride: Shape = (1, 1, 1)
+    cells: int = 8
+    border: Border = "over"
+    space: Space = "pixels"
+    baseline: Baseline = "blur"
+    batch: int = 8  # versions of the clip per forward pass
+
+    def __post_init__(self) -> None:
+        require_space(self.space, self.baseline)
+        require_choice("border", self.border, get_args(Border))
+        for name in ("cells", "batch"):
+            require_at_least(name, getattr(self, name), 1)
+        for window, stride in zip(self.window, self.stride, strict=True):
+            if not 1 <= stride <= window:
+                raise ValueError(f"stride: expected 1 to the window's {window} cells, got {stride}; others are skipped")
+
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Nats, signed."""
+        removal = Removal.of(subject, self.space, self.baseline)
+        cells = Cells.of(removal.inputs, subject.grid, self.cells)
+        tubes = self._tubes(cells.shape)
+        drops = removal.drops(len(tubes), lambda index: cells.places(inside(tubes[index], cells.shape)), self.batch)
+        total, covered = (torch.zeros(cells.shape, dtype=torch.float64) for _ in range(2))
+        for tube, drop in zip(tubes, drops.tolist(), strict=True):
+            total[tube] += drop
+            covered[tube] += 1
+        return total / covered
+
+    def _tubes(self, shape: Shape) -> list[Tube]:
+        axes = []
+        for size, window, stride in zip(shape, self.window, self.stride, strict=True):
+            first = stride - window if self.border == "over" else 0
+            last = size if self.border == "over" else max(size - window, 0) + stride
+            axes.append([slice(max(start, 0), start + window) for start in range(first, last, stride)])
+        return list(product(*axes))
+
+
+def inside(tube: Tube, shape: Shape) -> Bool[Tensor, "t r c"]:
+    """The cells of the tube."""
+    found = torch.zeros(shape, dtype=torch.bool)
+    found[tube] = True
+    return found

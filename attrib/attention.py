@@ -23,7 +23,7 @@ from attrib.subject import Subject
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-ELEMENTS = 2**23  # of a flow, formed at once: 32 MiB in float32
+ELEMENTS = 2**22  # of a flow, formed at once: 16 MiB in float32
 Reduction = Literal["mean", "max"]
 Sinks = Literal["keep", "mask"]
 Null = Literal["raw", "divided"]
@@ -32,7 +32,7 @@ Flow = Callable[[LayerRecord, Tensor | None, int, int], Tensor]
 
 def rows(layer: LayerRecord, start: int, stop: int) -> Float[Tensor, "b heads r width"]:
     """Attention probabilities of the query rows start..stop, on the columns that they may reach; 0 in hidden rows."""
-    logits = _grouped(layer.query[:, :, start:stop], layer.key[:, :, : layer.reach(stop)]) * layer.scale
+    logits = _grouped(layer.query[:, :, start:stop], layer.key[:, :, : layer.reach(stop)]).mul_(layer.scale)
     probabilities = layer.hide(logits, start).softmax(dim=-1)
     return probabilities if layer.mask is None and layer.cut is None else probabilities.nan_to_num_(0.0)
 

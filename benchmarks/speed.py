@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -146,10 +146,10 @@ def measure_all(model: PerceptionLM, frames: Sequence[int], methods: Sequence[st
     torch.set_num_threads(1)  # a pool of threads would not survive the fork
     jobs = [(count, method, stored) for count in frames for method in methods for stored in (False, True)
             if not stored or method in RIVALS]  # fmt: skip
-    found = []
+    found, network = [], cast(Any, model.module)
     for count, method, stored in track(jobs, "measuring", console=Console(stderr=True), transient=True):
         tokens = model.grid(count).tokens + model.text_tokens(QUESTION)
-        text = model.module.config.text_config
+        text = network.config.text_config
         needed = STORED * text.num_hidden_layers * text.num_attention_heads * tokens**2 if stored else 0
         missing = Measure(method, stored, count, tokens, None, needed)
         if needed > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):

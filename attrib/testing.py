@@ -229,6 +229,13 @@ def toy_subject(model: VideoModel | None = None, seed: int = 0) -> Subject:
     return _annotated(Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed))
 
 
+def toy_answer(text: str = "red, red") -> Subject:
+    """The toy model bound to the toy clip and a free answer, sample and peer."""
+    model = ToyModel()
+    question = replace(QUESTION, options=(), answer=None, reply=model.reply(text))
+    return _annotated(Subject.bind(model, toy_clip(), question))
+
+
 def _annotated(subject: Subject) -> Subject:
     return replace(subject, sample=toy_sample(), peers=(toy_peer(),))
 
@@ -242,7 +249,8 @@ def check_method(method: Method) -> None:
     """Raise AssertionError unless `method` keeps the contract of attrib.Method on the toy model.
 
     Same result twice and under no_grad, JSON provenance that survives a round trip, any clip length, merged time steps,
-    a model left as it was, and the greatest saliency on the evidence. Controls instead must not depend on the model.
+    a model left as it was, and the greatest saliency on the evidence, of an option and of a free answer. Controls
+    instead must not depend on the model.
     """
     subject = toy_subject()
     before, pixels = _state(subject.model.module), subject.pixels.clone()
@@ -259,6 +267,7 @@ def check_method(method: Method) -> None:
         _check_same(volume, other, f"{method}: a control must not depend on the model")
     else:
         _check_finds_evidence(method, volume)
+        _check_finds_evidence(method, method.attribute(toy_answer()))
 
 
 def _check_finds_evidence(method: Method, volume: SaliencyVolume) -> None:

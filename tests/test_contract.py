@@ -152,6 +152,13 @@ class MissesTheEvidence(Right):
         return -evidence(subject)
 
 
+class MissesItInAnswers(Right):
+    """Right for options, wrong for free answers."""
+
+    def values(self, subject: Subject) -> Tensor:
+        return evidence(subject) * (-1 if subject.question.reply else 1)
+
+
 class SwapsTheAxes(Right):
     """Found in the right frame, mirrored across the diagonal."""
 
@@ -179,6 +186,7 @@ BROKEN = {
     ChangesThePixels: "pixels",
     NeedsGradientMode: "no_grad",
     MissesTheEvidence: "expected the greatest saliency",
+    MissesItInAnswers: "expected the greatest saliency",
     SwapsTheAxes: "expected the greatest saliency",
     LateByAFrame: "expected the greatest saliency",
 }

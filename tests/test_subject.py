@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from attrib.errors import InputError
 from attrib.subject import Subject, Target
-from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
+from attrib.testing import QUESTION, ToyModel, toy_answer, toy_clip, toy_subject
 from attrib.types import Question
 
 THREE = Question("Which?", ("x", "y", "z"), answer=2)
@@ -172,3 +173,53 @@ def test_towards_explains_another_option_against_all_others() -> None:
     assert (turned.option, turned.others, str(turned.target)) == (1, (0, 2), "option:1")
     assert float(turned.log_odds(turned.logprobs[None])) == pytest.approx(math.log(0.3 / 0.7))
     assert turned.pixels is subject.pixels
+
+
+def test_the_scalar_of_a_free_answer_is_the_mean_log_probability() -> None:
+    """By hand: the linear toy's logits are 8 times the mean over all tokens so far of red and of green."""
+    subject = replace(toy_answer("red green"), model=ToyModel(sharpness=0))
+    reds, greens = 48 * 0.4 + 0.6 - 0.2, 48 * 0.4 - 2 * 0.2
+    by_hand = []
+    for said, tokens in ((0, 49), (1, 50)):
+        logits = [8 * reds / tokens, 8 * greens / tokens]
+        by_hand.append(logits[said] - math.log(sum(map(math.exp, logits))))
+    pixels = subject.pixels[None]
+    assert subject.logprobs_of(1, lambda _: subject.pixels)[0].tolist() == pytest.approx(by_hand, abs=1e-5)
+    assert float(subject.score(pixels)) == pytest.approx(sum(by_hand) / 2, abs=1e-5)
+    assert float(subject.score_tokens(subject.model.encode(pixels))) == pytest.approx(sum(by_hand) / 2, abs=1e-5)
+    green = subject.aimed(Target("answer", words=("Green",)))
+    assert float(green.score(pixels)) == pytest.approx(by_hand[1], abs=1e-5)
+    assert float(green.probability(torch.tensor([by_hand]))) == pytest.approx(math.exp(by_hand[1]), abs=1e-5)
+    assert (green.tokens, green.explained, green.others) == ((1,), (1,), ())
+
+
+def test_a_free_answer_is_the_target_of_its_question() -> None:
+    subject = toy_answer("red green")
+    assert (str(subject.target), subject.description) == ("answer", '"red green"')
+    part = subject.aimed(Target("answer", words=("green", "red")))
+    assert (str(part.target), part.description) == ("answer:green,red", '"green" and "red" in "red green"')
+    assert toy_subject().tokens == (0,)  # the option's letter
+
+
+@pytest.mark.parametrize("read", [lambda s: s.option, lambda s: s.predicted, lambda s: s.rival])
+def test_a_free_answer_has_no_options(read: Callable[[Subject], int]) -> None:
+    with pytest.raises(InputError, match="only multiple choice") as caught:
+        read(toy_answer())
+    assert "\n" not in str(caught.value)
+
+
+def test_targets_of_the_other_kind_are_refused() -> None:
+    for target in ("predicted", "option:0", "contrast:0,1"):
+        with pytest.raises(InputError, match=f"target {target}: the question has a free answer"):
+            toy_answer().aimed(Target.parse(target))
+    with pytest.raises(InputError, match="target answer: the question has options"):
+        toy_subject().aimed(Target("answer"))
+    with pytest.raises(InputError, match="unknown kind 'answer'"):
+        Target.parse("answer")
+    with pytest.raises(InputError, match="word 'rde' is not in the answer 'red, red'; did you mean 'red'"):
+        toy_answer().aimed(Target("answer", words=("rde",)))
+
+
+def test_a_question_with_neither_options_nor_answer_is_refused() -> None:
+    with pytest.raises(InputError, match="expected options, or a free answer that is explained; got neither"):
+        Subject.bind(ToyModel(), toy_clip(), replace(QUESTION, options=(), answer=None))

@@ -122,6 +122,28 @@ class AnswersFreely(ABC):
         """What the model itself answers to a question without options, greedily. Raises InputError for nothing."""
 
 
+@dataclass(frozen=True, eq=False)
+class TokenLens:
+    """What a model's head makes of its last layer's states at every place, for the tokens of the text alone: logits.
+
+    ids (m,): tokens of the user's words that follow the video, then those of the answer, the last `answer` ones.
+    visual (n, m): the logit of each of them at each visual token; text (m - 1, m): at these tokens but the last.
+    """
+
+    ids: tuple[int, ...]
+    answer: int
+    visual: Tensor
+    text: Tensor
+
+
+class ReadsTokens(ABC):
+    """A model whose head can be read at every place."""
+
+    @abstractmethod
+    def token_lens(self, tokens: Float[Tensor, "1 n d"], question: Question, reply: Reply) -> TokenLens:
+        """Of the question with its options, if it has any, and `reply` as the answer."""
+
+
 class RecordsAttention(ABC):
     """A model whose decoder attention can be seen and cut beside its ordinary forward."""
 
@@ -196,6 +218,13 @@ def require_vision_layers(model: VideoModel, method: str) -> HasVisionLayers:
     if isinstance(model, HasVisionLayers):
         return model
     raise UnsupportedModel(f"{method}: model {model.name!r} does not name its vision layers")
+
+
+def require_token_lens(model: VideoModel, method: str) -> ReadsTokens:
+    """The model as ReadsTokens. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, ReadsTokens):
+        return model
+    raise UnsupportedModel(f"{method}: model {model.name!r} does not let its head be read at every place")
 
 
 def require_gradient_repair(model: VideoModel, method: str) -> RepairsGradients:

@@ -25,7 +25,16 @@ from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
 from attrib.errors import UnknownName
 from attrib.method import Control, Method
 from attrib.metric import ContrastMetric, Metric, Score
-from attrib.model import AnswersFreely, HasVisionLayers, RecordsAttention, RepairsGradients, TokenGrid, VideoModel
+from attrib.model import (
+    AnswersFreely,
+    HasVisionLayers,
+    ReadsTokens,
+    RecordsAttention,
+    RepairsGradients,
+    TokenGrid,
+    TokenLens,
+    VideoModel,
+)
 from attrib.reply import Reply
 from attrib.subject import Subject
 from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
@@ -47,7 +56,7 @@ class _Network(nn.Module):
         self.heads = heads
 
 
-class ToyModel(VideoModel, AnswersFreely, RecordsAttention, HasVisionLayers, RepairsGradients):
+class ToyModel(VideoModel, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers, RepairsGradients):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
 
     Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row.
@@ -85,8 +94,12 @@ class ToyModel(VideoModel, AnswersFreely, RecordsAttention, HasVisionLayers, Rep
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
         """Option or answer log-probabilities: readout of what the answer's positions attended to."""
-        kept = tokens if keep is None else tokens[:, keep]
         rows = len(question.reply.ids) if question.reply else 1
+        states = self._states(tokens if keep is None else tokens[:, keep], rows)
+        return self.read_out(states[:, -rows:], question)
+
+    def _states(self, kept: Tensor, rows: int) -> Tensor:
+        """What each position attended to, mean over heads, (b, n + rows, 3)."""
         sequence = torch.cat([kept, kept.new_zeros(len(kept), rows, 3)], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
@@ -96,7 +109,7 @@ class ToyModel(VideoModel, AnswersFreely, RecordsAttention, HasVisionLayers, Rep
         output = scaled_dot_product_attention(query, keys, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
             output = self._watched(self._record, output, query, sequence, rows)
-        return self.read_out(output[:, -rows:].mean(dim=2), question)
+        return output.mean(dim=2)
 
     def _watched(self, record: AttentionRecord, output: Tensor, query: Tensor, sequence: Tensor, rows: int) -> Tensor:
         count = sequence.shape[2] - rows
@@ -119,6 +132,12 @@ class ToyModel(VideoModel, AnswersFreely, RecordsAttention, HasVisionLayers, Rep
             if word.group() not in WORDS:
                 raise UnknownName("word", word.group(), WORDS)
         return Reply(text, tuple(WORDS.index(word.group()) for word in found), tuple(word.span() for word in found))
+
+    def token_lens(self, tokens: Tensor, question: Question, reply: Reply) -> TokenLens:
+        """Its question has no tokens; an answer's token stands one place behind the row that produces it."""
+        places = tokens.shape[1]
+        logits = self._states(tokens, len(reply.ids))[0] @ self._network.readout[list(reply.ids)].T
+        return TokenLens(reply.ids, len(reply.ids), logits[:places], logits[places + 1 :])
 
     def generate(self, pixels: Tensor, question: Question) -> Reply:
         """The more probable of its two words."""

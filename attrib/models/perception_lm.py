@@ -22,10 +22,12 @@ from attrib.files import fingerprint
 from attrib.model import (
     AnswersFreely,
     HasVisionLayers,
+    ReadsTokens,
     RecordsAttention,
     RecordsVisionAttention,
     RepairsGradients,
     TokenGrid,
+    TokenLens,
     VideoModel,
 )
 from attrib.models.libra import repaired
@@ -65,7 +67,7 @@ def option_prompt(question: Question) -> str:
 
 
 class PerceptionLM(
-    VideoModel, AnswersFreely, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients
+    VideoModel, AnswersFreely, ReadsTokens, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients
 ):
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
@@ -144,7 +146,7 @@ class PerceptionLM(
         self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
     ) -> Float[Tensor, "b o"]:
         """Option or answer log-probabilities from visual tokens; dropped tokens leave a gap in the positions."""
-        sequence, visual = self._sequence(tokens, question)
+        sequence, visual = self._sequence(tokens, question, question.reply)
         positions = torch.arange(sequence.shape[1], device=self.device)
         if keep is not None:
             stays = torch.ones_like(positions, dtype=torch.bool)
@@ -154,10 +156,12 @@ class PerceptionLM(
         states = self._answer_states(sequence, positions, visual, len(question.reply.ids) if question.reply else 1)
         return self._logprobs(states, question)
 
-    def _sequence(self, tokens: Float[Tensor, "b n d"], question: Question) -> tuple[Float[Tensor, "b m d"], slice]:
+    def _sequence(
+        self, tokens: Float[Tensor, "b n d"], question: Question, reply: Reply | None
+    ) -> tuple[Float[Tensor, "b m d"], slice]:
         """The prompt with the visual tokens and all of a free answer but its last token, and where these stand."""
         ids, visual, _ = self._prompt(question, tokens.shape[1])
-        said = question.reply.ids[:-1] if question.reply else ()
+        said = reply.ids[:-1] if reply else ()
         embedded = self._network.get_input_embeddings()(torch.cat([ids, ids.new_tensor(said)]).to(self.device))
         around = (embedded[: visual.start], embedded[visual.stop :])
         before, after = (part.expand(len(tokens), -1, -1) for part in around)
@@ -188,6 +192,19 @@ class PerceptionLM(
         """A decoder layer's output at the answer rows through the last norm and the head ("logit lens")."""
         return self._logprobs(self._network.model.language_model.norm(states), question)
 
+    @torch.no_grad()
+    def token_lens(self, tokens: Float[Tensor, "1 n d"], question: Question, reply: Reply) -> TokenLens:
+        """The user's words end at the first token that the model reserves for itself."""
+        (sequence, visual), prompt = self._sequence(tokens, question, reply), self._prompt(question, tokens.shape[1])[0]
+        reserved = set(self._processor.tokenizer.all_special_ids)
+        words = list(takewhile(lambda token: token not in reserved, prompt[visual.stop :].tolist()))
+        ids = (*words, *reply.ids)
+        length = sequence.shape[1]
+        (states,) = self._answer_states(sequence, torch.arange(length, device=self.device), visual, length)
+        logits = _single(states @ self._network.lm_head.weight[list(ids)].T)
+        own = [*range(visual.stop, visual.stop + len(words)), *range(len(prompt), length)]
+        return TokenLens(ids, len(reply.ids), logits[visual], logits[own])
+
     def reply(self, text: str) -> Reply:
         """A given answer in the tokenizer's tokens."""
         return given(self._processor.tokenizer, text)
@@ -195,7 +212,7 @@ class PerceptionLM(
     @torch.no_grad()
     def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:
         """Greedily, up to the end of the turn, by transformers' own generation."""
-        sequence, _ = self._sequence(self.encode(pixels[None]), question)
+        sequence, _ = self._sequence(self.encode(pixels[None]), question, None)
         settings = self._network.generation_config
         (ids,) = self._network.generate(
             inputs_embeds=sequence, attention_mask=torch.ones(sequence.shape[:2], dtype=torch.long, device=self.device),

@@ -1,0 +1,77 @@
+"""Token activation map: what the model's head makes of each visual token, less what earlier text makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+
+from attrib.method import Method, require_at_least
+from attrib.model import TokenLens, require_free_answers, require_token_lens
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from attrib.subject import Subject
+
+LEAST = 1e-12  # where a divisor vanishes, so does what is divided
+
+
+@dataclass(frozen=True)
+class TAM(Method):
+    """Token activation map (Li et al. 2025, arXiv 2506.23270) of the explained option's text or of a free answer.
+
+    Mean over the text's tokens; the letter that stands for an option names nothing that a video could show. `kernel` is
+    the width of the paper's rank Gaussian filter, 3 there; 1 leaves it out: to it, what covers a single token is noise.
+    """
+
+    kernel: int = 1
+
+    def __post_init__(self) -> None:
+        require_at_least("kernel", self.kernel, 1)
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: expected an odd width, got {self.kernel}")
+
+    @torch.no_grad()
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
+        """Logits, 0 or more. Raises UnsupportedModel when the model's head cannot be read at every place."""
+        question, model = subject.question, require_token_lens(subject.model, "tam")
+        reply = question.reply or require_free_answers(subject.model).reply(question.options[subject.option])
+        lens = model.token_lens(subject.model.encode(subject.pixels[None]), question, reply)
+        explained = subject.explained if question.reply else range(lens.answer)
+        first = len(lens.ids) - lens.answer
+        maps = torch.stack([activation(lens, first + token) for token in explained])
+        volume = subject.grid.to_volume(maps).cpu().numpy()
+        return torch.from_numpy(np.stack([[filtered(frame, self.kernel) for frame in each] for each in volume]).mean(0))
+
+
+def activation(lens: TokenLens, token: int) -> Float[Tensor, " n"]:
+    """The map of one token of the text without the interference of those before it (eq. 1, 2, 4 and 5).
+
+    Other tokens' rectified maps are averaged, weighted by the rectified logit of this token at them; the least-squares
+    multiple of that mean is taken off. Tokens of the same id do not interfere.
+    """
+    maps, at_text = lens.visual.double().clamp(min=0), lens.text.double().clamp(min=0)
+    context = [other for other in range(token) if lens.ids[other] != lens.ids[token]]
+    weights = at_text[context, token]
+    interference = maps[:, context] @ (weights / weights.sum().clamp(min=LEAST))
+    scale = (maps[:, token] @ interference) / interference.square().sum().clamp(min=LEAST)
+    return (maps[:, token] - scale * interference).clamp(min=0)
+
+
+def filtered(frame: NDArray[np.float64], kernel: int) -> NDArray[np.float64]:
+    """The rank Gaussian filter (eq. 6 and 7): sorted windows, weighted by a Gaussian around the middle rank.
+
+    Its sigma in ranks is the window's standard deviation over its mean. Borders are mirrored.
+    """
+    padded = np.pad(frame, kernel // 2, mode="reflect")
+    ranked = np.sort(sliding_window_view(padded, (kernel, kernel)).reshape(*frame.shape, -1), axis=-1)
+    sigma = ranked.std(axis=-1, keepdims=True) / np.maximum(ranked.mean(axis=-1, keepdims=True), LEAST)
+    ranks = np.arange(kernel**2) - kernel**2 // 2
+    weights = np.exp(-(ranks**2) / (2 * np.maximum(sigma, 1e-3) ** 2))
+    return (ranked * weights).sum(axis=-1) / weights.sum(axis=-1)

@@ -59,11 +59,11 @@ class ObjectOcclusion(NeedsAnnotation):
 
 
 def stretches(track: Track, times: NDArray[np.float64], seconds: float) -> Iterator[tuple[Track, NDArray[np.bool_]]]:
-    """The track with the frames (t,) of each stretch, counted from 0 s, in which it can be seen."""
+    """The track with the frames (t,) of each stretch, counted from 0 s, during which it can be seen at all."""
     seen = np.array([bool(boxes_at(float(time), [track])[0]) for time in times])
     number = np.floor(times / seconds) if seconds else np.zeros(len(times))
     for stretch in np.unique(number[seen]):
-        yield track, seen & (number == stretch)
+        yield track, number == stretch
 
 
 def tube(

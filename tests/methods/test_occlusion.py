@@ -69,6 +69,13 @@ def test_inside_the_border_corners_are_favoured() -> None:
     assert float(found[0, 3]) == pytest.approx(float(found[1, 2])) == pytest.approx(DROP)
 
 
+def test_tubes_side_by_side_cover_a_cell_once() -> None:
+    expected = np.zeros((4, ROWS, COLUMNS))
+    expected[RED[0], :2, 2:] = DROP
+    found = Occlusion(stride=(1, 2, 2), baseline="black").values(linear())
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_tubes_in_time() -> None:
     found = Occlusion((2, 1, 1), baseline="black").values(linear())
     np.testing.assert_allclose(found[:, RED[1], RED[2]], [0, DROP / 2, DROP, DROP / 2], atol=1e-6)

@@ -147,8 +147,10 @@ def _explainable() -> list[str]:
 
 def _show_explanation(found: Explanation, output: Path) -> None:
     summary = found.summary()
-    table = _token_table(summary) if found.subject.question.reply else _option_table(summary)
-    screen.print(summary["question"], table, f"explained: {summary['explained']}", "", sep="\n", markup=False)
+    free = found.subject.question.reply is not None
+    table = _token_table(summary) if free else _option_table(summary)
+    own = " (the model's own)" if free and summary["generated"] else ""
+    screen.print(summary["question"], table, f"explained: {summary['explained']}{own}", "", sep="\n", markup=False)
     costs = Table("method", "seconds", "completeness error", box=None, pad_edge=False)
     for name, cost in summary["methods"].items():
         error = cost.get("completeness_error")
@@ -160,6 +162,7 @@ def _show_explanation(found: Explanation, output: Path) -> None:
 
 
 def _option_table(summary: dict[str, Any]) -> Table:
+    """The options with their probabilities; the model's choice in bold."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for place, (text, share) in enumerate(zip(summary["options"], summary["probabilities"], strict=True)):
         letter = chr(ord("A") + place)
@@ -169,6 +172,7 @@ def _option_table(summary: dict[str, Any]) -> Table:
 
 
 def _token_table(summary: dict[str, Any]) -> Table:
+    """The tokens of a free answer with their probabilities."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for item in summary["tokens"]:
         table.add_row(item["token"], f"{math.exp(item['logprob']):.1%}")

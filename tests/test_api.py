@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import torch
 
 import attrib
 from attrib import video
-from attrib.errors import InputError
+from attrib.errors import InputError, UnsupportedModel
 from attrib.method import Method
 from attrib.methods.centre import Centre
 from attrib.methods.raw_attention import RawAttention
+from attrib.model import VideoModel
+from attrib.reply import Reply
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, FRAMES, QUESTION, RED, ROWS, ToyModel, toy_clip
 
@@ -44,11 +47,18 @@ class SmallToy(ToyModel):
         return torch.nn.functional.interpolate(pixels, (ROWS * 4, COLUMNS * 4), mode="area")
 
 
+class TheToy(SmallToy):
+    """Can say "the" as well, which counts as red."""
+
+    def reply(self, text: str) -> Reply:
+        return replace(super().reply(text.replace("the", "red")), text=text)
+
+
 def test_explain_takes_a_model_and_methods_as_objects_names_or_parameters(toy_video: Path, tmp_path: Path) -> None:
     asked: list[str] = []
     found = attrib.explain(
         toy_video, QUESTION.text, QUESTION.options, model=SmallToy(),
-        methods={"mine": RawAttention("max"), "grad_cam": {"pool": "video"}, "centre": None, "breaks": Breaks()},
+        methods={"mine": RawAttention(reduction="max"), "grad_cam": {"pool": "video"}, "centre": None, "breaks": Breaks()},
         step=lambda what, done, total: asked.append(f"{what} {done}/{total}"),
     )  # fmt: skip
     assert found.answer == "red"
@@ -82,6 +92,66 @@ def test_target_says_what_is_explained(toy_video: Path) -> None:
     )  # fmt: skip
     assert one.summary()["score"] == pytest.approx(-other.summary()["score"])
     assert other.summary()["correct_answer"] == "B"
+
+
+def test_words_of_a_free_answer_are_explained_one_by_one(toy_video: Path, tmp_path: Path) -> None:
+    found = attrib.explain(toy_video, "What is it?", answer="red, the green", per_word=True, model=TheToy(),
+                           methods={"mine": RawAttention(), "centre": None, "breaks": Breaks()})  # fmt: skip
+    assert list(found.volumes) == ["mine.red", "mine.green", "centre.red", "centre.green"]
+    assert list(found.failures) == ["breaks.red", "breaks.green"]
+    assert found.volumes["mine.green"].provenance.target == "answer:green"
+    assert found.volumes["mine.green"].provenance.method == "mine"
+    found.save(tmp_path / "out")
+    assert (tmp_path / "out" / "mine.green.png").exists()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["answer"], summary["generated"], summary["options"]) == ("red, the green", False, [])
+    assert [item["token"] for item in summary["tokens"]] == ["red", "the", "green"]
+    logprobs = [item["logprob"] for item in summary["tokens"]]
+    assert logprobs == pytest.approx(found.subject.logprobs.tolist())
+    assert summary["words"] == pytest.approx({"red": logprobs[0], "green": logprobs[2]})
+    assert summary["score"] == pytest.approx(sum(logprobs) / 3)
+    assert summary["methods"]["mine.green"]["explained"] == '"green" in "red, the green"'
+
+
+def test_chosen_words_and_the_models_own_answer(toy_video: Path) -> None:
+    ask = {"model": SmallToy(), "methods": ["centre"]}
+    own = attrib.explain(toy_video, "What is it?", **ask)  # type: ignore[arg-type]
+    assert (own.answer, own.summary()["generated"], list(own.volumes)) == ("red", True, ["centre"])
+    part = attrib.explain(toy_video, "What is it?", answer="red green", words="Green", **ask)  # type: ignore[arg-type]
+    assert part.summary()["score"] == pytest.approx(float(part.subject.logprobs[1]))
+    one = attrib.explain(toy_video, "?", answer="red green", words=["Green"], per_word=True, **ask)  # type: ignore[arg-type]
+    assert list(one.volumes) == ["centre.green"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"answer": " "}, "answer: the text is empty"),
+        ({"answer": "red", "options": ["red", "green"]}, "options, answer: expected one of the two, got both"),
+        ({"answer": "red", "words": ["rde"]}, "word 'rde' is not in the answer 'red'; did you mean 'red'?"),
+        ({"answer": "red", "words": ["rde"], "per_word": True}, "word 'rde' is not in the answer"),
+        ({"answer": "the", "per_word": True}, "the answer 'the' has no content word"),
+        ({"answer": "red", "target": "option:0"}, "target 'option:0': expected options"),
+        ({"options": ["red", "green"], "words": ["red"]}, "words: expected a free answer"),
+        ({"options": ["red", "green"], "per_word": True}, "words: expected a free answer"),
+        ({"options": ["red"]}, "at least two options, got 1"),
+    ],
+)
+def test_free_answers_that_make_no_sense_are_one_line(toy_video: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        attrib.explain(toy_video, "What is it?", model=TheToy(), methods=["centre"], **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_of_options_alone_is_told(toy_video: Path) -> None:
+    class OptionsOnly(VideoModel):
+        """Nothing of it is asked."""
+
+        name, revision, frames = "tiny", None, FRAMES
+        module = preprocess = grid = encode = score_tokens = None  # type: ignore[assignment]
+
+    with pytest.raises(UnsupportedModel, match="'tiny' answers with one of several options only"):
+        attrib.explain(toy_video, "What is it?", model=OptionsOnly(), methods=["centre"])
 
 
 @pytest.mark.parametrize(

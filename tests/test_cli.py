@@ -132,6 +132,37 @@ def test_bad_arguments_are_one_line(attrib: Run, clip: Path, tmp_path: Path, ext
     refused(attrib("explain", clip, *ASK, "-O", folder, *extra), message, folder)
 
 
+def test_the_models_own_answer_and_a_given_one(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    ask = ["explain", clip, "--question", "What colour is the object that moves?", "--method", "raw_attention"]
+    code, out, err = attrib(*ask, "-O", tmp_path / "own")
+    assert code == 0, err
+    assert "(the model's own)" in out
+    summary = json.loads((tmp_path / "own" / "summary.json").read_text())
+    assert summary["generated"]
+    assert len(summary["tokens"]) == 1  # the built-in model says one word
+    code, out, err = attrib(*ask, "--answer", "red square.", "--per-word", "-O", tmp_path / "out", "--json")
+    assert code == 0, err
+    assert list(json.loads(out)["words"]) == ["red", "square"]
+    names = {f"raw_attention.{word}.{kind}" for word in ("red", "square") for kind in ("mp4", "npz", "png")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*names, "summary.json"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--answer", ""], "answer: the text is empty"),
+        (["--answer", "red", "--option", "red", "--option", "blue"], "options, answer: expected one of the two"),
+        (["--answer", "red square", "--word", "sqare"], "did you mean 'square'?"),
+        (["--answer", "giraffe"], "'giraffe' is not in the model's vocabulary"),
+        (["--option", "red", "--option", "blue", "--per-word"], "words: expected a free answer"),
+    ],
+)
+def test_bad_answers_are_one_line(attrib: Run, clip: Path, tmp_path: Path, extra: list[str], message: str) -> None:
+    folder = tmp_path / "out"
+    ask = ["explain", clip, "--question", "What colour is the object that moves?", "--method", "centre"]
+    refused(attrib(*ask, "-O", folder, *extra), message, folder)
+
+
 def test_one_option_is_too_few(attrib: Run, clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     result = attrib("explain", clip, "--question", "What?", "--option", "one", "-O", folder)

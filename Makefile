@@ -7,7 +7,10 @@ TREE := .mypy_cache/tree
 
 .PHONY: install demo test check types speed clean
 
+# The evidence holds, the model knows its world, and how the methods fare.
 demo: $(INSTALLED)
+	$(BIN)/python -m attrib.demo.evidence --items 100
+	$(BIN)/python -m attrib.demo.evaluate --videos 20
 	$(BIN)/attrib bench -O runs/demo
 
 test: $(INSTALLED)

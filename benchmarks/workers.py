@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import cv2
 import torch
@@ -15,7 +16,7 @@ import torch
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_work: Callable[[object], object]  # what this process was forked for
+_work: Callable[[Any], Any]  # what this process was forked for
 
 
 def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
@@ -30,10 +31,10 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
     done = 0
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_begin, initargs=(work,))
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work))
     try:
         for result in pool.map(_do, jobs):
-            yield result  # type: ignore[misc]
+            yield result
             done += 1
     except BrokenProcessPool:
         yield from map(work, jobs[done:])
@@ -46,7 +47,7 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
             process.join()
 
 
-def _begin(work: Callable[[object], object]) -> None:
+def _begin(work: Callable[[Any], Any]) -> None:
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells them to stop
@@ -54,5 +55,5 @@ def _begin(work: Callable[[object], object]) -> None:
     cv2.setNumThreads(1)
 
 
-def _do(job: object) -> object:
+def _do(job: Any) -> Any:
     return _work(job)

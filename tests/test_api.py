@@ -58,7 +58,9 @@ def test_explain_takes_a_model_and_methods_as_objects_names_or_parameters(toy_vi
     asked: list[str] = []
     found = attrib.explain(
         toy_video, QUESTION.text, QUESTION.options, model=SmallToy(),
-        methods={"mine": RawAttention(reduction="max"), "grad_cam": {"pool": "video"}, "centre": None, "breaks": Breaks()},
+        methods={
+            "mine": RawAttention(reduction="max"), "grad_cam": {"pool": "video"}, "centre": None, "breaks": Breaks(),
+        },
         step=lambda what, done, total: asked.append(f"{what} {done}/{total}"),
     )  # fmt: skip
     assert found.answer == "red"

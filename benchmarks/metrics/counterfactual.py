@@ -4,10 +4,10 @@ A pair is an object and a time bin for which the sample has a video without that
 object can be seen in at least one frame of the clip. Its mass is the mean over the bin's frames of p, weighted by the
 shares of the cells that the object visibly covers. Faithfulness to the model: the sample's cut plays no part.
 
-Ties get the mean of their ranks. Masses tie that differ by less than 1e-6 of the largest, which is rounding. Changes are
-compared in steps of a tenth of the largest and at least half a nat (odds times 1.65): a rank correlation would else be
-decided by the many objects that hardly matter, whose absence moves the log-odds by hundredths of a nat, as encoding the
-same video again does (0.01 to 0.05 for the built-in model). Chance is 0 for both metrics.
+Ties get the mean of their ranks. Masses tie that differ by less than 1e-6 of the largest, which is rounding. Changes
+are compared in steps of a tenth of the largest and at least half a nat (odds times 1.65): a rank correlation would else
+be decided by the many objects that hardly matter, whose absence moves the log-odds by hundredths of a nat, as encoding
+the same video again does (0.01 to 0.05 for the built-in model). Chance is 0 for both metrics.
 """
 
 from __future__ import annotations

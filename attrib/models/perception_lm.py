@@ -160,7 +160,7 @@ class PerceptionLM(
         self, tokens: Float[Tensor, "b n d"], question: Question, reply: Reply | None
     ) -> tuple[Float[Tensor, "b m d"], slice]:
         """The prompt with the visual tokens and all of a free answer but its last token, and where these stand."""
-        ids, visual, _ = self._prompt(question, tokens.shape[1])
+        ids, visual = self._prompt(question, tokens.shape[1])
         said = reply.ids[:-1] if reply else ()
         embedded = self._network.get_input_embeddings()(torch.cat([ids, ids.new_tensor(said)]).to(self.device))
         around = (embedded[: visual.start], embedded[visual.stop :])
@@ -222,8 +222,8 @@ class PerceptionLM(
         return generated(self._processor.tokenizer, list(takewhile(lambda token: token not in ends, ids)))
 
     @lru_cache(maxsize=64)  # noqa: B019  one model lives as long as its process
-    def _prompt(self, question: Question, tokens: int) -> tuple[Tensor, slice, list[int]]:
-        """(token ids, where the visual tokens stand, ids of the option letters)."""
+    def _prompt(self, question: Question, tokens: int) -> tuple[Tensor, slice]:
+        """(token ids, where the visual tokens stand)."""
         tokenizer, marker = self._processor.tokenizer, self._processor.video_token
         text = option_prompt(question)
         refuse_reserved(tokenizer, text, "question")
@@ -236,7 +236,7 @@ class PerceptionLM(
         places = (ids == self._processor.video_token_id).nonzero().flatten()
         if len(places) != tokens or int(places[-1] - places[0]) != tokens - 1:
             raise InputError(f"model {self.name!r}: its chat template does not place {tokens} video tokens in a row")
-        return ids, slice(int(places[0]), int(places[-1]) + 1), [self._letter(letter) for letter in question.letters]
+        return ids, slice(int(places[0]), int(places[-1]) + 1)
 
     def text_tokens(self, question: Question) -> int:
         """How many tokens of the sequence are not visual."""

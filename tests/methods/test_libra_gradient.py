@@ -52,7 +52,7 @@ def test_shares_of_all_tokens_add_up_to_the_score(contrast: Subject) -> None:
     plain = whole_sequence(contrast, tokens, repair=False)
     assert abs(float(plain.sum()) - score) > 0.1 * abs(score)
     found = LibraGradient().values(contrast)
-    _, visual, _ = contrast.model._prompt(contrast.question, tokens.shape[1])  # type: ignore[attr-defined]
+    _, visual = contrast.model._prompt(contrast.question, tokens.shape[1])  # type: ignore[attr-defined]
     torch.testing.assert_close(found.flatten(), shares[visual], rtol=1e-4, atol=1e-6)
 
 

@@ -74,7 +74,7 @@ def test_logprobs_equal_the_plain_forward(
 
 
 def test_prompt_ids_equal_the_official_processor(model: PerceptionLM, official: dict[str, torch.Tensor]) -> None:
-    ids, visual, _ = model._prompt(QUESTION, model.grid(FRAMES).tokens)
+    ids, visual = model._prompt(QUESTION, model.grid(FRAMES).tokens)
     assert torch.equal(ids, official["input_ids"][0])
     assert visual.stop - visual.start == FRAMES * 3 * 3
 
@@ -91,7 +91,8 @@ def test_dropped_tokens_keep_the_others_positions(model: PerceptionLM, clip: Cli
     """Dropping equals hiding the tokens' keys from every query with an explicit 4D mask."""
     tokens = model.encode(model.preprocess(clip)[None])
     keep = torch.rand(tokens.shape[1], generator=torch.Generator().manual_seed(0)) < 0.5
-    ids, visual, letters = model._prompt(QUESTION, tokens.shape[1])
+    ids, visual = model._prompt(QUESTION, tokens.shape[1])
+    letters = [model._letter(letter) for letter in QUESTION.letters]
     network = model.module
     embedded = network.get_input_embeddings()(ids)[None].clone()
     embedded[:, visual] = tokens

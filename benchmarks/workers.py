@@ -32,6 +32,8 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
     before = set(multiprocessing.active_children())
     context = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work))
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # here, since a forked process that inherits OpenCV's threads waits for them for ever
     try:
         for result in pool.map(_do, jobs):
             yield result
@@ -39,12 +41,10 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
     except BrokenProcessPool:
         yield from map(work, jobs[done:])
     finally:
-        mine = set(multiprocessing.active_children()) - before
-        for process in mine:
+        for process in set(multiprocessing.active_children()) - before:
             process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in mine:
-            process.join()
+        pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def _begin(work: Callable[[Any], Any]) -> None:
@@ -52,7 +52,6 @@ def _begin(work: Callable[[Any], Any]) -> None:
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells them to stop
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
 
 
 def _do(job: Any) -> Any:

@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Callable
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -29,6 +31,26 @@ def test_results_come_in_the_jobs_order(workers: int) -> None:
 def test_every_process_has_one_thread_and_one_worker_is_this_process() -> None:
     assert set(spread(lambda _: (os.getpid() == HERE, torch.get_num_threads()), range(4), 2)) == {(False, 1)}
     assert set(spread(lambda _: os.getpid(), range(4), 1)) == {HERE}
+
+
+def test_threads_of_this_process_do_not_stop_the_others() -> None:
+    """OpenCV and torch have used several threads before; a forked process has none of these."""
+    picture = np.zeros((2000, 2000, 3), np.float32)
+
+    def blur(job: int) -> float:
+        cv2.GaussianBlur(picture, (0, 0), 5)
+        return float((torch.ones(800, 800) @ torch.ones(800, 800)).sum()) * job
+
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    try:
+        cv2.setNumThreads(4)
+        torch.set_num_threads(4)
+        expected = [blur(job) for job in range(4)]
+        assert list(spread(blur, range(4), 2)) == expected
+        assert cv2.getNumThreads() == 4
+    finally:
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])
 
 
 def test_what_a_dead_process_leaves_is_done_here() -> None:

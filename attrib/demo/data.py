@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as resizing
 
 from attrib.demo import labels, render
 from attrib.demo.families import AUXILIARY, FAMILIES, Family
-from attrib.demo.pool import workers
+from attrib.demo.pool import progress, workers
 from attrib.demo.prompts import Asked, Packer, ask, echo
 from attrib.demo.settings import BLIND, TRAINING_SEEDS, Mix, Settings
 from attrib.demo.table import sample
@@ -75,7 +74,7 @@ def rendered(settings: Settings, directory: Path) -> NDArray[np.uint8]:
         with writing(path) as part, workers() as pool:
             out = np.lib.format.open_memmap(part, "w+", np.uint8, (settings.scenes, labels.READ, size, size, 3))
             drawn = pool.map(partial(_rendered, size), range(settings.scenes), chunksize=32)
-            for i, frames in enumerate(track(drawn, "rendering", total=settings.scenes)):
+            for i, frames in enumerate(progress(drawn, "rendering", settings.scenes)):
                 out[i] = frames
             out.flush()
     mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r")

@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
 from attrib import models, video
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.families import FAMILIES
-from attrib.demo.generate import generate
-from attrib.demo.pool import workers
+from attrib.demo.generate import MOST_VIDEOS, generate
+from attrib.demo.pool import progress, workers
 from attrib.errors import AttribError
 from attrib.model import VideoModel
 from attrib.types import Question, Sample
@@ -54,8 +53,7 @@ def evaluate(directory: Path, model: str = "demo") -> list[Accuracy]:
     """One row per family found in a generated directory, in the order of `FAMILIES`, then their mean."""
     with workers() as pool:
         done = pool.map(partial(_family, directory, model), FAMILIES)
-        told = track(done, "evaluating", len(FAMILIES), console=Console(stderr=True), transient=True)
-        rows = [row for row in told if row.videos]
+        rows = [row for row in progress(done, "evaluating", len(FAMILIES)) if row.videos]
     means = {key: sum(getattr(row, key) for row in rows) / len(rows) for key in SHARES} if rows else {}
     return [*rows, Accuracy("mean", sum(row.videos for row in rows), **means)] if rows else []
 
@@ -126,6 +124,9 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the videos are kept; by default they are not")
     parser.add_argument("--json", action="store_true", help="print nothing but JSON")
     arguments = parser.parse_args()
+    most = MOST_VIDEOS // len(FAMILIES)
+    if not 1 <= arguments.videos <= most:
+        parser.error(f"--videos: expected 1 to {most}, got {arguments.videos}")
     try:
         with tempfile.TemporaryDirectory() as scratch:
             directory = arguments.directory or Path(scratch)

@@ -12,12 +12,11 @@ from functools import partial
 from itertools import product
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from attrib.demo import render
 from attrib.demo.families import FAMILIES, Family, Item
-from attrib.demo.pool import workers
+from attrib.demo.pool import progress, workers
 from attrib.demo.table import sample
 from attrib.demo.world import FRAMES, RATE, Scene
 
@@ -107,17 +106,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Check the evidence of new items of every family.")
     parser.add_argument("--items", type=int, default=1000, help="of each family")
     arguments = parser.parse_args()
-    table = Table("family", "items", "faults", title="evidence, checked by taking things away and drawing again")
+    if arguments.items < 1:
+        parser.error(f"--items: expected 1 or more, got {arguments.items}")
+    table = Table("family", "items", "faults")
     found: list[str] = []
     with workers() as pool:
         for name in FAMILIES:
             seeds = range(CHECK_SEED, CHECK_SEED + arguments.items)
             done = pool.map(partial(_checked, name), seeds, chunksize=25)
-            told = track(done, name, arguments.items, console=Console(stderr=True), transient=True)
-            faulty = [fault for fault in told if fault]
+            faulty = [fault for fault in progress(done, name, arguments.items) if fault]
             table.add_row(name, str(arguments.items), str(len(faulty)))
             found += [text for fault in faulty for text in fault]
-    Console().print(table)
+    Console().print("evidence, checked by taking things away and drawing again", table)
     if found:
         parser.exit(1, "\n".join(found[:20]) + "\n")
 

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from attrib import video
 from attrib.demo import annotate, render
 from attrib.demo.evidence import edits
 from attrib.demo.families import FAMILIES, Family
+from attrib.demo.pool import progress
 from attrib.demo.table import sample
 from attrib.demo.world import EVENTS, FRAMES, RATE, VERSION, Scene
 from attrib.errors import InputError
@@ -89,7 +88,7 @@ def _write(directory: Path, made: dict[str, Any]) -> None:
     todo = list(items(made["videos"], made["seed"]))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # drawing and encoding let go of Python's lock
         drawn = pool.map(partial(_drawn, directory, made["counterfactuals"]), todo)
-        told = track(drawn, "generating videos", len(todo), console=Console(stderr=True), transient=True)
+        told = progress(drawn, "generating videos", len(todo))
         for (scene, family, place), written in zip(todo, told, strict=True):
             name = annotate.video_id(scene)
             files["all"][name] = annotate.annotation(scene, family, split, place)

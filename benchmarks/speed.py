@@ -8,6 +8,7 @@ one that holds the model, so that its peak counts from the weights up. The rival
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
@@ -130,6 +131,7 @@ def apart(job: Callable[[], Measure], threads: int) -> Measure | None:
         sender.send(job())
 
     process = context.Process(target=work)
+    gc.collect()  # what the forked process would free would hide what it makes
     process.start()
     sender.close()
     try:

@@ -57,7 +57,7 @@ def test_every_method_is_measured_in_a_process_of_its_own(model: PerceptionLM) -
 
 
 def test_memory_is_counted_from_the_weights_up() -> None:
-    """256 MiB held before the fork do not count, 256 MiB made after it do; the rest is what the process itself needs."""
+    """256 MiB held before the fork do not count, 256 MiB made after it do; the rest is the process itself."""
     held = torch.ones(2**26)
 
     def job() -> Measure:

@@ -92,7 +92,7 @@ def test_tower_and_projector_are_complete(homogeneous: Subject) -> None:
         with libra.repaired(model.module if repair else nn.Identity()):
             value = (reading * model.encode((normalised + 1) / 2)).sum()
             (gradient,) = torch.autograd.grad(value, normalised)
-        total = float((normalised * gradient).sum())
+        total = float((normalised * gradient).sum().detach())
         assert (total == pytest.approx(float(value), rel=1e-3)) == repair
 
 

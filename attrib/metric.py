@@ -14,16 +14,22 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 
 Direction = Literal["high", "low"]
+Need = Literal["model", "evidence", "tracks", "segments", "counterfactuals", "other videos"]
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Score:
-    """A value and the level that chance reaches on this very item; NaN always comes with its reason."""
+    """A value and the level that chance reaches on this very item; NaN always comes with its reason.
+
+    `vision` says whether the answer needs the video at all, where the metric knows: whether the score falls by more
+    than a stated amount when everything is removed.
+    """
 
     value: float
     chance: float = NAN
     reason: str = ""
+    vision: bool | None = None
 
     def __post_init__(self) -> None:
         if math.isnan(self.value) != bool(self.reason):
@@ -35,11 +41,19 @@ class Score:
         return Score(NAN, NAN, reason)
 
 
-@dataclass(frozen=True)
-class Metric(ABC):
-    """Measures one volume. Fields of the frozen subclass are its parameters; `direction` says which way is better."""
+class Stated:
+    """What every metric class says of itself."""
 
-    direction: ClassVar[Direction]
+    direction: ClassVar[Direction]  # which way is better
+    bounds: ClassVar[tuple[float, float]]  # least and largest value that there can be, infinite where there is none
+    chance_level: ClassVar[str]  # what a map that knows nothing reaches, in words; each score gives its number
+    reference: ClassVar[str]  # the paper
+    needs: ClassVar[tuple[Need, ...]]  # without which it is undefined or cannot run
+
+
+@dataclass(frozen=True)
+class Metric(ABC, Stated):
+    """Measures one volume. Fields of the frozen subclass are its parameters."""
 
     @abstractmethod
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
@@ -47,13 +61,8 @@ class Metric(ABC):
 
 
 @dataclass(frozen=True)
-class ContrastMetric(ABC):
-    """Measures how a method's volume changes with what is explained. Fields of the frozen subclass are its parameters.
-
-    `direction` says which way is better.
-    """
-
-    direction: ClassVar[Direction]
+class ContrastMetric(ABC, Stated):
+    """Measures how a method's volume changes with what is explained. Fields of the frozen subclass are its parameters."""
 
     @abstractmethod
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

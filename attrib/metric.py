@@ -62,7 +62,7 @@ class Metric(ABC, Stated):
 
 @dataclass(frozen=True)
 class ContrastMetric(ABC, Stated):
-    """Measures how a method's volume changes with what is explained. Fields of the frozen subclass are its parameters."""
+    """Measures how a volume changes with what is explained. Fields of the frozen subclass are its parameters."""
 
     @abstractmethod
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

@@ -48,6 +48,14 @@ class AttributionError(AttribError):
     """A method returned something that is not a finite (t, h, w) volume, or lacks what it needs to make one."""
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had: by Python, by torch on the CPU, or by torch on a GPU."""
+    refused = "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or (
+        isinstance(error, RuntimeError) and refused
+    )  # fmt: skip
+
+
 def first_line(error: BaseException) -> str:
     """`ValueError: what it says`, its first line only: for another's exception inside a message of ours."""
     lines = str(error).strip().splitlines()

@@ -6,7 +6,8 @@ AttribError
 │   ├── ConfigError       a configuration key or value that is not valid
 │   └── VideoError        a video that cannot be read or written
 ├── UnsupportedModel      the method or metric needs something that this model does not offer
-└── AttributionError      a method returned no saliency volume, or lacks what it needs to
+├── AttributionError      a method returned no saliency volume, or lacks what it needs to
+└── NotEnoughMemory       it did not fit; names what would need less
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ class UnsupportedModel(AttribError):
 
 class AttributionError(AttribError):
     """A method returned something that is not a finite (t, h, w) volume, or lacks what it needs to make one."""
+
+
+class NotEnoughMemory(AttribError):
+    """Memory could not be had; the message names what would need less."""
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from attrib.errors import AttributionError, nearest
+from attrib.model import fitting
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample
 
@@ -43,7 +44,8 @@ class Method(ABC):
     def attribute(self, subject: Subject, name: str = "") -> SaliencyVolume:
         """The method's volume, one slice per clip frame, checked, timed and signed.
 
-        Raises AttributionError when the values are not a finite volume of the clip's length.
+        Raises AttributionError when the values are not a finite volume of the clip's length, NotEnoughMemory with what
+        would need less.
         """
         name = name or type(self).__name__
         torch.manual_seed(subject.seed)
@@ -51,7 +53,8 @@ class Method(ABC):
         started = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        result = self.values(subject)
+        with fitting(subject.model, name, len(subject.clip), asdict(self).get("batch", 1)):
+            result = self.values(subject)
         seconds = time.perf_counter() - started
         found = result if isinstance(result, Attribution) else Attribution(result)
         values = _checked(found.values, subject, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from attrib.attention_record import AttentionRecord, Knockout
-from attrib.errors import UnsupportedModel
+from attrib.errors import NotEnoughMemory, UnsupportedModel, out_of_memory
 from attrib.reply import Reply
 from attrib.types import Clip, Question
 
@@ -232,6 +232,23 @@ def require_gradient_repair(model: VideoModel, method: str) -> RepairsGradients:
     if isinstance(model, RepairsGradients):
         return model
     raise UnsupportedModel(f"{method}: model {model.name!r} cannot repair its gradients")
+
+
+@contextmanager
+def fitting(model: VideoModel, what: str, frames: int, batch: int = 1) -> Iterator[None]:
+    """Within this context memory that cannot be had raises NotEnoughMemory: what, and what would need less."""
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        torch.cuda.empty_cache()  # nothing without a GPU
+        remedies = [f"fewer frames than {frames}"] * (frames > 1) + [f"a smaller batch than {batch}"] * (batch > 1)
+        if model.dtype.itemsize > 2:
+            remedies.append("model.dtype bfloat16")
+        raise NotEnoughMemory(
+            f"{what}: out of memory; {' or '.join(remedies) or 'a shorter prompt'} needs less"
+        ) from None
 
 
 def batches(count: int, size: int) -> Iterator[slice]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attrib.errors import InputError, nearest
-from attrib.model import TokenGrid, VideoModel, batches
+from attrib.model import TokenGrid, VideoModel, batches, fitting
 from attrib.types import Clip, Question, Sample
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Subject:
             raise InputError("question: expected options, or a free answer that is explained; got neither")
         target = target or Target("answer" if question.reply else "predicted")
         pixels = model.preprocess(clip)
-        with torch.no_grad():
+        with torch.no_grad(), fitting(model, "asking the model", len(clip)):
             logprobs = model.option_logprobs(pixels[None], question)[0].float()
         explained, others = target.resolve(question, int(logprobs.argmax()))
         return Subject(model, clip, question, target, seed, pixels, logprobs, explained, others)

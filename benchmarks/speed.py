@@ -142,10 +142,10 @@ def apart(job: Callable[[], Measure], threads: int) -> Measure | None:
     return found
 
 
-def measure_all(model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS) -> list[Measure]:
-    """Every method and its rival at every length; rivals only where memory suffices."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a pool of threads would not survive the fork
+def measure_all(
+    model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS, threads: int = 1
+) -> list[Measure]:
+    """Every method and its rival at every length; rivals only where memory suffices. `threads` of each process."""
     jobs = [(count, method, stored) for count in frames for method in methods for stored in (False, True)
             if not stored or method in RIVALS]  # fmt: skip
     found, network = [], cast(Any, model.module)
@@ -192,7 +192,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, nargs="+", default=list(FRAMES))
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     given = parser.parse_args()
-    found = measure_all(model_of(LARGE_1B), given.frames, given.methods)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a pool of threads would not survive the fork: a child that needs it waits for ever
+    found = measure_all(model_of(LARGE_1B), given.frames, given.methods, threads)
     if given.json:
         print(json.dumps([vars(item) for item in found], indent=2))
         return

@@ -24,11 +24,12 @@ from torch import Tensor
 from attrib.benchmarks.cells import TOLERANCE, UndefinedError, cell_values
 from attrib.benchmarks.counterfactual import changes
 from attrib.cover import visible_tube
-from attrib.metric import ContrastMetric, Direction, Metric, Score
+from attrib.metric import ContrastMetric, Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import Counterfactual, SaliencyVolume, Sample, Track
 
 FloatArray = NDArray[np.float64]
+NEEDS: tuple[Need, ...] = ("model", "tracks", "counterfactuals")
 LEAST = 3  # pairs; two always rank alike or opposite
 STEP = 0.5  # nats, at least
 SHARE = 0.1  # of the largest change
@@ -51,6 +52,10 @@ class CounterfactualDeletion(Metric):
     """
 
     direction: ClassVar[Direction] = "high"
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    chance_level: ClassVar[str] = "0: a ranking that knows nothing agrees with the changes as often as it opposes them"
+    reference: ClassVar[str] = "defined here"
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""
@@ -75,6 +80,10 @@ class TargetSensitivity(ContrastMetric):
     """
 
     direction: ClassVar[Direction] = "high"
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    chance_level: ClassVar[str] = "0, as a map that does not change with the target has exactly"
+    reference: ClassVar[str] = "defined here"
+    needs: ClassVar[tuple[Need, ...]] = NEEDS
 
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""

@@ -1,11 +1,12 @@
-"""Which share of which cell, in which frame, the annotated boxes cover.
+"""Which share of which cell, in which frame, the annotated boxes cover; of one sample, and of other videos' samples.
 
 Several boxes in a frame count as their exact union; a box while its object is fully hidden says where nothing can be
-seen, and is kept apart.
+seen, and is kept apart. Other videos are looked at in the same place and at the same relative time.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from attrib.types import Evidence, Sample, Track
 Box = NDArray[np.floating[Any]]
 Boxes = tuple[list[Box], list[Box]]  # of visible and of hidden objects
 FloatArray = NDArray[np.float64]
+PEERS = 64  # other videos' samples that are looked at, at most: thousands would tell no more
 
 
 def evidence_tracks(sample: Sample) -> list[tuple[Evidence, Track]]:
@@ -33,8 +35,42 @@ def evidence_boxes(sample: Sample, times: FloatArray) -> list[Boxes]:
 
 
 def visible_evidence(sample: Sample, times: FloatArray, rows: int, columns: int) -> FloatArray:
-    """(t, rows, columns) shares that visible evidence covers."""
-    return np.stack([coverage(visible, rows, columns) for visible, _ in evidence_boxes(sample, times)])
+    """(t, rows, columns) shares that visible evidence covers; none from the sample's cut on."""
+    shares = np.stack([coverage(visible, rows, columns) for visible, _ in evidence_boxes(sample, times)])
+    shares[after_cut(sample, times)] = 0
+    return shares
+
+
+def after_cut(sample: Sample, times: FloatArray) -> NDArray[np.bool_]:
+    """Which of `times` (t,) lie at or after the sample's cut: what is annotated there is no evidence."""
+    return times >= (np.inf if sample.cut is None else sample.cut)
+
+
+def annotated_until(sample: Sample) -> float:
+    """The sample's last annotated time in seconds: the video's duration but for one step of the annotation."""
+    tracks = (float(track.times[-1]) for track in sample.tracks if len(track.times))
+    return max((*tracks, *(segment.end for segment in sample.segments)), default=0.0)
+
+
+def drawn(samples: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
+    """At most PEERS of `samples`, by their ids; which ones depends on the seed and on what there is to draw from."""
+    known = sorted(samples, key=lambda sample: sample.id)
+    if len(known) <= PEERS:
+        return tuple(known)
+    names = zlib.crc32("\n".join(sample.id for sample in known).encode())
+    chosen = np.random.default_rng([seed, names]).choice(len(known), PEERS, replace=False)
+    return tuple(known[index] for index in sorted(chosen))
+
+
+def peers_with_evidence(peers: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
+    """Those that stand for the other videos wherever these are asked where and when evidence lies."""
+    return drawn((peer for peer in peers if evidence_tracks(peer)), seed)
+
+
+def peer_evidence(peers: Sequence[Sample], shares: FloatArray, rows: int, columns: int) -> FloatArray:
+    """(p, t, rows, columns) shares that visible evidence of each peer covers at `shares` (t,) of its own length."""
+    found = [visible_evidence(peer, shares * annotated_until(peer), rows, columns) for peer in peers]
+    return np.stack(found) if found else np.zeros((0, len(shares), rows, columns))
 
 
 def visible_tube(track: Track, times: FloatArray, rows: int, columns: int) -> FloatArray:
@@ -57,10 +93,13 @@ def boxes_at(time: float, tracks: Iterable[Track]) -> Boxes:
 def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
     """(rows, columns) share of each cell that the union of the xyxy `boxes` covers; what lies outside [0, 1] is cut.
 
-    Exact: the frame is cut along every edge of every box and cell, and the pieces are added up. An inverted box is
-    empty.
+    Exact: the frame is cut along every edge of every box and cell, and the pieces are added up; a single box is the
+    product of what it covers of the rows and of the columns. An inverted box is empty.
     """
     edges = np.clip(np.asarray(boxes, np.float64).reshape(-1, 4), 0, 1)
+    if len(edges) == 1:
+        x1, y1, x2, y2 = edges[0]
+        return np.outer(_overlap(y1, y2, rows), _overlap(x1, x2, columns))
     x, y = (np.unique(np.r_[np.arange(count + 1) / count, edges[:, axis], edges[:, axis + 2]])
             for axis, count in ((0, columns), (1, rows)))  # fmt: skip
     middle_x, middle_y = (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
@@ -71,3 +110,9 @@ def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
     cells = np.zeros((rows, columns))
     np.add.at(cells, ((middle_y * rows).astype(int)[:, None], (middle_x * columns).astype(int)), area)
     return cells * rows * columns
+
+
+def _overlap(low: float, high: float, cells: int) -> FloatArray:
+    """(cells,) share of each of `cells` equal parts of [0, 1] that lies in [low, high)."""
+    edges = np.arange(cells + 1) / cells
+    return np.clip(np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1]), 0, None) * cells

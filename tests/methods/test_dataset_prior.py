@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from attrib.cover import annotated_until
 from attrib.errors import AttributionError
-from attrib.methods.dataset_prior import DatasetPrior, annotated_until
+from attrib.methods.dataset_prior import DatasetPrior
 from attrib.testing import BLUE, RED, toy_peer, toy_sample, toy_subject
 from attrib.types import Evidence, Sample, Track
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from attrib.types import Clip, Question
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
+
+
+Part = Literal["vision", "language"]
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,14 @@ class HasVisionLayers(ABC):
         """The inverse: `activation` with its places replaced by `features`."""
 
 
+class NamesBlocks(ABC):
+    """A model whose parameters are named block by block, so that they can be made random one block after another."""
+
+    @abstractmethod
+    def parameter_blocks(self) -> Mapping[Part, Mapping[str, Sequence[nn.Parameter]]]:
+        """Of the vision encoder and of the language model: blocks by name, from the input up, each parameter once."""
+
+
 class RepairsGradients(ABC):
     """A model whose backward pass can hold softmax weights, gates and normalisation denominators constant."""
 
@@ -218,6 +229,13 @@ def require_vision_layers(model: VideoModel, method: str) -> HasVisionLayers:
     if isinstance(model, HasVisionLayers):
         return model
     raise UnsupportedModel(f"{method}: model {model.name!r} does not name its vision layers")
+
+
+def require_blocks(model: VideoModel, what: str) -> NamesBlocks:
+    """The model as NamesBlocks. Raises UnsupportedModel when it is not one."""
+    if isinstance(model, NamesBlocks):
+        return model
+    raise UnsupportedModel(f"{what}: model {model.name!r} does not name the blocks of its parameters")
 
 
 def require_token_lens(model: VideoModel, method: str) -> ReadsTokens:

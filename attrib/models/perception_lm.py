@@ -22,6 +22,8 @@ from attrib.files import fingerprint
 from attrib.model import (
     AnswersFreely,
     HasVisionLayers,
+    NamesBlocks,
+    Part,
     ReadsTokens,
     RecordsAttention,
     RecordsVisionAttention,
@@ -31,6 +33,7 @@ from attrib.model import (
     VideoModel,
 )
 from attrib.models.libra import repaired
+from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
 from attrib.models.replying import generated, given, refuse_reserved
 from attrib.models.tower_recording import watching_tower
@@ -67,8 +70,9 @@ def option_prompt(question: Question) -> str:
 
 
 class PerceptionLM(
-    VideoModel, AnswersFreely, ReadsTokens, RecordsAttention, RecordsVisionAttention, HasVisionLayers, RepairsGradients
-):
+    VideoModel, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention, HasVisionLayers,
+    RepairsGradients,
+):  # fmt: skip
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
     def __init__(self, network: Any, processor: Any, name: str, revision: str | None = None) -> None:
@@ -281,6 +285,10 @@ class PerceptionLM(
     def repaired_gradients(self) -> AbstractContextManager[None]:
         """Tower, projector and decoder with repaired backward passes."""
         return repaired(self._network)
+
+    def parameter_blocks(self) -> Mapping[Part, Blocks]:
+        """Tower and projector; word embeddings, decoder and head."""
+        return parameter_blocks(self._network)
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """The tower's blocks, its last norm, the projector, and the decoder's layers at the visual tokens."""

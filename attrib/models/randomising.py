@@ -1,0 +1,78 @@
+"""Parameters made random, block by block, and given back to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attrib.model import Part
+
+Blocks = Mapping[str, Sequence[nn.Parameter]]
+
+
+def parameter_blocks(network: Any) -> Mapping[Part, Blocks]:
+    """Blocks of a transformers network that joins a timm tower, a projector and a Llama decoder."""
+    tower, decoder = network.model.vision_tower.timm_model, network.model.language_model
+    projector = network.model.multi_modal_projector
+    outside = [each for name, each in tower.named_parameters() if not name.startswith(("blocks.", "norm."))]
+    after = {"norm": tower.norm.parameters(), "projector": projector.parameters()}
+    head = {"head": (*decoder.norm.parameters(), *network.lm_head.parameters())}
+    return {
+        "vision": _each_once({"embedding": outside, **_layers(tower.blocks), **after}),
+        "language": _each_once(
+            {"embedding": decoder.embed_tokens.parameters(), **_layers(decoder.layers), **head}
+        ),
+    }  # fmt: skip
+
+
+def _layers(layers: Iterable[nn.Module]) -> dict[str, Iterable[nn.Parameter]]:
+    return {f"blocks.{index}": layer.parameters() for index, layer in enumerate(layers)}
+
+
+def _each_once(blocks: Mapping[str, Iterable[nn.Parameter]]) -> Blocks:
+    """A weight that two blocks share, as word embeddings may with the head, belongs to the first; none is empty."""
+    seen: set[nn.Parameter] = set()
+    found = {}
+    for name, parameters in blocks.items():
+        own = [each for each in parameters if each not in seen]
+        seen.update(own)
+        found[name] = own
+    return {name: own for name, own in found.items() if own}
+
+
+@contextmanager
+def randomised(blocks: Blocks, *seed: object) -> Iterator[None]:
+    """Within this context every parameter is drawn anew; then it is what it was, to the last bit, whatever happened.
+
+    Draws are normal with the parameter's own mean and standard deviation. Seed, block and place decide them, so that a
+    block is the same whatever others are drawn with it.
+    """
+    kept: list[tuple[nn.Parameter, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for name, block in blocks.items():
+                for place, parameter in enumerate(block):
+                    kept.append((parameter, parameter.detach().to("cpu", copy=True)))
+                    parameter.copy_(_drawn(kept[-1][1], _seeded(*seed, name, place)))
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, before in kept:
+                parameter.copy_(before)
+
+
+def _drawn(like: Tensor, generator: torch.Generator) -> Tensor:
+    """On the CPU, which draws the same on every machine."""
+    wide = like.to(torch.promote_types(like.dtype, torch.float32))
+    std, mean = torch.std_mean(wide, correction=0)
+    return (mean + std * torch.randn(wide.shape, generator=generator, dtype=wide.dtype)).to(like.dtype)
+
+
+def _seeded(*parts: object) -> torch.Generator:
+    found = hashlib.sha256(repr(parts).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(found[:8], "little") >> 1)

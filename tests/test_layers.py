@@ -14,12 +14,12 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files", "reply"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
+    {"errors"}, {"files", "reply", "untrusted"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
     {"method", "metric", "attention", "quadrature"}, {"registry", "space", "attention_method", "attention_statistics"},
-    {"config", "removal", "testing"}, {"api"}, {"cli"}, {"__main__"},
+    {"config", "removal", "testing"}, {"api"}, {"commands"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-VALUES = {"errors", "files", "reply", "types"}
+VALUES = {"errors", "files", "reply", "types", "untrusted"}
 # Beside the ladder: what each of these may know. The overlay is a video, so drawing knows the writer.
 SIDE = {
     "video": VALUES,
@@ -28,7 +28,7 @@ SIDE = {
     "models": VALUES | {"attention_record", "model", "registry"},
     "demo": VALUES | {"video", "data", "model", "models"},
 }
-ON_TOP = {"api", "cli"}  # they alone join the ladder, the sides and the plug-ins
+ON_TOP = {"api", "commands", "cli"}  # they alone join the ladder, the sides and the plug-ins
 MODEL_LIBRARIES = {"transformers", "tokenizers", "timm"}
 
 
@@ -72,7 +72,10 @@ def allowed(module: str, home: str) -> bool:
     if mine == other or (mine in ON_TOP and other != "__main__" and LEVEL.get(other, 0) <= LEVEL[mine]):
         return True
     if mine in ("methods", "benchmarks"):
-        return other not in {"methods", "benchmarks", "cli", "demo"} and (mine, other) != ("methods", "models")
+        return other not in {"methods", "benchmarks", "commands", "cli", "demo"} and (mine, other) != (
+            "methods",
+            "models",
+        )
     if mine in SIDE:
         return other in SIDE[mine]
     if mine == "testing" and other == "video":
@@ -108,6 +111,9 @@ def test_each_module_imports_only_what_lies_below_it(module: str, path: Path) ->
         ("attrib.registry", "from attrib.methods.centre import Centre"),
         ("attrib.registry", "from attrib import config"),
         ("attrib.config", "from attrib.cli import app"),
+        ("attrib.api", "from attrib.commands.shared import notes"),
+        ("attrib.commands.mine", "from attrib.cli import app"),
+        ("attrib.benchmarks.mine", "from attrib.commands.shared import notes"),
         ("attrib.video_source", "from attrib.model import TokenGrid"),
         ("attrib.render_panel", "from attrib.subject import Subject"),
         ("attrib.models.perception_lm", "from attrib.method import Method"),
@@ -130,6 +136,7 @@ def test_a_breach_would_be_found(module: str, source: str) -> None:
         ("attrib.methods.mine", "from attrib import Method, attention\nfrom attrib.methods.centre import SIDE"),
         ("attrib.benchmarks.runner", "from attrib import registry\nfrom attrib.benchmarks.run import Run"),
         ("attrib.api", "from attrib.benchmarks.runner import run\nfrom attrib import render, video"),
+        ("attrib.commands.bench", "from attrib import api\nfrom attrib.benchmarks import leaderboard"),
         ("attrib.models.perception_lm", "from transformers import AutoProcessor"),
     ],
 )

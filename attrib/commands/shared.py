@@ -1,0 +1,86 @@
+"""What the commands have in common: consoles, options, progress, and how failures are told."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+from attrib import registry
+from attrib.errors import InputError
+
+screen, notes = Console(), Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a setting; repeatable.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file with methods or metrics; repeatable.")
+]
+
+
+def load_plugins(paths: list[Path] | None) -> None:
+    """Register the methods and metrics of each file."""
+    for path in paths or ():
+        registry.load_plugin(path)
+
+
+def check_output(folder: Path) -> None:
+    """Refuse an output directory that cannot be written, before minutes of work."""
+    at = folder.absolute()
+    while not at.exists():
+        at = at.parent
+    try:
+        tempfile.TemporaryFile(dir=at).close()  # asking for permissions would not find every reason
+    except OSError:
+        raise InputError(f"output directory {folder}: {at} is not a directory that can be written to") from None
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress line with the time left, on standard error so that standard output stays clean."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=notes, transient=True, disable=quiet or not notes.is_terminal) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def step(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total or None)
+
+        yield step
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """A line on standard output, as it is."""
+    screen.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def warn(warnings: Sequence[str]) -> None:
+    """Each warning as a line on standard error."""
+    for warning in warnings:
+        notes.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def finish(failures: Sequence[str]) -> None:
+    """List what failed on standard error; exit code 1 if anything did."""
+    if failures:
+        notes.print(f"[red]{len(failures)} failed:[/red]")
+        for failure in failures:
+            notes.print(f"  {failure}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1)

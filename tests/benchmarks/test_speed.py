@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from attrib import registry
-from attrib.benchmarks.speed import (
+from attrib.benchmarks.attention_speed import (
     METHODS,
+    QUESTION,
     RIVALS,
     Measure,
     apart,
@@ -15,6 +16,7 @@ from attrib.benchmarks.speed import (
     length,
     measure_all,
     model_of,
+    operations,
     stored_attention,
     subject_of,
     table,
@@ -98,3 +100,22 @@ def test_ratios_are_to_the_rival_of_the_same_method_and_length() -> None:
 def test_the_exponent_of_growth() -> None:
     found = [Measure("a", False, frames, 1, 1.0, 10 * frames**2) for frames in (4, 8, 16)]
     assert exponent(found) == pytest.approx(2)
+
+
+def test_operations_are_those_of_every_product() -> None:
+    """By hand: twice the weights of every linear map for each token, 4 n^2 width for an attention."""
+    model = model_of(SHAPE, torch.float32)
+    frames, patches, tower = 3, 6 * 6, SHAPE.tower_width
+    tokens = frames * 9 + model.text_tokens(QUESTION)
+    network = model.module.model
+    linear = sum(layer.weight.numel() for layer in network.language_model.layers.modules()
+                 if isinstance(layer, torch.nn.Linear))  # fmt: skip
+    decoder = 2 * linear * tokens
+    attention = SHAPE.layers * 4 * tokens**2 * SHAPE.width
+    vision = sum(part.weight.numel() for part in network.vision_tower.modules() if isinstance(part, torch.nn.Linear))
+    vision = 2 * vision * frames * (patches + 1) + SHAPE.tower_depth * frames * 4 * (patches + 1) ** 2 * tower
+    cut = 2 * frames * patches * tower * 3 * SHAPE.patch_size**2
+    projector = 2 * frames * patches * (tower * SHAPE.width + SHAPE.width**2)
+    forward, backward = operations(model, frames)
+    assert forward == decoder + attention + vision + cut + projector
+    assert backward == decoder + 2 * attention

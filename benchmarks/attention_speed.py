@@ -1,0 +1,237 @@
+"""Time and memory of attention methods beside what people use, on a random-weight PerceptionLM in bfloat16.
+
+Each figure is measured in a process of its own, forked from one that holds the model, so that its peak counts from the
+weights up. The rival stores every layer's attention map (eager attention, `output_attentions=True`, autograd where
+gradients are asked for) and multiplies whole matrices. The floor is what the network's own products, forward and where
+needed backward, would take at the speed of one large product on the same machine.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from attrib import registry
+from attrib.method import peak_memory
+from attrib.models.perception_lm import PerceptionLM, option_prompt
+from attrib.models.perception_lm_init import SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
+from attrib.subject import Subject
+from attrib.types import Clip, Question
+
+QUESTION = Question("What happens?", ("this", "that", "neither"))
+FRAMES = (4, 8, 16, 32)
+SIDES = (4096, 2048, 8192)  # of the product that the floor is measured with: rows, width, wider layer
+METHODS = ("raw_attention", "attention_rollout", "attention_gradient", "relevance", "legrad")
+RIVALS = METHODS[:4]  # whose stored form is one forward and one backward
+BACKWARD = METHODS[2:]  # which need the decoder's backward pass
+STORED = 10  # bytes that the rival needs for each probability, measured at 4 frames
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One method at one length: seconds and bytes above what the loaded model held; tokens in the sequence.
+
+    Without seconds it was not run, and `memory` is what it would need at least. `floor`: the least seconds.
+    """
+
+    method: str
+    stored: bool
+    frames: int
+    tokens: int
+    seconds: float | None
+    memory: int
+    floor: float = 0.0
+
+
+def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> PerceptionLM:
+    """Random weights, and a tokenizer with one token for each word of the prompt."""
+    words = re.findall(r"\w+|[^\w\s]", f"{SYSTEM_PROMPT} system user assistant {option_prompt(QUESTION)}")
+    tokenizer = word_tokenizer(words)
+    return PerceptionLM(build(shape, tokenizer, dtype=dtype), processor(shape, tokenizer), "random")
+
+
+def subject_of(model: PerceptionLM, frames: int) -> Subject:
+    """A clip of noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (frames, model.size, model.size, 3), dtype=np.uint8)
+    return Subject.bind(model, Clip(pixels, np.arange(float(frames)), float(frames)), QUESTION)
+
+
+def stored_attention(subject: Subject, method: str) -> Tensor:
+    """The answer's row of `method`, by the usual way: all layers' N x N maps and, where needed, their gradients."""
+    network: Any = subject.model.module
+    decoder = network.model.language_model
+    kept: list[Tensor] = []
+    decoder.set_attn_implementation("eager")
+    handles = [layer.self_attn.register_forward_hook(lambda _, __, output: kept.append(output[1]))
+               for layer in decoder.layers]  # fmt: skip
+    with torch.no_grad():
+        tokens = subject.model.encode(subject.pixels[None])
+    needed = method in ("attention_gradient", "relevance")
+    try:
+        with torch.enable_grad() if needed else torch.no_grad():
+            score = subject.score_tokens(tokens.requires_grad_(needed))
+            slopes = torch.autograd.grad(score.sum(), kept) if needed else [torch.ones(())] * len(kept)
+    finally:
+        decoder.set_attn_implementation("sdpa")
+        for handle in handles:
+            handle.remove()
+    flows = [(part.detach() * slope).clamp(min=0)[0].float() for part, slope in zip(kept, slopes, strict=True)]
+    return _combined(flows, method)
+
+
+def _combined(flows: list[Tensor], method: str) -> Tensor:
+    if method in ("raw_attention", "attention_gradient"):
+        rows = torch.stack([flow[:, -1].mean(dim=0) for flow in flows])
+        return rows.mean(dim=0) if method == "raw_attention" else rows.sum(dim=0)
+    product = identity = torch.eye(flows[0].shape[-1])
+    for flow in flows:
+        step = (flow.mean(dim=0) + identity) / (2 if method == "attention_rollout" else 1)
+        product = step @ product
+    return product[-1]
+
+
+def measured(model: PerceptionLM, frames: int, method: str, stored: bool) -> Measure:
+    """Run one method once; memory counts the first forward too, which settles what is explained."""
+    before = peak_memory(model.device)
+    subject = subject_of(model, frames)
+    run: Callable[[], Any] = partial(stored_attention, subject, method)
+    if not stored:
+        run = partial(registry.get("methods", method)().values, subject)
+    began = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - began
+    return Measure(method, stored, frames, length(subject), seconds, peak_memory(model.device) - before)
+
+
+def length(subject: Subject) -> int:
+    """Tokens in the sequence."""
+    assert isinstance(subject.model, PerceptionLM)
+    return subject.grid.tokens + subject.model.text_tokens(subject.question)
+
+
+def matrix_speed(dtype: torch.dtype, repeats: int = 5) -> float:
+    """Floating-point operations per second of a large matrix product: the median of a few."""
+    rows, inner, columns = SIDES
+    left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
+    seconds = []
+    for _ in range(repeats + 1):
+        began = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - began)
+    return 2 * rows * inner * columns / float(np.median(seconds[1:]))
+
+
+def operations(model: PerceptionLM, frames: int) -> tuple[int, int]:
+    """Floating-point operations of a forward pass from pixels, and of the decoder's backward pass to its tokens.
+
+    Counted on shapes alone: the model's weights are gone afterwards, so this is for a process of its own.
+    """
+    count = model.grid(frames).tokens + model.text_tokens(QUESTION)
+    network: Any = model.module.to("meta")
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        tokens = model.encode(torch.empty(1, frames, 3, model.size, model.size, device="meta"))
+    sequence = torch.empty(1, count, tokens.shape[-1], dtype=model.dtype, device="meta", requires_grad=True)
+    causal = torch.ones(1, 1, count, count, dtype=torch.bool, device="meta")  # values are not looked at
+    with FlopCounterMode(display=False) as decoder, torch.enable_grad():
+        places = torch.arange(count, device="meta")[None]
+        states = network.model.language_model(
+            inputs_embeds=sequence, attention_mask=causal, position_ids=places, use_cache=False
+        ).last_hidden_state
+        once = decoder.get_total_flops()
+        states.sum().backward()
+    return forward.get_total_flops() + once, decoder.get_total_flops() - once
+
+
+Found = TypeVar("Found")
+
+
+def apart(job: Callable[[], Found], threads: int) -> Found | None:
+    """The job's result from a forked process; None when it died, as of too little memory."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+
+    def work() -> None:
+        torch.set_num_threads(threads)
+        sender.send(job())
+
+    process = context.Process(target=work)
+    gc.collect()  # what the forked process would free would hide what it makes
+    process.start()
+    sender.close()
+    try:
+        found: Found | None = receiver.recv()
+    except EOFError:
+        found = None
+    process.join()
+    return found
+
+
+def measure_all(
+    model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS, threads: int = 1
+) -> list[Measure]:
+    """Every method and its rival at every length; rivals only where memory suffices. `threads` of each process."""
+    floors = floor_of(model, frames, threads)
+    jobs = [(count, method, stored) for count in frames for method in methods for stored in (False, True)
+            if not stored or method in RIVALS]  # fmt: skip
+    found, network = [], cast(Any, model.module)
+    for count, method, stored in track(jobs, "measuring", console=Console(stderr=True), transient=True):
+        tokens = model.grid(count).tokens + model.text_tokens(QUESTION)
+        text = network.config.text_config
+        needed = STORED * text.num_hidden_layers * text.num_attention_heads * tokens**2 if stored else 0
+        missing = Measure(method, stored, count, tokens, None, needed)
+        if needed > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            found.append(missing)
+            continue
+        done = apart(partial(measured, model, count, method, stored), threads)
+        found.append(done or missing)
+    return [replace(item, floor=floors[item.frames, item.method in BACKWARD]) for item in found]
+
+
+def floor_of(model: PerceptionLM, frames: Sequence[int], threads: int) -> dict[tuple[int, bool], float]:
+    """The least seconds for each number of frames, without and with the decoder's backward pass."""
+    speed = apart(partial(matrix_speed, model.dtype), threads)
+    found = {}
+    for count in frames:
+        counted = apart(partial(operations, model, count), threads)
+        assert speed and counted, "measuring and counting need next to no memory"
+        found[count, False], found[count, True] = counted[0] / speed, sum(counted) / speed
+    return found
+
+
+def exponent(found: Sequence[Measure]) -> float:
+    """The power of the frame count with which one method's memory grows: the slope of a line through the logarithms."""
+    points = np.log([[item.frames, max(1, item.memory)] for item in found])
+    return float(np.polyfit(points[:, 0], points[:, 1], 1)[0])
+
+
+def table(found: Sequence[Measure]) -> Table:
+    """Rows of seconds and memory, with the share of the same method's stored form at the same length."""
+    shown = Table("frames", "tokens", "method", "seconds", "of stored", "of floor", "memory", "of stored", box=None)
+    rivals = {(item.frames, item.method): item for item in found if item.stored}
+    for item in found:
+        rival = rivals.get((item.frames, item.method))
+        name = f"{item.method}, stored" if item.stored else item.method
+        ran = item.seconds is not None
+        timed = "-" if not (rival and rival.seconds and ran) else f"{(item.seconds or 0) / rival.seconds:.2f}"
+        shown.add_row(
+            str(item.frames), str(item.tokens), name, f"{item.seconds:.2f}" if ran else "not run", timed,
+            f"{(item.seconds or 0) / item.floor:.1f}" if ran and item.floor else "-",
+            f"{'' if ran else 'about '}{item.memory / 2**20:.0f} MiB",
+            f"{item.memory / max(1, rival.memory):.2f}" if rival else "-",
+        )  # fmt: skip
+    return shown

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from attrib import registry
-from attrib.errors import ConfigError, nearest
+from attrib.errors import HARMFUL, ConfigError, InputError, nearest, shown
+from attrib.untrusted import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
+
+MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each may be quoted as three characters
+
+
+def _label(text: str) -> str:
+    if not text.strip() or len(text.encode(errors="replace")) > MOST_LABEL or HARMFUL.search(text):
+        raise PydanticCustomError("label", f"expected a label of 1 to {MOST_LABEL} printable characters")
+    return text
+
 
 Parameters = dict[str, Any]
+Rows = dict[Annotated[str, AfterValidator(_label)], Parameters | None]
 
 
 class _Section(BaseModel):
@@ -28,7 +40,7 @@ class ModelSection(_Section):
     dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
     revision: str | None = None
     offline: bool = False
-    frames: int | None = Field(None, ge=1)  # None: what the model takes by default
+    frames: int | None = Field(None, ge=1, le=10_000, strict=True)  # None: what the model takes by default
     sampling: Literal["uniform", "one_per_second"] = "uniform"
 
 
@@ -41,14 +53,14 @@ class Config(_Section):
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
     model: ModelSection = ModelSection()
-    methods: dict[str, Parameters | None]
-    metrics: dict[str, Parameters | None]
+    methods: Rows
+    metrics: Rows
     imputers: list[str] = Field(["blur", "mean"], min_length=1)
     target: str = "predicted"
-    seed: int = Field(0, ge=0)
-    workers: int = Field(1, ge=1)  # processes that share the samples, on the CPU
-    overlays: int = Field(1, ge=0)  # overlay videos for each method
-    resamples: int = Field(10_000, ge=100)  # of the bootstrap
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
+    workers: int = Field(1, ge=1, le=1024, strict=True)  # processes that share the samples, on the CPU
+    overlays: int = Field(1, ge=0, strict=True)  # overlay videos for each method
+    resamples: int = Field(10_000, ge=100, le=10_000_000, strict=True)  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -66,13 +78,8 @@ class Entry:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A YAML mapping. Raises ConfigError when the file is missing, no YAML, or no mapping."""
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not a text file'}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    """A YAML mapping. Raises InputError when the file cannot be read, ConfigError when it is no YAML or no mapping."""
+    found = parse_yaml(read_text(path, MOST_CHARACTERS + 1), str(path))
     if not isinstance(found, dict):
         kind = "an empty file" if found is None else type(found).__name__
         raise ConfigError(f"{path}: expected a mapping of settings, got {kind}")
@@ -94,10 +101,7 @@ def override(settings: Mapping[str, Any], assignments: Iterable[str]) -> dict[st
             place = place[key]
             if not isinstance(place, dict):
                 raise ConfigError(f"--set {text!r}: {key!r} is a value, not a section")
-        try:
-            place[keys[-1]] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text!r}: the value is not valid YAML") from None
+        place[keys[-1]] = parse_yaml(value, f"--set {text!r}")
     return result
 
 
@@ -108,29 +112,47 @@ def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
 def parse(settings: Mapping[str, Any]) -> Config:
     """Validate. Raises ConfigError in one line: the path, what was expected and the nearest valid key."""
     try:
-        return Config.model_validate(settings)
+        found = Config.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(_told(error)) from None
+    if "imputers" in found.model_fields_set:
+        _check_imputers(found.imputers)
+    return found
 
 
 def _told(error: ValidationError) -> str:
     # A misspelt key is told before the required one that it was meant to be.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        section = ModelSection if first["loc"][0] == "model" and len(first["loc"]) > 1 else Config
-        return f"{path}: unknown key; {nearest(str(first['loc'][-1]), section.model_fields)}"
-    if first["type"] == "missing":
-        return f"{path}: is required"
-    return f"{path}: {first['msg'].lower()}, got {first['input']!r}"
+    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+    if first["type"] != "extra_forbidden":
+        return told(first)
+    *sections, key = first["loc"]
+    known: Any = Config
+    for name in sections:
+        known = known.model_fields[name].annotation
+    return f"{'.'.join(map(str, first['loc']))}: unknown key; {nearest(str(key), known.model_fields)}"
+
+
+def _check_imputers(names: list[str]) -> None:
+    """Whether some metric knows each of them, even if none that was chosen does."""
+    known: set[str] = set()
+    for metric in registry.names("metrics"):
+        with suppress(ConfigError):  # a plug-in that cannot be loaded is told where it is used
+            known.update(get_args(get_type_hints(registry.get("metrics", metric)).get("imputer")))
+    for place, name in enumerate(names):
+        if name not in known:
+            raise ConfigError(f"imputers: unknown imputer {shown(name)}; {nearest(name, known)}")
+        if name in names[:place]:
+            raise ConfigError(f"imputers: {name!r} is named twice")
 
 
 def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None = None) -> Entry:
     """The registered object that a label and its parameters mean. Raises UnknownName and ConfigError."""
     if not isinstance(parameters, Mapping | None):
-        raise ConfigError(f"{kind}.{label}: expected a mapping of parameters, got {parameters!r}")
+        raise ConfigError(f"{kind}.{label}: expected a mapping of parameters, got {shown(parameters)}")
     given = dict(parameters or {})
-    name = str(given.pop(kind[:-1], label))
+    name = given.pop(kind[:-1], label)
+    if not isinstance(name, str):
+        raise ConfigError(f"{kind}.{label}.{kind[:-1]}: expected a name, got {shown(name)}")
     cls = registry.get(kind, name)
     return Entry(label, name, make(cls, given, f"{kind}.{label}"))
 
@@ -143,14 +165,14 @@ def make(cls: Callable[..., Any], parameters: Mapping[str, Any], path: str) -> A
     hints, known = get_type_hints(kind, include_extras=True), {field.name: field for field in fields(kind)}
     for key in parameters:
         if key not in known:
-            raise ConfigError(f"{path}.{key}: unknown key; {nearest(key, known)}")
+            raise ConfigError(f"{path}.{key}: unknown key; {nearest(str(key), known)}")
     for name, field in known.items():
         if field.default is MISSING and field.default_factory is MISSING and name not in parameters:
             raise ConfigError(f"{path}.{name}: is required")
     values = {key: _validated(hints[key], value, f"{path}.{key}") for key, value in parameters.items()}
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, ArithmeticError, InputError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -158,7 +180,7 @@ def _validated(hint: Any, value: Any, path: str) -> Any:
     try:
         return TypeAdapter(hint).validate_python(value, strict=isinstance(value, bool) or hint is bool)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {error.errors()[0]['msg'].lower()}, got {value!r}") from None
+        raise ConfigError(complaint(error, path)) from None
 
 
 def method_entries(config: Config) -> list[Entry]:
@@ -181,7 +203,9 @@ def metric_entries(config: Config) -> list[Entry]:
 def dataset(config: Config) -> Any:
     """The data set: an iterable of samples. Raises UnknownName and ConfigError."""
     given = dict(config.data)
-    name = str(given.pop("name", ""))
+    name = given.pop("name", "")
+    if not isinstance(name, str):
+        raise ConfigError(f"data.name: expected a name, got {shown(name)}")
     if not name:
         raise ConfigError(f"data.name: is required; choose one of: {', '.join(registry.names('datasets'))}")
     return make(registry.get("datasets", name), given, "data")

@@ -13,13 +13,23 @@ AttribError
 from __future__ import annotations
 
 import difflib
+import re
+import reprlib
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+# What would act on a terminal, or cannot be written as UTF-8: control characters but for tab and newline, line and
+# paragraph separators, marks that turn the direction of writing, halves of surrogate pairs.
+HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+LONGEST = 600  # characters of a message; of a longer one the middle is left out
+
 
 class AttribError(Exception):
-    """Base of every error that attrib raises on purpose; its text is one line for a person."""
+    """Base of every error that attrib raises on purpose; its text is one line for a person, safe to print."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class InputError(AttribError):
@@ -59,6 +69,23 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError) and refused
     )  # fmt: skip
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """The text with harmful characters as escapes, its white space as single spaces, and the middle cut out."""
+    words = " ".join(HARMFUL.sub(lambda found: ascii(found[0])[1:-1], text).split())
+    half = (longest - 5) // 2
+    return words if len(words) <= longest else f"{words[:half]} ... {words[-half:]}"
+
+
+def shown(value: object) -> str:
+    """A value from outside as it is quoted in a message: its `repr`, short whatever its size and depth."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 2, 80, 80
+    try:
+        return short.repr(value)
+    except ValueError:  # an integer of too many digits
+        return f"an unreadable {type(value).__name__}"
 
 
 def first_line(error: BaseException) -> str:

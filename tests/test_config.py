@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from attrib import config
-from attrib.errors import ConfigError, UnknownName
+from attrib.errors import ConfigError, InputError, UnknownName
 from attrib.methods.grad_cam import GradCAM
 
 LEAST = {"methods": {"grad_cam": None}, "metrics": {"mass": None}}
@@ -97,10 +97,10 @@ def test_bad_overrides_are_refused(text: str) -> None:
 def test_files_that_are_no_settings_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         config.read(path)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         config.read(tmp_path / "missing.yaml")
 
 

@@ -204,8 +204,9 @@ def toy_sample() -> Sample:
 
 
 def toy_peer() -> Sample:
-    """A sample of another video, whose evidence is the blue cell all the time."""
-    return replace(toy_sample(), id="peer_0", video=Path("peer.mp4"), evidence=(Evidence(2),))
+    """A sample of another video, whose evidence is the blue cell all the time, which acts in frame 1."""
+    action = Segment("action", "turning blue", 0.25, 0.75, parents=(2,))
+    return replace(toy_sample(), id="peer_0", video=Path("peer.mp4"), segments=(action,), evidence=(Evidence(2),))
 
 
 def toy_counterfactuals(folder: Path) -> tuple[Counterfactual, ...]:

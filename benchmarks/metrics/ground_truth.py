@@ -3,6 +3,8 @@
 Decided here, for all metrics: frames at or after the sample's cut are not scored; a box while its object is fully
 hidden says where nothing can be seen, so it is no ground truth, and for metrics of the evidence the cells that it
 touches are not scored either (looking there is neither hit nor fault).
+
+The sample need not be the subject's own: a permutation pairs a map with another video's annotation.
 """
 
 from __future__ import annotations
@@ -13,19 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attrib.benchmarks.cells import UndefinedError, cell_values, require_contrast
-from attrib.cover import coverage, evidence_boxes, evidence_tracks
+from attrib.benchmarks.metrics.kept import per_subject
+from attrib.cover import after_cut, coverage, evidence_boxes, evidence_tracks, visible_tube
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 HALF = 0.5 - 1e-9  # a cell counts as ground truth from one half on; the slack is for a half that rounding touched
+EVEN = 0.001  # share of the saliency that is spread evenly where a logarithm is taken, which then is at least -10 bits
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The scored cells of one item, flattened: saliency (n,), negatives set to 0, and covered share `truth` (n,)."""
+    """The scored cells of one item, flattened: saliency (n,), negatives set to 0, and covered share `truth` (n,).
 
+    `cells` (t, rows, columns) says which ones of the subject's token grid they are.
+    """
+
+    subject: Subject
+    sample: Sample
+    cells: BoolArray
     saliency: FloatArray
     truth: FloatArray
 
@@ -33,6 +43,11 @@ class Scene:
     def density(self) -> FloatArray:
         """Saliency divided by its sum: p."""
         return self.saliency / float(self.saliency.sum())
+
+    @property
+    def positive_density(self) -> FloatArray:
+        """The density with EVEN of it spread over all cells alike, so that no cell has none."""
+        return (1 - EVEN) * self.density + EVEN / len(self.saliency)
 
     @property
     def area(self) -> float:
@@ -47,6 +62,16 @@ class Scene:
             raise UndefinedError("the evidence covers no cell of the token grid by half")
         return cells
 
+    @property
+    def share(self) -> float:
+        """Share of the scored cells that lie in G: a, for what looks at whole cells. Raises as `inside`."""
+        return float(self.inside.mean())
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        """The frame (n,) that each scored cell lies in."""
+        return np.nonzero(self.cells)[0]
+
 
 def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> Scene:
     """Saliency and evidence on the scored cells of the token grid. Raises UndefinedError where either says nothing."""
@@ -55,7 +80,7 @@ def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> Scene:
     cells = scored[:, None, None] & ((hidden == 0) | (truth > 0))
     if not truth[cells].any():
         raise UndefinedError("the evidence is hidden or has no area in the clip's frames")
-    return Scene(saliency_cells(volume, subject, cells), truth[cells])
+    return Scene(subject, sample, cells, saliency_cells(volume, subject, cells), truth[cells])
 
 
 def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) -> FloatArray:
@@ -73,12 +98,13 @@ def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) 
 
 def scored_frames(subject: Subject, sample: Sample) -> BoolArray:
     """Which frames (t,) are scored: those before the cut. Raises UndefinedError when there is none."""
-    scored = np.ones(len(subject.clip), bool) if sample.cut is None else subject.clip.times < sample.cut
+    scored = ~after_cut(sample, subject.clip.times)
     if not scored.any():
         raise UndefinedError("every frame of the clip lies after the cut")
     return scored
 
 
+@per_subject
 def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatArray]:
     """(t, rows, columns) shares covered by visible and by hidden evidence, each track only during its interval.
 
@@ -92,3 +118,10 @@ def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatA
     grid = subject.grid
     seen, unseen = (np.stack([coverage(pair[i], grid.rows, grid.columns) for pair in boxes]) for i in (0, 1))
     return seen, unseen
+
+
+@per_subject
+def track_tubes(subject: Subject, sample: Sample) -> FloatArray:
+    """(k, t, rows, columns) shares that each track of a sample with tracks covers where it can be seen."""
+    grid, times = subject.grid, subject.clip.times
+    return np.stack([visible_tube(track, times, grid.rows, grid.columns) for track in sample.tracks])

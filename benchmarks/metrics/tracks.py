@@ -1,4 +1,4 @@
-"""Does the saliency lie on the objects that the answer rests on? Alignment with object tracks on the token grid.
+"""Does the saliency lie on the objects that the answer rests on? How much of it, and whether in space or in time.
 
 Cells, tubes, hidden frames and the cut are settled in `ground_truth`; the names p, g, G and a are those defined there.
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, final
+from math import inf, log2
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scene, scored_frames
-from attrib.cover import visible_tube
-from attrib.metric import Direction, Metric, Score
+from attrib.benchmarks.metrics.ground_truth import EVEN, Scene, scene
+from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+
+ARRAS = "Arras et al. 2022, CLEVR-XAI, arXiv 2003.07258"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TubeMetric(Metric):
     """
 
     direction: ClassVar[Direction] = "high"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
@@ -45,7 +46,11 @@ class TubeMetric(Metric):
 
 @dataclass(frozen=True)
 class Mass(TubeMetric):
-    """Sum of p over g, in [0, 1]; chance a (energy-based pointing game, Wang et al. 2020, Score-CAM)."""
+    """Sum of p over g, in [0, 1]; chance a. The energy-based pointing game; relevance mass accuracy."""
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    chance_level: ClassVar[str] = "a, the share of the scored volume that the evidence covers"
+    reference: ClassVar[str] = f"Wang et al. 2020, Score-CAM, arXiv 1910.01279; {ARRAS}"
 
     def measure(self, found: Scene) -> Score:
         """Share of the saliency on the evidence."""
@@ -56,78 +61,76 @@ class Mass(TubeMetric):
 class Lift(TubeMetric):
     """Mass divided by the area a: how many times denser the saliency is on the evidence; >= 0, chance 1."""
 
+    bounds: ClassVar[tuple[float, float]] = (0.0, inf)
+    chance_level: ClassVar[str] = "1"
+    reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
+
     def measure(self, found: Scene) -> Score:
         """Mass / a."""
         return Score(float(found.density @ found.truth) / found.area, 1.0)
 
 
-@dataclass(frozen=True)
-class Pointing(TubeMetric):
-    """Share of the maximal cells that lie in G, in [0, 1]; ties count in part (Zhang et al. 2016); chance a."""
+class Lifts(NamedTuple):
+    """log2 lift of the tube, of its frames, and of its place given the frames, in bits; the first is the others' sum.
 
-    def measure(self, found: Scene) -> Score:
-        """1 or 0 for a single maximum."""
-        return Score(float(found.inside[found.saliency == found.saliency.max()].mean()), found.area)
+    The frames of the tube are those in which any of it lies. Their lift is their share of the saliency over their
+    share of the cells; the lift in space is that of the saliency and of the cells inside them alone. In the other
+    frames there is nothing to find, so they count in the lift in time only; a tube that lies in every scored frame has
+    0 bits there.
 
-
-@dataclass(frozen=True)
-class ROCAUC(TubeMetric):
-    """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5.
-
-    Also undefined when every scored cell lies in G.
+    A thousandth of the saliency (EVEN) is spread evenly first: a map that leaves the evidence out has -10 bits, and not
+    no value at all, which would take the worst items out of its mean.
     """
 
-    def measure(self, found: Scene) -> Score:
-        """Probability that a cell of G outranks one outside."""
-        if found.inside.all():
-            raise UndefinedError("the evidence fills every cell that is scored")
-        return Score(float(roc_auc_score(found.inside, found.saliency)), 0.5)
+    tube: float
+    time: float
+    space: float
+
+
+def log2_lifts(found: Scene) -> Lifts:
+    """The three; they are defined wherever `scene` is."""
+    density = found.positive_density
+    mass = float(density @ found.truth)
+    lies = np.bincount(found.frames, found.truth)[found.frames] > 0
+    mass_then, cells_then = float(density[lies].sum()), float(lies.mean())
+    return Lifts(log2(mass / found.area), log2(mass_then / cells_then),
+                 log2(mass / mass_then) - log2(found.area / cells_then))  # fmt: skip
 
 
 @dataclass(frozen=True)
-class AveragePrecision(TubeMetric):
-    """Average precision of the cells ranked by saliency against G, ties entering together; in (0, 1], chance a."""
+class Log2Lift(TubeMetric):
+    """log2 of the lift, in bits, >= -10: the sum of `log2_lift_time` and `log2_lift_space`, see `Lifts`; chance 0."""
+
+    bounds: ClassVar[tuple[float, float]] = (log2(EVEN), inf)
+    chance_level: ClassVar[str] = "0 bits, for a uniform map"
+    reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
     def measure(self, found: Scene) -> Score:
-        """Mean precision over the steps of recall."""
-        return Score(float(average_precision_score(found.inside, found.saliency)), found.area)
+        """Bits of the whole tube."""
+        return Score(log2_lifts(found).tube, 0.0)
 
 
 @dataclass(frozen=True)
-class ObjectAUC(Metric):
-    """Probability that an evidence object's mean saliency exceeds another object's, ties half; in [0, 1], chance .5.
+class Log2LiftTime(TubeMetric):
+    """log2 lift of the frames in which evidence lies, in bits, >= -10: is it looked for when it is there? Chance 0."""
 
-    The mean is weighted by g over the track's whole visible tube in the clip, not by the evidence interval, so that all
-    tracks are treated alike. Undefined without an evidence track or another track that is seen in the clip.
-    """
+    bounds: ClassVar[tuple[float, float]] = (log2(EVEN), inf)
+    chance_level: ClassVar[str] = "0 bits, for a uniform map"
+    reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    direction: ClassVar[Direction] = "high"
-
-    @final
-    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
-        try:
-            return Score(_object_auc(volume, subject, sample), 0.5)
-        except UndefinedError as case:
-            return Score.undefined(str(case))
+    def measure(self, found: Scene) -> Score:
+        """Bits of the tube's frames."""
+        return Score(log2_lifts(found).time, 0.0)
 
 
-def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> float:
-    frames, grid = scored_frames(subject, sample), subject.grid
-    times = subject.clip.times[frames]
-    tubes = [visible_tube(track, times, grid.rows, grid.columns) for track in sample.tracks]
-    seen = [index for index, tube in enumerate(tubes) if tube.any()]
-    is_evidence = [sample.tracks[index].id in sample.evidence_tracks for index in seen]
-    if not any(is_evidence):
-        raise UndefinedError("no evidence track is seen in the clip's frames")
-    if all(is_evidence):
-        raise UndefinedError("no other track is seen in the clip's frames")
-    cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
-    saliency = saliency_cells(volume, subject, cells)
-    return float(roc_auc_score(is_evidence, _weighted_means(saliency, [tubes[index] for index in seen])))
+@dataclass(frozen=True)
+class Log2LiftSpace(TubeMetric):
+    """log2 lift inside the frames in which evidence lies, in bits: is the place right given the time? Chance 0."""
 
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    chance_level: ClassVar[str] = "0 bits, for a uniform map"
+    reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-def _weighted_means(saliency: NDArray[np.float64], tubes: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean of `saliency` over each tube, as shares of the maximum; rounded, or summation order would break ties."""
-    means = [float(saliency @ tube.ravel()) / float(tube.sum()) for tube in tubes]
-    return np.round(np.array(means) / float(saliency.max()), 9)
+    def measure(self, found: Scene) -> Score:
+        """Bits of the tube's place, given its frames."""
+        return Score(log2_lifts(found).space, 0.0)

@@ -66,8 +66,8 @@ def test_auc_equals_scikit_learn():
     assert score(SegmentAUC(), values, segment(2.0, 4.0)).value == pytest.approx(wanted)
 
 
-def test_segments_of_evidence_count_together_whether_seen_or_heard():
-    segments = segment(0.0, 0.5), segment(1.0, 1.5, (7, 1), "sound"), segment(0.5, 1.0, (7,)), segment(1.5, 2.0, ())
+def test_segments_of_evidence_of_one_kind_count_together():
+    segments = segment(0.0, 0.5), segment(1.0, 1.5, (7, 1)), segment(0.5, 1.0, (7,)), segment(1.5, 2.0, ())
     found = score(SegmentEnergy(), VALUES, *segments)
     assert (found.value, found.chance) == (pytest.approx(7 / 8), 0.5)
 

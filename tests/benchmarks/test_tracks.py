@@ -8,7 +8,8 @@ from linear import blank, sample_of, track_of, volume_of
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from attrib.benchmarks.metrics.ground_truth import evidence_cells
-from attrib.benchmarks.metrics.tracks import ROCAUC, AveragePrecision, Lift, Mass, ObjectAUC, Pointing, TubeMetric
+from attrib.benchmarks.metrics.tracks import Lift, Mass, TubeMetric
+from attrib.benchmarks.metrics.tracks_ranking import ROCAUC, AveragePrecision, ObjectAUC, Pointing
 from attrib.cover import coverage
 from attrib.errors import InputError
 from attrib.metric import Metric

@@ -97,6 +97,8 @@ def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
     product of what it covers of the rows and of the columns. An inverted box is empty.
     """
     edges = np.clip(np.asarray(boxes, np.float64).reshape(-1, 4), 0, 1)
+    if not len(edges):
+        return np.zeros((rows, columns))
     if len(edges) == 1:
         x1, y1, x2, y2 = edges[0]
         return np.outer(_overlap(y1, y2, rows), _overlap(x1, x2, columns))

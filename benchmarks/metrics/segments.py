@@ -12,12 +12,12 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.kept import per_subject
+from attrib.benchmarks.metrics.ranking import auc
 from attrib.benchmarks.metrics.segment_truth import Kind, Profile, profile, segments_of, within
-from attrib.benchmarks.metrics.tracks_others import auc_against
 from attrib.cover import after_cut, annotated_until, drawn
 from attrib.method import require_at_least
 from attrib.metric import Direction, Metric, Need, Score
@@ -94,7 +94,7 @@ class SegmentAUC(SegmentMetric):
         """Probability that a frame inside outranks one outside."""
         if found.inside.all():
             raise UndefinedError("every frame lies in a segment")
-        return Score(float(roc_auc_score(found.inside, found.ranked)), 0.5)
+        return Score(auc(found.ranked[found.inside], found.ranked[~found.inside]), 0.5)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class SegmentShuffledAUC(SegmentMetric):
         if not sizes.any():
             raise UndefinedError("no other video has such a segment in the scored frames")
         weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
-        return Score(auc_against(found.ranked, found.inside, weights), 0.5)
+        return Score(auc(found.ranked[found.inside], found.ranked, weights), 0.5)
 
 
 @per_subject

@@ -13,11 +13,11 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.ground_truth import HALF, Scene
 from attrib.benchmarks.metrics.kept import per_subject
+from attrib.benchmarks.metrics.ranking import auc
 from attrib.benchmarks.metrics.tracks import TubeMetric
 from attrib.cover import peer_evidence, peers_with_evidence
 from attrib.metric import Need, Score
@@ -54,7 +54,7 @@ class ShuffledAUC(TubeMetric):
         if not sizes.any():
             raise UndefinedError("no other video's evidence covers a scored cell by half")
         weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
-        return Score(auc_against(found.saliency, found.inside, weights), 0.5)
+        return Score(auc(found.saliency[found.inside], found.saliency, weights), 0.5)
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,3 @@ def _others(subject: Subject) -> Others:
     peers, grid = peers_with_evidence(subject.peers, subject.seed), subject.grid
     shares = peer_evidence(peers, subject.clip.times / subject.clip.end, grid.rows, grid.columns)
     return Others(np.array([peer.video_id for peer in peers], np.str_), shares)
-
-
-def auc_against(values: FloatArray, inside: NDArray[np.bool_], weights: FloatArray) -> float:
-    """Probability that one of `values` (n,) `inside` exceeds one drawn by `weights` (n,), ties half."""
-    drawn = weights > 0
-    is_positive = np.r_[np.ones(int(inside.sum()), bool), np.zeros(int(drawn.sum()), bool)]
-    weight = np.r_[np.ones(int(inside.sum())), weights[drawn]]
-    return float(roc_auc_score(is_positive, np.r_[values[inside], values[drawn]], sample_weight=weight))

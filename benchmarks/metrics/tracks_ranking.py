@@ -7,10 +7,11 @@ from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scored_frames, track_tubes
+from attrib.benchmarks.metrics.ranking import auc
 from attrib.benchmarks.metrics.tracks import ARRAS, TubeMetric
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
@@ -34,7 +35,7 @@ class ROCAUC(TubeMetric):
         """Probability that a cell of G outranks one outside."""
         if found.inside.all():
             raise UndefinedError("the evidence fills every cell that is scored")
-        return Score(float(roc_auc_score(found.inside, found.saliency)), 0.5)
+        return Score(auc(found.saliency[found.inside], found.saliency[~found.inside]), 0.5)
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> flo
         raise UndefinedError("no other track is seen in the clip's frames")
     cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
     saliency = saliency_cells(volume, subject, cells)
-    return float(roc_auc_score(is_evidence, _weighted_means(saliency, tubes[seen])))
+    means = _weighted_means(saliency, tubes[seen])
+    return auc(means[is_evidence], means[~is_evidence])
 
 
 def _weighted_means(saliency: NDArray[np.float64], tubes: NDArray[np.float64]) -> NDArray[np.float64]:

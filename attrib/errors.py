@@ -4,7 +4,8 @@ AttribError
 ├── InputError            bad input: one clear line, exit code 2
 │   ├── UnknownName       a name that is not registered; carries the nearest valid one
 │   ├── ConfigError       a configuration key or value that is not valid
-│   └── VideoError        a video that cannot be read or written
+│   ├── VideoError        a video that cannot be read or written
+│   └── NotWritten        a file that cannot be written: the disk is full, the place is none
 ├── UnsupportedModel      the method or metric needs something that this model does not offer
 ├── AttributionError      a method returned no saliency volume, or lacks what it needs to
 └── NotEnoughMemory       it did not fit; names what would need less
@@ -49,6 +50,10 @@ class ConfigError(InputError):
 
 class VideoError(InputError):
     """A video file that cannot be read or written."""
+
+
+class NotWritten(InputError):
+    """A file that cannot be written, because the disk is full or its place is none: no work can be kept."""
 
 
 class UnsupportedModel(AttribError):

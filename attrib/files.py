@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from attrib.errors import InputError
+from attrib.errors import NotWritten
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a fresh path beside `path`; on success rename it to `path`, on any exception remove it.
 
-    The name keeps the ending, since writers choose their format by it. Raises InputError where it cannot be written.
+    The name keeps the ending, since writers choose their format by it. Raises NotWritten where it cannot be.
     """
     part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
@@ -24,10 +24,16 @@ def writing(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise NotWritten(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # where even the folder is none, there is nothing to remove
             part.unlink()
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed writers have left in `folder` and below. Nobody may be writing there."""
+    for part in folder.rglob(".*.part*"):
+        part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,7 +23,6 @@ from attrib.types import SaliencyVolume, Sample
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 HALF = 0.5 - 1e-9  # a cell counts as ground truth from one half on; the slack is for a half that rounding touched
-EVEN = 0.001  # share of the saliency that is spread evenly where a logarithm is taken, which then is at least -10 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +42,6 @@ class Scene:
     def density(self) -> FloatArray:
         """Saliency divided by its sum: p."""
         return self.saliency / float(self.saliency.sum())
-
-    @property
-    def positive_density(self) -> FloatArray:
-        """The density with EVEN of it spread over all cells alike, so that no cell has none."""
-        return (1 - EVEN) * self.density + EVEN / len(self.saliency)
 
     @property
     def area(self) -> float:

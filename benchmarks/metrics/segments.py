@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.kept import per_subject
-from attrib.benchmarks.metrics.ranking import auc
+from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.segment_truth import Kind, Profile, profile, segments_of, within
 from attrib.cover import after_cut, annotated_until, drawn
 from attrib.method import require_at_least

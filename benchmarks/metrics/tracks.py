@@ -13,11 +13,12 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.metrics.ground_truth import EVEN, Scene, scene
+from attrib.benchmarks.metrics.ground_truth import Scene, scene
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 
+EVEN = 0.001  # share of the saliency that is spread evenly before its logarithm is taken
 ARRAS = "Arras et al. 2022, CLEVR-XAI, arXiv 2003.07258"
 
 
@@ -89,7 +90,7 @@ class Lifts(NamedTuple):
 
 def log2_lifts(found: Scene) -> Lifts:
     """The three; they are defined wherever `scene` is."""
-    density = found.positive_density
+    density = (1 - EVEN) * found.density + EVEN / len(found.saliency)
     mass = float(density @ found.truth)
     lies = np.bincount(found.frames, found.truth)[found.frames] > 0
     mass_then, cells_then = float(density[lies].sum()), float(lies.mean())

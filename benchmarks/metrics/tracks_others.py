@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.ground_truth import HALF, Scene
 from attrib.benchmarks.metrics.kept import per_subject
-from attrib.benchmarks.metrics.ranking import auc
+from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.tracks import TubeMetric
 from attrib.cover import peer_evidence, peers_with_evidence
 from attrib.metric import Need, Score
@@ -61,14 +61,13 @@ class ShuffledAUC(TubeMetric):
 class InformationGain(TubeMetric):
     """Mean over G of log2 p - log2 q, in bits per cell: what the map tells beyond the other videos' ground truth.
 
-    p is the saliency divided by its sum, a thousandth of it spread evenly (EVEN). q is the mean of the others' g
-    divided by its sum, with one more video whose evidence lies everywhere alike; so all is finite. Chance is at most 0:
-    of maps that know nothing of this video q is the best. Also undefined where no other video has evidence in the
-    scored cells.
+    p is the saliency and q the mean of the N others' g, each divided by its sum and then averaged with a uniform map
+    that counts as one video more, (N p + 1 / n) / (N + 1): finite, and 0 for the prior itself. Chance is at most 0, but
+    for what N videos leave unknown. Also undefined where no other video has evidence in the scored cells.
     """
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
-    chance_level: ClassVar[str] = "at most 0 bits, also for any fixed prior"
+    chance_level: ClassVar[str] = "at most 0 bits, also for any fixed prior; 0 for dataset_prior"
     reference: ClassVar[str] = "Kuemmerer et al. 2015, PNAS 112(52)"
     needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
 
@@ -78,9 +77,9 @@ class InformationGain(TubeMetric):
         count, total = int(shares.any(axis=1).sum()), shares.sum(axis=0)
         if not count:
             raise UndefinedError("no other video has evidence in the cells that are scored")
-        prior = (count * total / total.sum() + 1 / len(total)) / (count + 1)
-        gain = np.log2(found.positive_density) - np.log2(prior)
-        return Score(float(gain[found.inside].mean()), 0.0)
+        even = 1 / len(total)
+        bits = np.log2(count * found.density + even) - np.log2(count * total / total.sum() + even)
+        return Score(float(bits[found.inside].mean()), 0.0)
 
 
 def others(found: Scene) -> FloatArray:

@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.ground_truth import Scene, saliency_cells, scored_frames, track_tubes
-from attrib.benchmarks.metrics.ranking import auc
+from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.tracks import ARRAS, TubeMetric
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject

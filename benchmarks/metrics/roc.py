@@ -1,6 +1,6 @@
 """The area under a ROC curve as what it is: the probability that one value exceeds another, ties half.
 
-scikit-learn's is the same number (the tests compare) and takes a hundred times as long for a map of a few hundred
+scikit-learn's is the same number (the tests compare) and takes some fifty times as long for a map of a few hundred
 cells, most of it to check its input; a permutation asks for it ten thousand times.
 """
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.errors import InputError
+from attrib.errors import HARMFUL, InputError, shown
 from attrib.files import writing
 from attrib.reply import Reply
 
@@ -82,6 +82,9 @@ class Question:
 
     def __post_init__(self) -> None:
         _require(bool(self.text.strip()), "question: the text is empty")
+        for text in (self.text, *self.options):
+            harmful = HARMFUL.search(text)
+            _require(harmful is None, f"question: {shown(harmful and harmful[0])} in {shown(text)} is no text")
         _require(len(self.options) != 1, "question: expected at least two options, got 1")
         _require(len(self.options) <= 26, f"question: expected at most 26 options, got {len(self.options)}")
         _require(not (self.options and self.reply), "question: expected options or a free answer, got both")
@@ -156,6 +159,9 @@ class Evidence:
     start: float = 0.0
     end: float = float("inf")
     role: Role = "necessary"
+
+    def __post_init__(self) -> None:
+        _require(self.end > self.start, f"evidence of track {self.track}: [{self.start}, {self.end}) s is empty")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +125,15 @@ def _refused(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
 
-def complaint(error: ValidationError, path: str = "") -> str:
-    """One line for pydantic's first error: its path below `path`, what was expected, what came, the nearest choice."""
+def complaint(error: ValidationError, path: str) -> str:
+    """One line for pydantic's first error: its place below `path`, what was expected, what came, the nearest choice."""
     return told(error.errors(include_url=False)[0], path)
 
 
-def told(found: ErrorDetails | Mapping[str, Any], path: str = "") -> str:
+def told(found: ErrorDetails, path: str = "") -> str:
     """One line for one of pydantic's errors."""
-    place = ".".join(part for part in (path, *map(str, found["loc"])) if part not in ("", "[key]"))
+    names = ".".join(str(part) for part in found["loc"] if part != "[key]")
+    place = f"{path}{' ' if path.endswith(':') else '.'}{names}" if path and names else path or names
     if found["type"] == "missing":
         return f"{place}: is required"
     line = f"{place}: {found['msg'][:1].lower()}{found['msg'][1:]}, got {shown(found['input'])}"

@@ -2,140 +2,132 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
-from attrib.errors import InputError
+from attrib.data import annotation as given
+from attrib.errors import InputError, shown
 from attrib.types import Counterfactual, Evidence, Question, Sample, Segment, SegmentKind, Track
+from attrib.untrusted import complaint, read_json
 
 MICROSECONDS = 1e6
-SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_Checked = TypeVar("_Checked")
+_VIDEO = TypeAdapter(given.Video)
 
 
 @dataclass(frozen=True)
 class PerceptionTest:
     """Samples of a directory with `videos/`, `all_{split}.json` and, where there are any, cuts, evidence and more.
 
+    Without `all_{split}.json`, `mc_question_{split}.json` is read, which may map videos to plain lists of questions.
     One sample per multiple-choice question, in the order of the file; `limit` stops after so many videos. Evidence
-    comes from `evidence_{split}.json` (known by construction), else from the grounded question with the same id.
-    `counterfactuals_{split}.json` lists files of `counterfactuals/`, by video id and question id.
+    comes from `evidence_{split}.json` (known by construction), else from the grounded question with the same id, and
+    ends at the cut. `counterfactuals_{split}.json` lists files of `counterfactuals/`, by video id and question id.
+    A video that is missing is no fault here: reading it tells.
     """
 
     root: str
     split: Literal["train", "valid", "test"] = "valid"
     limit: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit: expected at least one video, got {shown(self.limit)}")
+
     def __iter__(self) -> Iterator[Sample]:
-        """Raises InputError when the annotations are missing or are not of this layout."""
+        """Raises InputError when the annotations are missing or are not of this layout, with the place of the fault."""
         root = Path(self.root)
-        annotations = read_json(root / f"all_{self.split}.json")
-        cuts = _optional(root / f"cut_frame_mapping_{self.split}.json")
-        evidence = _optional(root / f"evidence_{self.split}.json")
-        remade = _optional(root / f"counterfactuals_{self.split}.json")
-        for video_id in list(annotations)[: self.limit]:
+        path = root / f"all_{self.split}.json"
+        questions = root / f"mc_question_{self.split}.json"
+        path = questions if not os.path.exists(path) and os.path.exists(questions) else path
+        videos = read_json(path)
+        cuts = _optional(root / f"cut_frame_mapping_{self.split}.json", given.CUTS)
+        evidence = _optional(root / f"evidence_{self.split}.json", given.EVIDENCE)
+        remade = _optional(root / f"counterfactuals_{self.split}.json", given.COUNTERFACTUALS)
+        for video_id in list(videos)[: self.limit]:
+            if not given.PLAIN_NAME.fullmatch(video_id):
+                raise InputError(f"{path}: video id {shown(video_id)} is not a plain file name")
+            where = f"{path}: {video_id}"
+            found = _checked(_VIDEO, videos[video_id], where)
             try:
-                found = samples(root, video_id, annotations[video_id], cuts.get(video_id), evidence.get(video_id))
-                for sample in found:
+                for sample in samples(root, video_id, found, cuts.get(video_id, -1), evidence.get(video_id)):
                     listed = remade.get(video_id, {}).get(str(sample.question.id), ())
                     yield replace(sample, counterfactuals=tuple(_counterfactuals(root / "counterfactuals", listed)))
-            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise InputError(f"{root}: annotation of {video_id!r}: {type(error).__name__}: {error}") from error
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises InputError when it is missing, cut short or of another kind."""
+def _optional(path: Path, kind: TypeAdapter[dict[str, _Checked]]) -> dict[str, _Checked]:
+    return _checked(kind, read_json(path), f"{path}:") if path.exists() else {}
+
+
+def _checked(kind: TypeAdapter[_Checked], value: Any, where: str) -> _Checked:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: expected an object of videos, got {type(found).__name__}")
-    return found
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise InputError(complaint(error, where)) from None
 
 
 def samples(
-    root: Path, video_id: str, annotation: Mapping[str, Any], cut: int | None, evidence: Mapping[str, Any] | None
+    root: Path, video_id: str, video: given.Video, cut: int, evidence: dict[str, list[given.ExactEvidence]] | None
 ) -> Iterator[Sample]:
-    """The samples of one video. Raises InputError for an id that is no plain file name."""
-    _require_plain("video id", video_id)
-    tracks = tuple(_tracks(annotation.get("object_tracking") or ()))
-    segments = (
-        *_segments("action", annotation.get("action_localisation") or ()),
-        *_segments("sound", annotation.get("sound_localisation") or ()),
-    )
-    rate = float(annotation.get("metadata", {}).get("frame_rate", 30.0))
-    for item in annotation.get("mc_question") or ():
-        question = _question(item)
+    """The samples of one video. `cut` is the first original frame that is not shown, -1 for none."""
+    end = cut / video.metadata.frame_rate if cut >= 0 else None
+    tracks = tuple(map(_track, video.object_tracking))
+    segments = (*_segments("action", video.action_localisation), *_segments("sound", video.sound_localisation))
+    for item in video.mc_question:
+        question = Question(item.question, tuple(item.options), item.answer_id, item.id)
+        found = _grounded(item, video) if evidence is None else _exact(item, evidence)
         yield Sample(
-            id=f"{video_id}_{question.id}", video=root / "videos" / f"{video_id}.mp4", question=question,
-            task=question.text, tracks=tracks, segments=segments,
-            evidence=tuple(_evidence(item, annotation, evidence)),
-            cut=cut / rate if cut is not None and cut >= 0 else None,
+            id=f"{video_id}_{item.id}", video=root / "videos" / f"{video_id}.mp4", question=question,
+            task=question.text, tracks=tracks, segments=segments, evidence=tuple(_until(end, found)), cut=end,
         )  # fmt: skip
 
 
-def _require_plain(what: str, name: str) -> None:
-    if not SAFE_ID.fullmatch(name):
-        raise InputError(f"{what} {name!r} is not a plain file name")
+def _track(item: given.ObjectTrack) -> Track:
+    """Times rise whatever the order of the file; of several boxes at one time the first counts."""
+    times, first = np.unique(np.asarray(item.timestamps, np.float64) / MICROSECONDS, return_index=True)
+    boxes = np.asarray(item.bounding_boxes, np.float64).reshape(-1, 4)
+    hidden = np.asarray(item.is_masked or [False] * len(boxes), bool)
+    return Track(item.id, item.label, times, boxes[first], hidden[first], bool(item.is_occluder))
 
 
-def _question(item: Mapping[str, Any]) -> Question:
-    options = tuple(str(option).strip() for option in item["options"])
-    answer = item.get("answer_id")
-    return Question(str(item["question"]).strip(), options, None if answer is None else int(answer), int(item["id"]))
-
-
-def _tracks(items: Sequence[Mapping[str, Any]]) -> Iterator[Track]:
+def _segments(kind: SegmentKind, items: Iterable[given.TimedSegment]) -> Iterator[Segment]:
+    """Those that last; parents that are not annotated are left out."""
     for item in items:
-        times = np.asarray(item["timestamps"], np.float64) / MICROSECONDS
-        boxes = np.asarray(item["bounding_boxes"], np.float64).reshape(-1, 4)
-        masked = item.get("is_masked") or [0] * len(boxes)
-        order = np.argsort(times, kind="stable")
-        order = order[np.r_[True, np.diff(times[order]) > 0]] if len(order) else order
-        yield Track(
-            id=int(item["id"]), label=str(item["label"]), times=times[order], boxes=boxes[order],
-            hidden=np.asarray(masked, bool)[order], is_occluder=bool(item.get("is_occluder", 0)),
-        )  # fmt: skip
+        start, end = (time / MICROSECONDS for time in item.timestamps)
+        if end != start:
+            parents = tuple(parent for parent in item.parent_objects if parent >= 0)
+            yield Segment(kind, item.label, start, end, parents, item.is_visible)
 
 
-def _segments(kind: SegmentKind, items: Sequence[Mapping[str, Any]]) -> Iterator[Segment]:
+def _exact(item: given.MultipleChoice, evidence: dict[str, list[given.ExactEvidence]]) -> Iterator[Evidence]:
+    for part in evidence.get(str(item.id), ()):
+        yield Evidence(part.track, part.start, part.end, part.role)
+
+
+def _grounded(item: given.MultipleChoice, video: given.Video) -> Iterator[Evidence]:
+    for grounded in video.grounded_question:
+        if (grounded.id, grounded.question) == (item.id, item.question):
+            yield from map(Evidence, grounded.answers)
+
+
+def _until(cut: float | None, evidence: Iterable[Evidence]) -> Iterator[Evidence]:
+    """What lies before the cut, after which nothing was shown."""
+    for item in evidence:
+        if cut is None:
+            yield item
+        elif item.start < cut:
+            yield replace(item, end=min(item.end, cut))
+
+
+def _counterfactuals(folder: Path, items: Iterable[given.Remade]) -> Iterator[Counterfactual]:
     for item in items:
-        start, end = (float(time) / MICROSECONDS for time in item["timestamps"])
-        parents = tuple(int(parent) for parent in item.get("parent_objects") or () if int(parent) >= 0)
-        visible = item.get("is_visible")
-        if end > start:
-            yield Segment(kind, str(item["label"]), start, end, parents, None if visible is None else bool(visible))
-
-
-def _evidence(
-    item: Mapping[str, Any], annotation: Mapping[str, Any], evidence: Mapping[str, Any] | None
-) -> Iterator[Evidence]:
-    if evidence is not None:
-        for part in evidence.get(str(item["id"]), ()):
-            yield Evidence(int(part["track"]), float(part["start"]), float(part["end"]), part["role"])
-        return
-    for grounded in annotation.get("grounded_question") or ():
-        if grounded["id"] == item["id"] and grounded["question"] == item["question"]:
-            yield from (Evidence(int(track)) for track in grounded["answers"])
-
-
-def _counterfactuals(folder: Path, items: Sequence[Mapping[str, Any]]) -> Iterator[Counterfactual]:
-    for item in items:
-        _require_plain("counterfactual video", item["video"])
-        video = folder / item["video"]
-        if item["kind"] == "part":
-            yield Counterfactual(video, "part", int(item["track"]), float(item["start"]), float(item["end"]))
-        else:
-            yield Counterfactual(video, item["kind"])
+        end = float("inf") if item.end is None else item.end
+        yield Counterfactual(folder / item.video, item.kind, item.track, item.start, end)

@@ -113,6 +113,14 @@ class VideoModel(ABC):
         return next(self.module.parameters()).dtype
 
 
+class EncodesSteps(ABC):
+    """A model whose vision encoder sees one step of the token grid at a time, wherever in the clip it stands."""
+
+    @abstractmethod
+    def encode_steps(self, pixels: Float[Tensor, "m f 3 h w"]) -> Float[Tensor, "m k d"]:
+        """The tokens of m steps of f frames each, as `encode` gives them for a clip that has these steps."""
+
+
 class AnswersFreely(ABC):
     """A model that answers without options, and gives the log-probabilities of any answer's tokens."""
 

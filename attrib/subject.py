@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from attrib.batching import BatchSize
 from attrib.errors import InputError, nearest
-from attrib.model import TokenGrid, VideoModel, batches, fitting
+from attrib.model import TokenGrid, VideoModel, fitting
 from attrib.types import Clip, Question, Sample
 
 if TYPE_CHECKING:
@@ -190,9 +191,14 @@ class Subject:
 
     @torch.no_grad()
     def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
-        """As `logprobs`, of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w)."""
-        parts = [self.logprobs.new_empty(0, len(self.logprobs))]
-        for part in batches(count, size):
+        """As `logprobs`, of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w).
+
+        At most `size` at once, and half as many where memory is short.
+        """
+
+        def answered(part: slice) -> Tensor:
             pixels = torch.stack([version(i) for i in range(part.start, part.stop)])
-            parts.append(self.model.option_logprobs(pixels, self.question).float())
-        return torch.cat(parts)
+            return self.model.option_logprobs(pixels, self.question).float()
+
+        with fitting(self.model, "asking the model", len(self.clip)):
+            return torch.cat([self.logprobs.new_empty(0, len(self.logprobs)), *BatchSize(size).run(count, answered)])

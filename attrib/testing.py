@@ -27,6 +27,7 @@ from attrib.method import Control, Method
 from attrib.metric import ContrastMetric, Metric, Score
 from attrib.model import (
     AnswersFreely,
+    EncodesSteps,
     HasVisionLayers,
     ReadsTokens,
     RecordsAttention,
@@ -56,7 +57,9 @@ class _Network(nn.Module):
         self.heads = heads
 
 
-class ToyModel(VideoModel, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers, RepairsGradients):
+class ToyModel(
+    VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers, RepairsGradients
+):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
 
     Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row.
@@ -91,6 +94,10 @@ class ToyModel(VideoModel, AnswersFreely, ReadsTokens, RecordsAttention, HasVisi
         cells = self._network.patches(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
         steps = torch.stack([part.mean(dim=1) for part in cells.split(self._frames_per_step, dim=1)], dim=1)
         return steps.permute(0, 1, 3, 4, 2).flatten(1, 3)
+
+    def encode_steps(self, pixels: Tensor) -> Tensor:
+        """A step's cells are averaged over its own frames alone."""
+        return self.encode(pixels)
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
         """Option or answer log-probabilities: readout of what the answer's positions attended to."""

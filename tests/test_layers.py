@@ -14,9 +14,10 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files", "reply", "untrusted"}, {"types"}, {"attention_record"}, {"model", "cover"}, {"subject"},
-    {"method", "metric", "attention", "quadrature"}, {"registry", "space", "attention_method", "attention_statistics"},
-    {"config", "removal", "testing"}, {"api"}, {"commands"}, {"cli"}, {"__main__"},
+    {"errors"}, {"files", "reply", "untrusted", "batching"}, {"types"}, {"attention_record"}, {"model", "cover"},
+    {"subject"}, {"method", "metric", "attention", "quadrature"},
+    {"registry", "space", "attention_method", "attention_statistics"}, {"config", "removal", "testing"}, {"api"},
+    {"commands"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 VALUES = {"errors", "files", "reply", "types", "untrusted"}

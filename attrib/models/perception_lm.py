@@ -21,6 +21,7 @@ from attrib.errors import InputError
 from attrib.files import fingerprint
 from attrib.model import (
     AnswersFreely,
+    EncodesSteps,
     HasVisionLayers,
     NamesBlocks,
     Part,
@@ -70,8 +71,8 @@ def option_prompt(question: Question) -> str:
 
 
 class PerceptionLM(
-    VideoModel, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention, HasVisionLayers,
-    RepairsGradients,
+    VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention,
+    HasVisionLayers, RepairsGradients,
 ):  # fmt: skip
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
@@ -145,6 +146,10 @@ class PerceptionLM(
         normalised = ((pixels - mean) / std).to(self.dtype)
         features: Tensor = self._network.model.get_image_features(normalised, return_dict=True).pooler_output
         return features.reshape(len(pixels), -1, features.shape[-1])
+
+    def encode_steps(self, pixels: Float[Tensor, "m f 3 h w"]) -> Float[Tensor, "m k d"]:
+        """A step is a frame, and `encode` joins none."""
+        return self.encode(pixels)
 
     def score_tokens(
         self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None

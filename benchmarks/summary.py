@@ -1,0 +1,84 @@
+"""Everything that the numbers of a run say together: leaderboard, differences, ranks, agreement, generality, figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from attrib.benchmarks import agreement, board, critical_difference
+from attrib.benchmarks.differences import Drawing, Roles, roles
+from attrib.benchmarks.matrix import scored
+from attrib.benchmarks.nulls import gather, generality
+from attrib.benchmarks.ranking import Ranking
+from attrib.benchmarks.statistics import PRIMARY
+from attrib.config import Config, Entry
+from attrib.files import writing
+
+FIGURE = "critical_difference"
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """The tables, each written as NAME.csv, and the rankings that the figure shows, by title."""
+
+    leaderboard: pd.DataFrame
+    differences: pd.DataFrame
+    ranks: pd.DataFrame
+    agreement: pd.DataFrame
+    generality: pd.DataFrame
+    rankings: dict[str, Ranking]
+    roles: Roles
+
+
+def summarise(
+    results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: Sequence[Entry], settings: Config
+) -> Summary:  # fmt: skip
+    """The tables of a run's results (results.parquet) and re-paired scores (nulls.parquet; None where there are none).
+
+    `settings` say which methods are controls, the number of resamples and the seed.
+    """
+    directions, parts = board.directions(metrics), roles(settings)
+    context = board.Context(directions, parts, Drawing(settings.resamples, settings.seed))
+    found = board.build(results, gather(nulls), context)
+    return Summary(
+        found.rows, found.differences, agreement.rank_table(agreement.rankings(results, directions)),
+        agreement.agreement_table(results, directions), generality(results, nulls, directions),
+        _shown(results, directions), parts,
+    )  # fmt: skip
+
+
+def write(
+    directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: Sequence[Entry], settings: Config
+) -> Summary:
+    """Summarise and write leaderboard, differences, ranks, agreement, generality (.csv) and critical_difference.
+
+    The figure, .png and .pdf, is of the primary metrics; without one that ranks three methods there is none.
+    """
+    found = summarise(results, nulls, metrics, settings)
+    for name in ("leaderboard", "differences", "ranks", "agreement", "generality"):
+        with writing(directory / f"{name}.csv") as part:
+            getattr(found, name).to_csv(part, index=False)
+    if found.rankings:
+        critical_difference.write(critical_difference.draw(found.rankings, found.roles), directory, FIGURE)
+    else:
+        for ending in ("png", "pdf"):
+            (directory / f"{FIGURE}.{ending}").unlink(missing_ok=True)  # of an earlier run with other metrics
+    return found
+
+
+def _shown(results: pd.DataFrame, directions: dict[str, str]) -> dict[str, Ranking]:
+    """The primary metrics' rankings by title; a metric's imputers are averaged within each sample first."""
+    rows = scored(results)
+    names = ["sample", "video", "task", "method", "metric"]
+    pooled = rows.groupby(names, sort=False, dropna=False)["value"].mean().reset_index().assign(imputer="")
+    shown = {}
+    for metric in (name for name in PRIMARY if name in set(rows["metric"])):
+        imputers = rows.loc[rows["metric"] == metric, "imputer"].dropna().unique()
+        title = f"{metric}, mean of {' and '.join(imputers)}" if len(imputers) > 1 else metric
+        (one,) = agreement.rankings(pooled[pooled["metric"] == metric], directions).values()
+        if len(one.methods) > 2 and one.blocks > 1:
+            shown[title] = one
+    return shown

@@ -1,55 +1,32 @@
-"""Means with intervals: the long table of results as one row for each method and metric, and as tables to read."""
+"""The leaderboard on a terminal: methods down, metrics across, chance and the best control under each column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from attrib.benchmarks.statistics import clustered_interval
+from attrib.benchmarks.board import Context, directions
+from attrib.benchmarks.board import build as build_board
+from attrib.benchmarks.differences import Drawing
+from attrib.benchmarks.nulls import gather
+from attrib.benchmarks.significance import ALPHA
+from attrib.benchmarks.statistics import PRIMARY
 from attrib.config import Entry
 
-KEYS = ["method", "metric", "imputer"]
 ARROWS = {"high": "↑", "low": "↓"}
+MOST_TABLES = 3  # one under the other; what they cannot hold is in leaderboard.csv
+HEADER = 15  # characters of a line of a column's name
+MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
 
 def build(results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed: int) -> pd.DataFrame:
-    """Columns subset, method, metric, imputer, direction, mean, low, high, chance, videos, undefined.
-
-    low and high bound the 95 % interval of a bootstrap over videos. `subset` is `all`, `correct` (samples that the
-    model answers correctly), `gated` (samples whose evidence is ground truth for it) or a task; `undefined` counts rows
-    without a value.
-    """
-    directions = {entry.label: entry.item.direction for entry in metrics}
-    scored = results[results["metric"] != ""]
-    rows = [
-        {"subset": subset, **row}
-        for subset, part in _subsets(scored)
-        for row in _rows(part, directions, resamples, seed)
-    ]
-    columns = ["subset", *KEYS, "direction", "mean", "low", "high", "chance", "videos", "undefined"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _subsets(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    yield "all", results
-    for column in ("correct", "gated"):
-        yield column, results[results[column].fillna(False).astype(bool)]
-    for task, part in results.groupby("task", sort=True):
-        yield f"task: {task}", part
-
-
-def _rows(results: pd.DataFrame, directions: dict[str, str], resamples: int, seed: int) -> Iterator[dict[str, Any]]:
-    for keys, part in results.groupby(KEYS, sort=False, dropna=False):
-        interval = clustered_interval(part["value"].to_numpy(), part["video"].tolist(), 0.95, resamples, seed)
-        yield {
-            **dict(zip(KEYS, keys, strict=True)), "direction": directions.get(keys[1], ""),
-            "mean": interval.mean, "low": interval.low, "high": interval.high,
-            "chance": part["chance"].mean(), "videos": interval.videos, "undefined": int(part["value"].isna().sum()),
-        }  # fmt: skip
+    """The rows of `board.build` without controls and without re-paired scores."""
+    return build_board(results, gather(None), Context(directions(metrics), drawing=Drawing(resamples, seed))).rows
 
 
 class Tally(NamedTuple):
@@ -68,30 +45,83 @@ def tally(results: pd.DataFrame) -> Tally:
 
 
 def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
-    """Tables of one subset for a terminal of `width` characters: methods down, metrics across, as many as fit.
+    """Tables of one subset for a terminal of `width` characters, the primary metrics first, three tables at most.
 
-    Of the `gated` subset only the metrics without an imputer: what removes parts of the video asks the model alone,
-    the others take the evidence for the truth.
+    What the marks mean, and the metrics that are not shown, stand under the last one. Of the `gated` subset only the
+    metrics without an imputer: what removes parts of the video asks the model alone, the others take the evidence for
+    the truth.
     """
     part = board[board["subset"] == subset]
     part = part[part["imputer"].isna()] if subset == "gated" else part
-    columns = list(dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True)))
+    names = dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True))
+    places = {metric: place for place, metric in enumerate(PRIMARY)}
+    columns = [_Column.of(part, *name) for name in sorted(names, key=lambda name: places.get(name[0], len(places)))]
     methods = list(dict.fromkeys(part["method"]))
-    room = width - max((len(method) for method in methods), default=6)
-    widths = {column: _wide(column, _column(part, column), methods) for column in columns}
-    return [_table(part, methods, group) for group in _fitting(widths, room)]
+    groups = _fitting(columns, methods, width - max((len(method) for method in [*methods, "best control"]), default=0))
+    shown = [_table(methods, group) for group in groups[:MOST_TABLES]]
+    if shown:
+        shown[-1].caption = _caption(part, [column for group in groups[MOST_TABLES:] for column in group])
+        shown[-1].caption_justify = "left"
+    return shown
 
 
-def _wide(column: tuple[str, str], rows: pd.DataFrame, methods: Sequence[str]) -> int:
-    """Characters of the widest cell, header included, and the gap before it."""
-    return 2 + max(len(column[0]) + 2, len("see random"), *(len(_cell(rows, method)) for method in methods))
+class _Column(NamedTuple):
+    """One metric and imputer: its rows by method."""
+
+    metric: str
+    imputer: str
+    rows: pd.DataFrame
+
+    @staticmethod
+    def of(part: pd.DataFrame, metric: str, imputer: str) -> _Column:
+        rows = part[(part["metric"] == metric) & (part["imputer"].fillna("") == imputer)]
+        return _Column(metric, imputer, rows.set_index("method"))
+
+    @property
+    def header(self) -> list[str]:
+        """The metric's name in lines, broken after underscores, with its direction; then the imputer."""
+        lines = [""]
+        for piece in re.findall("[^_]*_?", self.metric):
+            if lines[-1] and len(lines[-1] + piece) > HEADER:
+                lines.append("")
+            lines[-1] += piece
+        arrow = ARROWS.get(str(self.rows["direction"].iloc[0]), "")
+        return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.imputer] if self.imputer else [])]
+
+    def cells(self, methods: Sequence[str]) -> list[Text]:
+        """What stands in the column, from the first method to the best control."""
+        return [*(self._cell(method) for method in methods), self._chance(), self._control()]
+
+    def width(self, methods: Sequence[str]) -> int:
+        """Characters of the widest cell, header included, and the gap before it."""
+        return 2 + max(*(len(line) for line in self.header), *(len(cell) for cell in self.cells(methods)))
+
+    def _cell(self, method: str) -> Text:
+        if method not in self.rows.index or pd.isna(self.rows.loc[method, "mean"]):
+            return Text("undefined", style="dim")
+        row = self.rows.loc[method]
+        best = self.rows["mean"].max() if row["direction"] == "high" else self.rows["mean"].min()
+        interval = "" if pd.isna(row["low"]) else f" [{_short(row['low'])}, {_short(row['high'])}]"
+        mark = "*" if row["p_holm"] < ALPHA else " "
+        return Text.assemble((_short(row["mean"]), "bold" if row["mean"] == best else ""), (interval, "dim"), mark)
+
+    def _chance(self) -> Text:
+        level = self.rows["chance"].mean()
+        return Text("see random " if pd.isna(level) else f"{_short(level)} ", style="dim")
+
+    def _control(self) -> Text:
+        known = self.rows.dropna(subset="control")
+        if known.empty:
+            return Text("")
+        return Text(f"{_short(known['control_mean'].iloc[0])} {known['control'].iloc[0]} ", style="dim")
 
 
-def _fitting(widths: Mapping[tuple[str, str], int], room: int) -> list[list[tuple[str, str]]]:
+def _fitting(columns: Sequence[_Column], methods: Sequence[str], room: int) -> list[list[_Column]]:
     """The columns in groups that are at most `room` characters wide, or hold a single column."""
-    groups: list[list[tuple[str, str]]] = []
+    groups: list[list[_Column]] = []
     left = 0
-    for column, wide in widths.items():
+    for column in columns:
+        wide = column.width(methods)
         if not groups or wide > left:
             groups.append([])
             left = room
@@ -100,37 +130,22 @@ def _fitting(widths: Mapping[tuple[str, str], int], room: int) -> list[list[tupl
     return groups
 
 
-def _table(part: pd.DataFrame, methods: Sequence[str], columns: Sequence[tuple[str, str]]) -> Table:
+def _table(methods: Sequence[str], columns: Sequence[_Column]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
-    cells = {column: _column(part, column) for column in columns}
-    for metric, imputer in columns:
-        arrow = ARROWS.get(str(cells[metric, imputer]["direction"].iloc[0]), "")
-        table.add_column(f"{metric} {arrow}\n{imputer or ' '}", justify="right", no_wrap=True)
-    for method in methods:
-        table.add_row(method, *(_cell(cells[column], method) for column in columns))
-    table.add_section()
-    table.add_row(Text("chance", style="dim"), *(_chance(cells[column]) for column in columns))
+    for column in columns:
+        table.add_column("\n".join(line + " " for line in column.header), justify="right", no_wrap=True)
+    names = [*(Text(method) for method in methods), Text("chance", style="dim"), Text("best control", style="dim")]
+    for place, row in enumerate(zip(names, *(column.cells(methods) for column in columns), strict=True)):
+        table.add_row(*row, end_section=place == len(methods) - 1)
     return table
 
 
-def _column(part: pd.DataFrame, column: tuple[str, str]) -> pd.DataFrame:
-    metric, imputer = column
-    return part[(part["metric"] == metric) & (part["imputer"].fillna("") == imputer)].set_index("method")
-
-
-def _cell(column: pd.DataFrame, method: str) -> Text:
-    if method not in column.index or pd.isna(column.loc[method, "mean"]):
-        return Text("undefined", style="dim")
-    row = column.loc[method]
-    best = column["mean"].max() if row["direction"] == "high" else column["mean"].min()
-    interval = "" if pd.isna(row["low"]) else f" [{_short(row['low'])}, {_short(row['high'])}]"
-    return Text.assemble((_short(row["mean"]), "bold" if row["mean"] == best else ""), (interval, "dim"))
-
-
-def _chance(column: pd.DataFrame) -> Text:
-    level = column["chance"].mean()
-    return Text("see random" if pd.isna(level) else f"{level:.2f}", style="dim")
+def _caption(part: pd.DataFrame, hidden: Sequence[_Column]) -> Text:
+    lines = [MARK] if part["p_holm"].notna().any() else []
+    if hidden:
+        lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.metric for one in hidden))}.")
+    return Text("\n".join(lines), style="dim")
 
 
 def _short(value: float) -> str:

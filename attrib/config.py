@@ -44,11 +44,24 @@ class ModelSection(_Section):
     sampling: Literal["uniform", "one_per_second"] = "uniform"
 
 
+class SanitySection(_Section):
+    """Maps of the model made random: of so many videos, at so many stages of each part of the model."""
+
+    videos: int = Field(0, ge=0, strict=True)
+    stages: int = Field(3, ge=1, le=100, strict=True)
+
+
+class FloorsSection(_Section):
+    """Behavioural floors, of so many videos: two or three more maps for each method."""
+
+    videos: int = Field(0, ge=0, strict=True)
+
+
 class Config(_Section):
     """A benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
 
     A label is the registered name, unless the parameters name it: `cam_first: {method: grad_cam, layer: blocks.0}`.
-    Metrics that remove parts of the video run once for each of `imputers`.
+    Metrics that remove parts of the video run once for each of `imputers`. 0 videos or pairs: none.
     """
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
@@ -61,6 +74,10 @@ class Config(_Section):
     workers: int = Field(1, ge=1, le=1024, strict=True)  # processes that share the samples, on the CPU
     overlays: int = Field(1, ge=0, strict=True)  # overlay videos for each method
     resamples: int = Field(10_000, ge=100, le=10_000_000, strict=True)  # of the bootstrap
+    sanity: SanitySection = SanitySection()
+    floors: FloorsSection = FloorsSection()
+    null_pairs: int = Field(0, ge=0, strict=True)  # other videos on whose annotation each map is scored
+    null_metrics: list[str] | None = None  # labels of those it is scored by; None: the primary ones
 
 
 @dataclass(frozen=True)

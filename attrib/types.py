@@ -6,8 +6,6 @@ All are frozen and validated when made. Times are seconds, boxes are normalised 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,19 +13,17 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from attrib.errors import HARMFUL, InputError, shown
 from attrib.files import writing
 from attrib.reply import Reply
+from attrib.untrusted import complaint
 
 FloatArray = NDArray[np.floating[Any]]
 SegmentKind = Literal["action", "sound"]
 Role = Literal["necessary", "alternative", "context"]
 Absence = Literal["part", "removed", "only"]
-# What NumPy, zipfile and zlib raise on damaged files, and what we raise on their contents.
-UNREADABLE = (
-    InputError, OSError, KeyError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 def _require(condition: bool, message: str) -> None:
@@ -37,6 +33,7 @@ def _require(condition: bool, message: str) -> None:
 
 def _check_times(times: FloatArray, count: int, owner: str) -> None:
     _require(times.shape == (count,), f"{owner}: expected {count} times, got an array of shape {times.shape}")
+    _require(times.dtype.kind in "fiu", f"{owner}: expected real times, got {times.dtype}")
     _require(bool(np.isfinite(times).all()), f"{owner}: times must be finite")
     _require(bool((np.diff(times) > 0).all()), f"{owner}: times must increase strictly")
 
@@ -228,6 +225,9 @@ class Provenance:
     extras: Mapping[str, float] = field(default_factory=dict)  # what the method reports, e.g. completeness_error
 
 
+_PROVENANCE = TypeAdapter(Provenance)
+
+
 @dataclass(frozen=True, eq=False)
 class SaliencyVolume:
     """Signed saliency float32 (t, h, w) over normalised frame coordinates, one slice per clip frame; times (t,) s.
@@ -299,10 +299,11 @@ class SaliencyVolume:
         """Read what `save` wrote. Raises InputError when the file is missing, cut short or of another kind."""
         try:
             with np.load(path, allow_pickle=False) as data:
-                provenance = Provenance(**json.loads(str(data["provenance"])))
+                provenance = _PROVENANCE.validate_json(str(data["provenance"]))
                 return SaliencyVolume(data["values"], data["times"], provenance)
-        except UNREADABLE as error:
-            raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {error}") from error
+        except Exception as error:  # a damaged file makes zip, zlib, NumPy and its header's parser raise what they like
+            words = complaint(error, "provenance") if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {words}") from error
 
 
 def _pool(cells: int, pixels: int) -> NDArray[np.float64]:

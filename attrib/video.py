@@ -71,12 +71,11 @@ def _choose(
     """Indices (n,) of the frames to read, increasing, and a warning where there are fewer than asked for."""
     total = len(source.times)
     if sampling == "uniform":
-        wanted = np.arange(frames) * total // frames
+        wanted = np.arange(frames) * total // frames if frames < total else np.arange(total)
     elif sampling == "one_per_second":
-        seconds = source.times[0] + np.arange(max(int(np.ceil(source.end - source.times[0] - 1e-3)), 1))
-        wanted = _shown(source, seconds)
-        if len(wanted) > frames:
-            wanted = wanted[np.linspace(0, len(wanted) - 1, frames).astype(int)]
+        count = max(int(np.ceil(source.end - source.times[0] - 1e-3)), 1)
+        seconds = np.linspace(0, count - 1, min(count, frames)).astype(int)  # a damaged file may claim centuries
+        wanted = _shown(source, source.times[0] + seconds)
     else:
         wanted = _shown(source, _asked(source, times))
     indices = np.unique(wanted)

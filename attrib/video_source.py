@@ -6,6 +6,7 @@ Times come from the packets' own presentation stamps, never from an average rate
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -186,8 +187,9 @@ def _expected(file: Any, stream: Any, found: int, reached: float) -> int | None:
     total = (file.duration or 0) / av.time_base
     if stream.frames or not stream.average_rate or (file.start_time or 0) / av.time_base + total - reached < _CUT:
         return None
-    hours, minutes, seconds = (stream.metadata.get("DURATION") or f"0:0:{total}").split(":")
-    count = round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * float(stream.average_rate))
+    told = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", ""), re.ASCII)
+    hours, minutes, seconds = map(float, told.groups()) if told else (0, 0, total)
+    count = round((hours * 3600 + minutes * 60 + seconds) * float(stream.average_rate))
     return count if count > found else None
 
 
@@ -214,6 +216,8 @@ def _layout(path: Path) -> Layout:
 def _count(path: Path, scan: _Scan, base: float, rate: float) -> tuple[NDArray[np.float64], float, tuple[str, ...]]:
     """Times of the frames that really can be decoded, the end of the last one, and what the user should know."""
     stamps = [stamp for stamp, _ in decode.decoded(path)]
+    if not stamps:
+        raise VideoError(f"{path}: not one frame can be decoded")
     warnings: list[str] = []
     if scan.expected and scan.expected > len(stamps):
         warnings.append(

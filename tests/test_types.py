@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -15,9 +16,11 @@ from attrib.errors import InputError
 from attrib.types import Clip, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
 MADE = Provenance(
-    "grad_cam", {"layer": "last", "steps": 3}, "demo", "abc", "float32", 7, "option:1", {"torch": "2.15"}, 1.5, 1024,
-    {"completeness_error": 0.25},
+    "grad_cam", {"layer": "last", "steps": 3}, "demo", "abc", "float32", 7, "option:1", {"torch": "2.15"}, "k", 1.5,
+    1024, {"completeness_error": 0.25},
 )  # fmt: skip
+
+GOOD = np.array('{"method": "m"}')
 
 
 def volume(values: Any, provenance: Provenance = MADE) -> SaliencyVolume:
@@ -286,6 +289,13 @@ class TestFile:
         "parts",
         [
             {"times": np.zeros(1)},
+            {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1, complex), "provenance": GOOD},
+            {"values": np.zeros((1, 1, 1), np.float32), "times": np.array(["0"]), "provenance": GOOD},
+            {
+                "values": np.zeros((1, 1, 1), np.float32),
+                "times": np.zeros(1),
+                "provenance": np.array('{"method": "m", "extras": []}'),
+            },
             {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1), "provenance": np.array("no json")},
             {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1), "provenance": np.array('{"a": 1}')},
             {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1), "provenance": np.array("[]")},
@@ -295,13 +305,40 @@ class TestFile:
                 "provenance": np.array('{"method":"m"}'),
             },
         ],
-        ids=["parts missing", "no JSON", "other fields", "no mapping", "NaN"],
+        ids=[
+            "parts missing",
+            "complex times",
+            "times as text",
+            "extras no mapping",
+            "no JSON",
+            "other fields",
+            "no mapping",
+            "NaN",
+        ],
     )
     def test_other_contents_are_refused(self, tmp_path: Path, parts: dict[str, np.ndarray[Any, Any]]) -> None:
         np.savez(tmp_path / "other.npz", **parts)  # type: ignore[arg-type]
         with pytest.raises(InputError, match=r"other\.npz: expected a saliency volume") as caught:
             SaliencyVolume.load(tmp_path / "other.npz")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 1, 1)}",  # does not fit into memory
+            "(" * 3000,  # ends the parser of headers
+            "{'descr': '|O', 'fortran_order': False, 'shape': (1, 1, 1)}",
+        ],
+    )
+    def test_headers_that_lie_are_refused(self, saved: Path, header: str) -> None:
+        content = header.encode() + b" " * (63 - (10 + len(header)) % 64) + b"\n"
+        start = b"\x93NUMPY\x01\x00" + len(content).to_bytes(2, "little")
+        with zipfile.ZipFile(saved, "w") as file:
+            file.writestr("provenance.npy", _npy(GOOD))
+            file.writestr("values.npy", start + content + b"\0" * 64)
+            file.writestr("times.npy", _npy(np.zeros(1)))
+        with pytest.raises(InputError, match=r"volume\.npz: expected a saliency volume"):
+            SaliencyVolume.load(saved)
 
     def test_other_files_are_refused(self, tmp_path: Path) -> None:
         (tmp_path / "text.npz").write_text("not a volume")
@@ -313,3 +350,9 @@ class TestFile:
                 SaliencyVolume.load(tmp_path / name)
         with pytest.raises(InputError):
             SaliencyVolume.load(tmp_path)
+
+
+def _npy(array: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()

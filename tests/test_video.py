@@ -15,7 +15,7 @@ import pytest
 
 from attrib import video
 from attrib.errors import InputError, UnknownName, VideoError
-from attrib.video_source import open_source
+from attrib.video_source import Layout, Source, open_source
 
 
 def pictures(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -202,6 +202,18 @@ def test_one_per_second_follows_the_clock(tmp_path: Path) -> None:
     assert thinned.warnings == ()
 
 
+def test_any_number_of_frames_may_be_asked_for(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", pictures(3))
+    for sampling in video.SAMPLINGS[:2]:
+        assert len(video.read(path, 10**15, sampling)) == (3 if sampling == "uniform" else 1)
+
+
+def test_a_damaged_file_may_claim_ages() -> None:
+    times = np.array([0, 1.0, 7e11, 7.5e11])
+    source = Source(Path("a.mp4"), Layout(4, 4), times, end=1e12)  # seconds: as many numbers would not fit into memory
+    assert video._choose(source, 3, "one_per_second", None)[0].tolist() == [0, 1, 3]
+
+
 def test_times_give_the_frame_shown_then(tmp_path: Path) -> None:
     path = encode(tmp_path / "a.mp4", pictures(20))
     clip = video.read(path, sampling="times", times=[1.0, 0.3, 0.55, 2.0])
@@ -275,6 +287,14 @@ def test_damage_ends_in_frames_or_in_one_clear_error(shared_data: Path, tmp_path
         except VideoError:
             outcomes.add("error")
     assert outcomes == {"frames", "error"}
+
+
+def test_a_duration_that_is_no_time_is_passed_over(shared_data: Path, tmp_path: Path) -> None:
+    data = (shared_data / "videos/pancake_truncated.mkv").read_bytes()
+    place = data.index(b"DURATION")
+    at = data.index(b"00:00:", place)
+    (tmp_path / "a.mkv").write_bytes(data[:at] + b"0\xff:x:" + data[at + 5 :])
+    assert len(video.read(tmp_path / "a.mkv", 6)) == 6
 
 
 def test_what_is_no_video(tmp_path: Path, shared_data: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
-"""Does the answer change when the salient cells go? Curves of the log-odds while cells are removed or put back."""
+"""Does the answer change when the salient cells go? Numbers read from the perturbation curves of a volume."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -9,31 +10,41 @@ from typing import ClassVar, final
 import numpy as np
 
 from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.perturbation import Curves, Imputer, chance_curves, curves
-from attrib.metric import Direction, Metric, Score
+from attrib.benchmarks.imputers import Imputer
+from attrib.benchmarks.perturbation import Curves, Of, chance_curves, curves, needs_video
+from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+
+SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the cells, for comprehensiveness and sufficiency
+NOT_FINITE = "the model's answer to a perturbed clip is not finite"
 
 
 @dataclass(frozen=True)
 class CurveMetric(Metric):
-    """A number read from the perturbation curves. `imputer` says what removed cells show.
+    """A number read from the perturbation curves: of the log-odds in nats, or of p(option) in [0, 1].
 
-    Undefined for a volume that is zero or the same everywhere, and where the model's answer is not finite.
+    `imputer` says what removed cells show. Undefined for a volume that is zero or the same everywhere, and where the
+    model's answer is not finite.
     """
 
+    bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
+    chance_level: ClassVar[str] = "the value of one seeded random order of the same cells"
+    needs: ClassVar[tuple[Need, ...]] = ("model",)
+
     imputer: Imputer = "blur"
+    of: Of = "log_odds"
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item, in nats of log-odds; all metrics of one imputer share the same evaluations."""
+        """The value for one item; all metrics of one imputer share the same evaluations."""
         try:
             value = self.read(curves(volume, subject, self.imputer))
         except UndefinedError as case:
             return Score.undefined(str(case))
         if not np.isfinite(value):
-            return Score.undefined("the model's answer to a perturbed clip is not finite")
-        return Score(value, self.chance(subject))
+            return Score.undefined(NOT_FINITE)
+        return Score(value, self.chance(subject), vision=needs_video(subject, self.imputer))
 
     @abstractmethod
     def read(self, found: Curves) -> float:
@@ -48,40 +59,73 @@ class CurveMetric(Metric):
 class SRG(CurveMetric):
     """Symmetric relevance gain: AUC with the least salient removed first minus AUC with the most salient first.
 
-    The same order reversed; in nats, unbounded, chance 0 (Bluecher et al. 2024, arXiv 2401.06654).
+    The same order reversed; unbounded in nats, in [-1, 1] for p(option); chance 0.
     """
 
     direction: ClassVar[Direction] = "high"
+    chance_level: ClassVar[str] = "0: a random order and its reverse are the same distribution"
+    reference: ClassVar[str] = "Bluecher et al. 2024, arXiv 2401.06654"
 
     def read(self, found: Curves) -> float:
         """Area between the two removal curves."""
-        return found.least_first.auc() - found.most_first.auc()
+        return found.least_first.auc(self.of) - found.most_first.auc(self.of)
 
     def chance(self, subject: Subject) -> float:
-        """Exactly 0: a random order and its reverse are the same distribution."""
+        """Exactly 0."""
         return 0.0
 
 
 @dataclass(frozen=True)
 class Deletion(CurveMetric):
-    """AUC of the log-odds while the most salient cells are removed first (Petsiuk et al. 2018); nats, low is good."""
+    """AUC of the answer while the most salient cells are removed first; low is good."""
 
     direction: ClassVar[Direction] = "low"
+    reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
 
     def read(self, found: Curves) -> float:
         """Area under the removal curve."""
-        return found.most_first.auc()
+        return found.most_first.auc(self.of)
 
 
 @dataclass(frozen=True)
 class Insertion(CurveMetric):
-    """AUC of the log-odds while the most salient cells are put first into the fully removed video; nats, high is good.
-
-    Petsiuk et al. 2018.
-    """
+    """AUC of the answer while the most salient cells are put first into the fully removed video; high is good."""
 
     direction: ClassVar[Direction] = "high"
+    reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
 
     def read(self, found: Curves) -> float:
         """Area under the insertion curve."""
-        return found.insertion.auc()
+        return found.insertion.auc(self.of)
+
+
+@dataclass(frozen=True)
+class Comprehensiveness(CurveMetric):
+    """Mean fall of the answer without the top 1, 5, 10, 20 and 50 % of the cells; high is good.
+
+    A share that rounds to no cell counts as no fall.
+    """
+
+    direction: ClassVar[Direction] = "high"
+    reference: ClassVar[str] = "DeYoung et al. 2020, ACL, section 4"
+
+    def read(self, found: Curves) -> float:
+        """Mean of f(x) - f(x without the top k)."""
+        curve = found.most_first
+        return float(np.mean([curve.at(0, self.of) - curve.at(share, self.of) for share in SHARES]))
+
+
+@dataclass(frozen=True)
+class Sufficiency(CurveMetric):
+    """Mean fall of the answer when only the top 1, 5, 10, 20 and 50 % of the cells are kept; low is good.
+
+    A share that rounds to no cell counts as the fully removed video.
+    """
+
+    direction: ClassVar[Direction] = "low"
+    reference: ClassVar[str] = "DeYoung et al. 2020, ACL, section 4"
+
+    def read(self, found: Curves) -> float:
+        """Mean of f(x) - f(only the top k)."""
+        curve = found.insertion
+        return float(np.mean([curve.at(1, self.of) - curve.at(share, self.of) for share in SHARES]))

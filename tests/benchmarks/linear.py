@@ -42,7 +42,8 @@ class LinearModel(VideoModel):
         return red.flatten(1)[..., None]
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
-        f = (tokens[..., 0] * self._module.weight.flatten()).sum(dim=1) + self.bias
+        weighted = tokens[..., 0] * self._module.weight.flatten()
+        f = (weighted if keep is None else weighted[:, keep]).sum(dim=1) + self.bias
         return torch.log_softmax(torch.stack([f, torch.zeros_like(f)], dim=1), dim=1)
 
 

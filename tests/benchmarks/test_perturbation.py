@@ -1,24 +1,18 @@
 from __future__ import annotations
 
-import gc
-import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from linear import blank, subject_of, volume_of
-from scipy.ndimage import gaussian_filter
 
-from attrib.benchmarks import perturbation
 from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.evaluator import cell_shape
 from attrib.benchmarks.perturbation import (
-    SIGMA,
-    blur,
-    cell_shape,
+    GATE,
     chance_curves,
     curves,
-    mean,
+    needs_video,
     saliency_order,
     step_counts,
 )
@@ -108,29 +102,6 @@ def test_saliency_of_another_size_is_averaged_into_the_cells():
     assert set(order[1:3].tolist()) == {0, 2}
 
 
-def test_blur_is_a_gaussian_by_axis_renormalised_at_the_edge():
-    frame = np.random.default_rng(0).random((3, 20, 30)).astype(np.float32)
-    sigma = (0, SIGMA * 20, SIGMA * 30)
-    kwargs = {"sigma": sigma, "mode": "constant", "truncate": 20.0}
-    wanted = gaussian_filter(frame, **kwargs) / gaussian_filter(np.ones_like(frame), **kwargs)
-    pixels = torch.from_numpy(frame)[None]
-    found = blur(pixels)(torch.ones(1, 20, 30, dtype=torch.bool))[0].numpy()
-    assert found == pytest.approx(wanted, abs=1e-5)
-
-
-def test_imputers_leave_kept_pixels_alone():
-    pixels = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    removed = torch.zeros(2, 8, 8, dtype=torch.bool)
-    removed[1, :4] = True
-    for imputer in (blur, mean):
-        found = imputer(pixels)(removed)
-        assert torch.equal(found[0], pixels[0])
-        assert torch.equal(found[1, :, 4:], pixels[1, :, 4:])
-        assert not torch.isclose(found[1, :, :4], pixels[1, :, :4]).any()
-    colour = pixels.mean(dim=(0, 2, 3))
-    assert torch.allclose(mean(pixels)(removed)[1, :, :4], colour[:, None, None].expand(3, 4, 8))
-
-
 def test_nothing_is_evaluated_twice():
     rng = np.random.default_rng(0)
     subject = subject_of(rng.random((2, 8, 8)), rng.integers(0, 255, (2, 8, 8)))
@@ -156,22 +127,20 @@ def test_curves_of_another_subject_are_its_own():
     assert curves(volume, two, "mean").insertion.auc() == pytest.approx(-curves(volume, one, "mean").insertion.auc())
 
 
-def test_curves_go_with_the_volume_and_with_the_subject():
-    subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
-    curves(volume, subject)
-    chance_curves(subject)
-    memory = (perturbation._of_volume, perturbation._of_chance, perturbation._removed)
-    gone = weakref.ref(volume), weakref.ref(subject)
-    gc.collect()
-    before = [len(kept) for kept in memory]
-    del volume
-    gc.collect()
-    assert gone[0]() is None
-    assert len(memory[0]) == before[0] - 1
-    del subject
-    gc.collect()
-    assert gone[1]() is None
-    assert [len(kept) for kept in memory[1:]] == [count - 1 for count in before[1:]]
+def test_a_curve_is_read_at_a_share_of_the_cells():
+    found = curves(volume_of(BEST_FIRST), subject_of(WEIGHTS, RED), "mean").most_first
+    # Of 8 cells 1 % are none, 5 % are 0.4 and so none, 10 % are 0.8 and so one, 20 % are 1.6 and so two.
+    assert [found.at(share) for share in (0, 0.01, 0.05, 0.1, 0.2, 1)] == pytest.approx(
+        [400, 400, 400, 260, 210, 210], abs=1e-3
+    )
+    assert found.at(0.1, "probability") == found.probability[1]
+
+
+@pytest.mark.parametrize(("fall", "needed"), [(GATE + 1e-3, True), (GATE - 1e-3, False), (-2.0, False)])
+def test_the_video_is_needed_where_its_removal_costs_more_than_the_gate(fall: float, needed: bool):
+    # Of two cells, 0 and 1, the mean is 0.5: f falls by half the weight of the second.
+    subject = subject_of(np.array([[[0.0, 2 * fall]]]), np.array([[[0, 255]]]))
+    assert needs_video(subject, "mean") is needed
 
 
 def test_the_chance_order_is_random_and_seeded():

@@ -1,0 +1,62 @@
+"""Do the values add up to what the method says that they add up to?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.perturbation import GATE
+from attrib.metric import Direction, Metric, Need, Score
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume, Sample
+
+PROMISE = ("score_change", "completeness_error")  # reported by methods whose values add up to f(x) - f(baseline)
+LEAST = 0.01  # nats; an error relative to less is rounding
+
+
+@dataclass(frozen=True)
+class Completeness(Metric):
+    """|sum of the values - (f(x) - f(baseline))| / |f(x) - f(baseline)|, for methods that promise it; 0 is best.
+
+    f(x) - f(baseline) is what the method reports, for the baseline of its own. There is no chance level. Undefined for
+    other methods, for a volume of zeros, and where the answer changes by less than 0.01 nats.
+    """
+
+    direction: ClassVar[Direction] = "low"
+    bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
+    chance_level: ClassVar[str] = "none: a map that knows nothing promises no sum"
+    reference: ClassVar[str] = "Sundararajan et al. 2017, arXiv 1703.01365, proposition 1"
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        """The value for one item."""
+        try:
+            change = promised(volume)
+        except UndefinedError as case:
+            return Score.undefined(str(case))
+        error = abs(total(volume.values, subject.grid.frames_per_step) - change) / abs(change)
+        return Score(error, vision=change > GATE)
+
+
+def promised(volume: SaliencyVolume) -> float:
+    """f(x) - f(baseline) in nats as the method reports it. Raises UndefinedError where there is no promise to keep."""
+    reports = volume.provenance.extras
+    if any(name not in reports for name in PROMISE):
+        raise UndefinedError("the method does not promise that its values add up to a change of the answer")
+    if not volume.values.any():
+        raise UndefinedError("the saliency is zero everywhere")
+    if not abs(reports[PROMISE[0]]) >= LEAST:
+        raise UndefinedError(f"the answer changes by less than {LEAST} nats between the clip and the baseline")
+    return reports[PROMISE[0]]
+
+
+def total(values: NDArray[np.float32], frames_per_step: int) -> float:
+    """The sum of a volume (t, h, w), where a method gave one slice for each step of the token grid counted once."""
+    first = values[::frames_per_step]
+    if np.array_equal(first.repeat(frames_per_step, axis=0)[: len(values)], values):
+        values = first
+    return float(values.sum(dtype=np.float64))

@@ -1,0 +1,59 @@
+"""Does the model choose another option when the salient cells go?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.evaluator import answers
+from attrib.benchmarks.imputers import Imputer
+from attrib.benchmarks.perturbation import Order, cells_of, needs_video, saliency_order, without
+from attrib.metric import Direction, Metric, Need, Score
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume, Sample
+
+SHARE = 0.1  # of the cells
+
+
+@dataclass(frozen=True)
+class FlipRate(Metric):
+    """1 where the model chooses another option without the top 10 % of the cells, else 0; its mean is the rate.
+
+    Undefined for a volume that is zero or the same everywhere, for a free answer, for a clip of so few cells that 10 %
+    are none, and where the model's answer is not finite.
+    """
+
+    direction: ClassVar[Direction] = "high"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    chance_level: ClassVar[str] = "the rate without a seeded random 10 % of the cells, none of them among the top 10 %"
+    reference: ClassVar[str] = "METRICS, after DeYoung et al. 2020, ACL"
+    needs: ClassVar[tuple[Need, ...]] = ("model",)
+
+    imputer: Imputer = "blur"
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        """The value for one item; that of the random cells is its chance."""
+        try:
+            if not subject.question.options:
+                raise UndefinedError("a free answer is not one of several options")
+            order = saliency_order(volume, subject)
+            count = cells_of(SHARE, len(order))
+            if not count:
+                raise UndefinedError(f"10 % of {len(order)} cells are none")
+        except UndefinedError as case:
+            return Score.undefined(str(case))
+        versions = (order[:count], apart(order, count, subject.seed))
+        removed = np.stack([without(cells, subject) for cells in versions])
+        found = answers(subject, self.imputer, removed)
+        if not found.isfinite().all():
+            return Score.undefined("the model's answer to a perturbed clip is not finite")
+        flipped, chance = (found.argmax(dim=1) != subject.predicted).double().tolist()
+        return Score(flipped, chance, vision=needs_video(subject, self.imputer))
+
+
+def apart(order: Order, count: int, seed: int) -> Order:
+    """`count` seeded random cells, none of them among the first `count`."""
+    return np.random.default_rng([seed, 2]).permutation(np.sort(order[count:]))[:count]

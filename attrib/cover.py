@@ -46,9 +46,11 @@ def after_cut(sample: Sample, times: FloatArray) -> NDArray[np.bool_]:
     return times >= (np.inf if sample.cut is None else sample.cut)
 
 
-def annotated_until(sample: Sample) -> float:
-    """The sample's last annotated time in seconds: the video's duration but for one step of the annotation."""
-    tracks = (float(track.times[-1]) for track in sample.tracks if len(track.times))
+def length_of(sample: Sample) -> float:
+    """The video's length in seconds as the annotation tells it: until the last segment ends, or a step after a box."""
+    tracks = (
+        float(track.times[-1] + np.median(np.diff(track.times))) for track in sample.tracks if len(track.times) > 1
+    )
     return max((*tracks, *(segment.end for segment in sample.segments)), default=0.0)
 
 
@@ -69,7 +71,7 @@ def peers_with_evidence(peers: Iterable[Sample], seed: int) -> tuple[Sample, ...
 
 def peer_evidence(peers: Sequence[Sample], shares: FloatArray, rows: int, columns: int) -> FloatArray:
     """(p, t, rows, columns) shares that visible evidence of each peer covers at `shares` (t,) of its own length."""
-    found = [visible_evidence(peer, shares * annotated_until(peer), rows, columns) for peer in peers]
+    found = [visible_evidence(peer, shares * length_of(peer), rows, columns) for peer in peers]
     return np.stack(found) if found else np.zeros((0, len(shares), rows, columns))
 
 

@@ -18,7 +18,7 @@ from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.metrics.kept import per_subject
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.segment_truth import Kind, Profile, profile, segments_of, within
-from attrib.cover import after_cut, annotated_until, drawn
+from attrib.cover import after_cut, drawn, length_of
 from attrib.method import require_at_least
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
@@ -166,6 +166,6 @@ def _others(subject: Subject, kind: Kind) -> tuple[NDArray[np.str_], NDArray[np.
     shares = subject.clip.times / subject.clip.end
     inside = np.zeros((len(peers), len(shares)), bool)
     for row, peer in zip(inside, peers, strict=True):
-        times = shares * annotated_until(peer)
+        times = shares * length_of(peer)
         row[:] = within(segments_of(peer, kind), times) & ~after_cut(peer, times)
     return np.array([peer.video_id for peer in peers], np.str_), inside

@@ -5,40 +5,44 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from linear import blank, sample_of, track_of, volume_of
+from others import Near, among, video_of
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from attrib.benchmarks.metrics.ground_truth import evidence_cells
-from attrib.benchmarks.metrics.tracks import Lift, Mass, TubeMetric
-from attrib.benchmarks.metrics.tracks_ranking import ROCAUC, AveragePrecision, ObjectAUC, Pointing
+from attrib.benchmarks.metrics.tracks import Lift, Log2Lift, Log2LiftSpace, Log2LiftTime, Mass, TubeMetric
+from attrib.benchmarks.metrics.tracks_agreement import NSS, Pearson, Spearman
+from attrib.benchmarks.metrics.tracks_others import InformationGain, ShuffledAUC
+from attrib.benchmarks.metrics.tracks_ranking import ROCAUC, AveragePrecision, IoU, ObjectAUC, Pointing, RankAccuracy
 from attrib.cover import coverage
 from attrib.errors import InputError
-from attrib.metric import Metric
-from attrib.testing import check_metric
+from attrib.metric import Metric, Score
 from attrib.types import Evidence, Track
 
-TUBE_METRICS = (Mass(), Lift(), Pointing(), ROCAUC(), AveragePrecision())
+TUBE_METRICS = (
+    Mass(), Lift(), Log2Lift(), Log2LiftTime(), Log2LiftSpace(), ROCAUC(), AveragePrecision(), Pointing(),
+    RankAccuracy(), IoU(), NSS(), Pearson(), Spearman(), ShuffledAUC(), InformationGain(),
+)  # fmt: skip
 ALL = (*TUBE_METRICS, ObjectAUC())
 LEFT = [0, 0, 0.5, 1]
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT = [0, 0, 0.5, 0.5], [0.5, 0, 1, 0.5], [0, 0.5, 0.5, 1]
 NOWHERE = [0, 0, 0, 0]
+PEERS = video_of("left", track_of(1, [LEFT] * 4)), video_of("right", track_of(1, [[0.4, 0.1, 1, 1]] * 4))
+
+
+def score(metric: Metric, values: object, *tracks: Track, **sample: object) -> Score:
+    volume = volume_of(values)
+    return metric.score(volume, among(blank(*volume.values.shape), *PEERS), sample_of(*tracks, **sample))
 
 
 def value(metric: Metric, values: object, *tracks: Track, **sample: object) -> float:
-    volume = volume_of(values)
-    return metric.score(volume, blank(*volume.values.shape), sample_of(*tracks, **sample)).value
+    return score(metric, values, *tracks, **sample).value
 
 
 def reason(metric: Metric, values: object, *tracks: Track, **sample: object) -> str:
-    volume = volume_of(values)
-    found = metric.score(volume, blank(*volume.values.shape), sample_of(*tracks, **sample))
+    found = score(metric, values, *tracks, **sample)
     assert np.isnan(found.value)
     assert np.isnan(found.chance)
     return found.reason
-
-
-@pytest.mark.parametrize("metric", ALL, ids=str)
-def test_contract(metric: Metric):
-    check_metric(metric)
 
 
 # --- ground truth -----------------------------------------------------------------------------------------------------
@@ -56,9 +60,9 @@ def test_boxes_count_as_their_exact_union():
 
 def test_coverage_agrees_with_a_fine_raster():
     rng = np.random.default_rng(0)
-    for rows, columns in ((3, 5), (4, 4), (7, 2)):
-        corners = rng.integers(-20, 440, (4, 2, 2))
-        boxes = np.sort(corners, axis=1).reshape(4, 4) / 420
+    for rows, columns, count in ((3, 5, 4), (4, 4, 4), (7, 2, 4), (3, 5, 1), (7, 4, 1), (4, 2, 1)):
+        corners = rng.integers(-20, 440, (count, 2, 2))
+        boxes = np.sort(corners, axis=1).reshape(count, 4) / 420
         middle = (np.arange(420) + 0.5) / 420
         inside = np.zeros((420, 420), bool)
         for x1, y1, x2, y2 in boxes:
@@ -108,6 +112,49 @@ def test_cells_count_by_the_share_that_is_covered():
     assert value(Lift(), VALUES, track_of(1, [quarter, NOWHERE])) == pytest.approx(3)
 
 
+def test_log2_lifts_by_hand():
+    # Positive parts: 6, 1, 1, 0 in frame 0 and 2, 2, 0, 0 in frame 1. The tube is the top left cell of frame 0: half of
+    # the saliency on an eighth of the cells is lift 4; frame 0 has 8/12 on a half: 4/3; in it 6/8 lie on a quarter: 3.
+    values = [[[6, 1], [1, -2]], [[2, 2], [-4, 0]]]
+    track = track_of(1, [TOP_LEFT, NOWHERE])
+    assert value(Lift(), values, track) == pytest.approx(4)
+    tube, time = (np.log2(0.999 * lift + 0.001) for lift in (4, 4 / 3))
+    assert value(Log2Lift(), values, track) == pytest.approx(tube, abs=1e-12)
+    assert value(Log2LiftTime(), values, track) == pytest.approx(time, abs=1e-12)
+    assert value(Log2LiftSpace(), values, track) == pytest.approx(tube - time, abs=1e-12)
+    assert value(Log2LiftSpace(), values, track) == pytest.approx(np.log2(3), abs=2e-3)
+    assert [score(metric, values, track).chance for metric in (Log2Lift(), Log2LiftTime(), Log2LiftSpace())] == [0] * 3
+
+
+def test_log2_lift_is_the_sum_of_its_parts():
+    rng = np.random.default_rng(2)
+    for count in range(1, 9):
+        values = rng.normal(size=(4, 5, 6)) * 10.0 ** rng.uniform(-6, 6)
+        x, y = rng.uniform(0, 0.7, (2, 4))
+        track = track_of(1, np.stack([x, y, x + 0.3, y + 0.3], axis=1), hidden=[False, False, False, True])
+        where = {"evidence": (Evidence(1, 0.0, 0.5 * (count % 4 + 1)),), "cut": 1.5 if count % 2 else None}
+        tube, time, space = (value(metric, values, track, **where) for metric in (Log2Lift(), Log2LiftTime(),
+                                                                                  Log2LiftSpace()))  # fmt: skip
+        assert tube == pytest.approx(time + space, abs=1e-9)
+        assert tube == pytest.approx(np.log2(value(Lift(), values, track, **where)), abs=0.05)
+
+
+def test_log2_lift_of_a_map_that_leaves_the_evidence_out_is_finite():
+    missed = np.array([[[0, 1], [1, 1]], [[1, 1], [1, 1]]])
+    track = track_of(1, [TOP_LEFT, NOWHERE])
+    assert value(Lift(), missed, track) == 0
+    assert value(Log2Lift(), missed, track) == pytest.approx(np.log2(0.001))
+    elsewhen = np.array([[[0, 0], [0, 0]], [[1, 2], [1, 1]]])
+    assert value(Log2LiftTime(), elsewhen, track) == pytest.approx(np.log2(0.001))
+    assert value(Log2LiftSpace(), elsewhen, track) == pytest.approx(0)  # what is spread evenly is all there is
+
+
+def test_a_tube_in_every_scored_frame_has_no_lift_in_time():
+    track = track_of(1, [TOP_LEFT, BOTTOM_LEFT])
+    assert value(Log2LiftTime(), VALUES, track) == pytest.approx(0, abs=1e-12)
+    assert value(Log2LiftSpace(), VALUES, track) == pytest.approx(value(Log2Lift(), VALUES, track), abs=1e-12)
+
+
 def test_the_tube_ends_with_the_evidence_interval():
     track = track_of(1, [LEFT] * 2)
     assert value(Mass(), VALUES, track, evidence=(Evidence(1, 0.0, 0.5),)) == pytest.approx(3 / 8)
@@ -152,6 +199,28 @@ def test_a_cell_belongs_to_the_ground_truth_from_one_half_on():
     third = [(1 + 0.5) / 3, 0, 2 / 3, 1]  # half of the middle column; in floating point 0.4999999999999999 of it
     assert coverage([third], 1, 3)[0, 1] < 0.5
     assert value(Pointing(), [[[0, 1, 0]]], track_of(1, [third])) == 1
+
+
+def test_what_looks_at_whole_cells_has_a_chance_of_whole_cells():
+    wide = [0, 0, 0.3, 0.5]  # 0.6 of the top left cell, in frame 0 only
+    track = track_of(1, [wide, NOWHERE])
+    assert score(Mass(), VALUES, track).chance == pytest.approx(0.6 / 8)
+    for metric in (Pointing(), RankAccuracy(), AveragePrecision()):
+        assert score(metric, VALUES, track).chance == pytest.approx(1 / 8)
+    assert score(IoU(), VALUES, track).chance == pytest.approx(1 / 15)  # a / (2 - a)
+
+
+def test_top_cells_by_hand_with_ties_in_part():
+    # Top left of both frames: G = {3, 2}. Of the top 2, 3 is a hit; 2 ties with another 2 outside: half a hit.
+    track = track_of(1, [TOP_LEFT] * 2)
+    assert score(RankAccuracy(), VALUES, track) == Near(1.5 / 2, 0.25)
+    assert score(IoU(), VALUES, track) == Near(1.5 / 2.5, 0.25 / 1.75)
+    # Left column: G = {3, 0, 2, 0}. The top 4 are 3, 2, 2 and 1, of which 2 lie in G.
+    track = track_of(1, [LEFT] * 2)
+    assert score(RankAccuracy(), VALUES, track) == Near(2 / 4, 0.5)
+    assert score(IoU(), VALUES, track) == Near(2 / 6, 1 / 3)
+    # One cell of eight is salient: 3 of the top 4 are drawn from the 7 zeros, of which 3 lie in G.
+    assert value(RankAccuracy(), [[[1, 0], [0, 0]], [[0, 0], [0, 0]]], track) == pytest.approx((1 + 3 * 3 / 7) / 4)
 
 
 def test_ranking_metrics_by_hand_with_ties_half():
@@ -252,11 +321,12 @@ def test_the_evidence_ranks_above_a_noisy_copy_above_noise_above_its_inverse(met
     scores = []
     for _ in range(20):
         x, y = rng.uniform(0, 0.6, 2)
-        track = track_of(1, [[x, y, x + 0.4, y + 0.4]] * 3)
-        oracle = np.stack([coverage([track.boxes[0]], 6, 6)] * 3)
+        track = track_of(1, [[x, y, x + 0.4, y + 0.4]] * 4)
+        oracle = np.stack([coverage([track.boxes[0]], 6, 6)] * 4)
+        oracle[[0, 3]] = 0
         noise = rng.normal(size=oracle.shape)
         volumes = (oracle, oracle + noise, noise, 1 - oracle)
-        scores.append([value(metric, values, track) for values in volumes])
+        scores.append([value(metric, values, track, evidence=(Evidence(1, 0.5, 1.5),)) for values in volumes])
     means = np.mean(scores, axis=0)
     assert (np.diff(means) < 0).all(), means
 
@@ -319,8 +389,12 @@ def test_no_ground_truth_is_undefined(metric: Metric):
 def test_ground_truth_everywhere_leaves_nothing_to_outrank():
     everywhere = track_of(1, [[-1, -1, 2, 2]] * 2)
     assert "every cell" in reason(ROCAUC(), VALUES, everywhere)
-    for metric in (Mass(), Lift(), Pointing(), AveragePrecision()):
-        assert value(metric, VALUES, everywhere) == pytest.approx(1)
+    for metric in (Pearson(), Spearman()):
+        assert "alike" in reason(metric, VALUES, everywhere)
+    for metric in (Mass(), Lift(), Pointing(), AveragePrecision(), RankAccuracy(), IoU()):
+        assert score(metric, VALUES, everywhere) == Near(1, 1)
+    for metric in (Log2Lift(), Log2LiftTime(), Log2LiftSpace(), NSS()):
+        assert score(metric, VALUES, everywhere) == Near(0, 0)
 
 
 def test_an_object_without_a_rival_is_undefined():
@@ -335,10 +409,22 @@ def test_an_object_without_a_rival_is_undefined():
     assert "after the cut" in reason(ObjectAUC(), VALUES, one, two, cut=-1.0)
 
 
+@pytest.mark.parametrize(
+    "metric", [Mass(), Lift(), ROCAUC(), Pointing(), RankAccuracy(), NSS(), Pearson(), Spearman(), ShuffledAUC()],
+    ids=str,
+)  # fmt: skip
+def test_maps_that_know_nothing_reach_the_stated_chance(metric: TubeMetric):
+    rng = np.random.default_rng(6)
+    track = track_of(1, [[0.1, 0.2, 0.7, 0.62]] * 2)
+    found = [score(metric, rng.random((2, 4, 4)), track) for _ in range(400)]
+    values = [each.value for each in found]
+    assert np.mean(values) == pytest.approx(found[0].chance, abs=4 * np.std(values) / 20)
+
+
 @pytest.mark.parametrize("metric", ALL, ids=str)
 def test_a_volume_of_another_clip_is_refused(metric: Metric):
     with pytest.raises(InputError, match="expected the clip's 2 frames"):
-        metric.score(volume_of(np.ones((3, 2, 2))), blank(), sample_of(*PAIR))
+        metric.score(volume_of(np.ones((3, 2, 2))), among(blank(), *PEERS), sample_of(*PAIR))
 
 
 def test_boxes_are_taken_at_the_frames_times_and_not_by_index():

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attrib.cover import annotated_until
+from attrib.cover import length_of
 from attrib.errors import AttributionError
 from attrib.methods.dataset_prior import DatasetPrior
 from attrib.testing import BLUE, RED, toy_peer, toy_sample, toy_subject
 from attrib.types import Evidence, Sample, Track
 
-# Toy frames lie at 0, 1/4, 1/2 and 3/4 of the clip, so at 0, .375, .75 and 1.125 s of a peer annotated until 1.5 s.
+# Toy frames lie at 0, 1/4, 1/2 and 3/4 of the clip, so at 0, .5, 1 and 1.5 s of a peer whose boxes end at 1.5 s.
 RED_PEER = replace(toy_sample(), video=Path("other.mp4"), evidence=(Evidence(1, 0.5, 1.0),))
 
 
@@ -30,7 +30,7 @@ def test_it_is_the_mean_over_the_others_that_have_evidence() -> None:
     bare = replace(RED_PEER, evidence=()), replace(RED_PEER, evidence=(Evidence(1, role="context"),))
     expected = np.zeros((4, 3, 4))
     expected[:, BLUE[1], BLUE[2]] = 0.5
-    expected[2, RED[1], RED[2]] = 0.5
+    expected[1, RED[1], RED[2]] = 0.5
     np.testing.assert_allclose(found(toy_peer(), *bare, RED_PEER), expected)
 
 
@@ -38,8 +38,8 @@ def test_time_is_relative() -> None:
     """A peer of twice the length and twice as slow says the same; so does the last annotation being an action's."""
     tracks = tuple(slower(track) for track in RED_PEER.tracks)
     long = replace(RED_PEER, tracks=tracks, segments=(), evidence=(Evidence(1, 1.0, 2.0),))
-    assert annotated_until(long) == 3.0
-    assert annotated_until(replace(long, segments=(replace(toy_sample().segments[0], end=3.5),))) == 3.5
+    assert (length_of(RED_PEER), length_of(long)) == (2.0, 4.0)
+    assert length_of(replace(long, segments=(replace(toy_sample().segments[0], end=4.5),))) == 4.5
     np.testing.assert_array_equal(found(long), found(RED_PEER))
 
 

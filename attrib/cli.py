@@ -1,6 +1,7 @@
 """The command line. Torch is imported only by the commands that need it.
 
-Exit codes: 0 done, 1 some items failed (they are listed), 2 bad input (one line says what), 130 interrupted.
+Exit codes: 0 done, 1 some items failed (they are listed), 2 bad input (one line says what), 130 interrupted by Ctrl-C,
+143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 
 import typer
 
-from attrib.commands import bench, explain, listing
+from attrib.commands import bench, compare, explain, listing
 from attrib.commands.shared import notes
 from attrib.errors import AttribError
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("list")(listing.list_registered)
 app.command()(explain.explain)
 app.command()(bench.bench)
+app.command()(compare.compare)
 
 
 def main() -> None:

@@ -1,0 +1,77 @@
+"""`attrib compare`: finished runs side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from attrib.commands.shared import JsonFlag, check_output, print_json, say, screen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN [RUN ...]", help="Run directories; the first is the rest's "
+                                                                             "reference.")],
+    output: Annotated[Path | None, typer.Option("--output", "-O", help="Write the whole table as CSV.")] = None,
+    as_json: JsonFlag = False,
+) -> None:  # fmt: skip
+    """Compare runs that differ in model, seed, methods or machine; refuses those that were not asked the same."""
+    if output is not None:
+        check_output(output.parent)
+    from attrib.benchmarks.compare import compare as compared
+    from attrib.files import writing
+
+    table = compared(runs)
+    if output is not None:
+        with writing(output) as part:
+            table.to_csv(part, index=False)
+    if as_json:
+        print_json(json.loads(table.to_json(orient="records", double_precision=15)))
+    else:
+        _show(table, output)
+
+
+def _show(table: pd.DataFrame, output: Path | None) -> None:
+    from attrib.benchmarks.statistics import PRIMARY
+
+    primary = table[table["metric"].isin(PRIMARY)]
+    part = table if primary.empty else primary
+    for (metric, imputer), rows in part.groupby(["metric", "imputer"], sort=False):
+        screen.print(_side_by_side(" ".join((str(metric), str(imputer))).strip(), rows), "")
+    if table["run"].nunique() > 1:
+        say(
+            "mean [95 % interval over videos], then the difference to the first run, positive where this one is better;"
+        )
+        say("* after Holm over the primary metrics, sign flips of whole videos, p < .05")
+    hidden = list(dict.fromkeys(table.loc[~table["metric"].isin(part["metric"]), "metric"]))
+    if hidden and output is None:
+        say(f"not shown, but written by --output FILE.csv: {', '.join(hidden)}")
+
+
+def _side_by_side(title: str, rows: pd.DataFrame) -> Table:
+    """One metric: methods down, runs across."""
+    names = list(dict.fromkeys(rows["run"]))
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    for method, part in rows.groupby("method", sort=False):
+        of_run = part.set_index("run")
+        table.add_row(Text(str(method)), *(_cell(of_run.loc[name]) if name in of_run.index else "" for name in names))
+    return table
+
+
+def _cell(row: pd.Series[float]) -> Text:
+    if row["mean"] != row["mean"]:
+        return Text("undefined", style="dim")
+    interval = "" if row["low"] != row["low"] else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    mark = "*" if row["p_holm"] < 0.05 else " "
+    change = "" if row["difference"] != row["difference"] else f"  {row['difference']:+.2f}{mark}"
+    return Text.assemble(f"{row['mean']:.2f}", (interval, "dim"), change)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attrib import registry
-from attrib.errors import HARMFUL, ConfigError, InputError, nearest, shown
+from attrib.errors import ConfigError, InputError, nearest, shown
 from attrib.untrusted import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
 
-MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each may be quoted as three characters
-
-
-def _label(text: str) -> str:
-    if not text.strip() or len(text.encode(errors="replace")) > MOST_LABEL or HARMFUL.search(text):
-        raise PydanticCustomError("label", f"expected a label of 1 to {MOST_LABEL} printable characters")
-    return text
-
-
+MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each byte may be quoted as three characters
 Parameters = dict[str, Any]
-Rows = dict[Annotated[str, AfterValidator(_label)], Parameters | None]
 
 
 class _Section(BaseModel):
@@ -66,8 +57,8 @@ class Config(_Section):
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
     model: ModelSection = ModelSection()
-    methods: Rows
-    metrics: Rows
+    methods: dict[str, Parameters | None]
+    metrics: dict[str, Parameters | None]
     imputers: list[str] = Field(["blur", "mean"], min_length=1)
     target: str = "predicted"
     seed: int = Field(0, ge=0, lt=2**32, strict=True)
@@ -164,6 +155,9 @@ def _check_imputers(names: list[str]) -> None:
 
 def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None = None) -> Entry:
     """The registered object that a label and its parameters mean. Raises UnknownName and ConfigError."""
+    if not _names_a_file(label):
+        what = f"expected labels of 1 to {MOST_LABEL} printable bytes, without slash and not starting with a dot"
+        raise ConfigError(f"{kind}: {what}, got {shown(label)}")
     if not isinstance(parameters, Mapping | None):
         raise ConfigError(f"{kind}.{label}: expected a mapping of parameters, got {shown(parameters)}")
     given = dict(parameters or {})
@@ -172,6 +166,11 @@ def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None 
         raise ConfigError(f"{kind}.{label}.{kind[:-1]}: expected a name, got {shown(name)}")
     cls = registry.get(kind, name)
     return Entry(label, name, make(cls, given, f"{kind}.{label}"))
+
+
+def _names_a_file(label: str) -> bool:
+    size = len(label.encode(errors="replace"))
+    return label.isprintable() and bool(label.strip()) and size <= MOST_LABEL and not re.search(r"[/\\]|^\.", label)
 
 
 def make(cls: Callable[..., Any], parameters: Mapping[str, Any], path: str) -> Any:

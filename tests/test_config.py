@@ -29,6 +29,22 @@ class Sized:
         ({"model": {"dtype": "int8"}}, "model.dtype: input should be 'float32'"),
         ({"methods": ["grad_cam"]}, "methods: input should be a valid dictionary"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
+        ({"seed": float("nan")}, "seed: input should be a valid integer, got nan"),
+        ({"seed": True}, "seed: input should be a valid integer, got True"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296"),
+        ({"seed": 10**5000}, "seed: input should be less than 4294967296, got an unreadable int"),
+        (
+            {"model": {"dtype": "floa16"}},
+            "model.dtype: input should be 'float32', 'bfloat16', 'float16' or 'float64', "
+            "got 'floa16'; did you mean 'float16'?",
+        ),
+        (
+            {"model": {"sampling": ["x" * 500] * 500}},
+            "model.sampling: input should be 'uniform' or 'one_per_second', got [",
+        ),
+        ({"imputers": ["blurr"]}, "imputers: unknown imputer 'blurr'; did you mean 'blur'?"),
+        ({"imputers": ["mean", "blur", "mean"]}, "imputers: 'mean' is named twice"),
+        ({"data": {1: 2}}, "data.1: input should be a valid string"),
     ],
 )
 def test_bad_settings_are_told_with_their_path(settings: dict[str, object], message: str) -> None:
@@ -53,6 +69,38 @@ def test_bad_parameters_are_told_with_their_path(parameters: dict[str, object], 
     with pytest.raises(ConfigError) as caught:
         config.make(Sized, parameters, "here")
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("label", ["", " ", "../x", "/x", "a/b", "a\\b", ".x", "a\nb", "\x1b[31m", "x" * 65, "é" * 33])
+def test_labels_name_files(label: str) -> None:
+    with pytest.raises(ConfigError, match="methods: expected labels of 1 to 64 printable bytes"):
+        config.build("methods", label, {"method": "centre"})
+
+
+@pytest.mark.parametrize("label", ["x" * 64, "é" * 32, "a.b", "a b", "[red]", "<b>"])
+def test_labels_may_be_words(label: str) -> None:
+    assert config.build("methods", label, {"method": "centre"}).label == label
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"name": "perception_tst", "root": "x"}, "did you mean 'perception_test'?"),
+        ({"name": ["demo"]}, r"data.name: expected a name, got \['demo'\]"),
+        ({}, "data.name: is required; choose one of: demo, perception_test"),
+        ({"name": "perception_test", "rot": "x"}, "data.rot: unknown key; did you mean 'root'?"),
+        ({"name": "perception_test", "root": "x", "split": "vald"}, "got 'vald'; did you mean 'valid'?"),
+        ({"name": "perception_test", "root": "x", "limit": 0}, "data: limit: expected at least one video, got 0"),
+    ],
+)
+def test_unknown_data_is_told_with_the_nearest(data: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config.dataset(config.parse({**LEAST, "data": data}))
+
+
+def test_a_method_is_named_by_a_text() -> None:
+    with pytest.raises(ConfigError, match=r"methods.x.method: expected a name, got \[1\]"):
+        config.build("methods", "x", {"method": [1]})
 
 
 def test_parameters_become_fields() -> None:
@@ -83,7 +131,7 @@ def test_override_reads_values_as_yaml_and_leaves_the_original() -> None:
     assert before == {"model": {"frames": 8}, "methods": {"grad_cam": None}}
 
 
-@pytest.mark.parametrize("text", ["seed", "=3", "a..b=1", "model.frames.x=1", "seed=[1"])
+@pytest.mark.parametrize("text", ["seed", "=3", "a..b=1", "model.frames.x=1", "seed=[1", "seed=&a [*a]", "a=!!bool x"])
 def test_bad_overrides_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--set"):
         config.override({"model": {"frames": 8}}, [text])

@@ -19,6 +19,7 @@ from attrib.subject import Subject, Target
 from attrib.types import Clip, Question, SaliencyVolume
 
 if TYPE_CHECKING:
+    from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
 
 Step = Callable[[str, int, int], None]  # what begins now, how many are done, of how many
@@ -226,16 +227,34 @@ def bench(
     output: str | Path = "runs/demo",
     overrides: Iterable[str] = (),
     step: Step | None = None,
+    retry_failed: bool = False,
 ) -> Outcome:
     """Run a benchmark into the directory `output`, or resume it there; without settings the built-in one.
 
-    `settings`: a mapping or a YAML file; `overrides`: `a.b=c` texts. Raises InputError for bad input; items that fail
-    are recorded in the outcome and the others go on.
+    `settings`: a mapping or a YAML file; `overrides`: `a.b=c` texts. Raises InputError for bad input; what fails is
+    recorded in the outcome and the others go on. What failed before stays so, unless `retry_failed`.
     """
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
+    return run(_bench_config(settings, overrides), Path(output), step, retry_failed)
+
+
+def bench_forecast(
+    settings: Mapping[str, Any] | str | Path | None = None,
+    output: str | Path = "runs/demo",
+    overrides: Iterable[str] = (),
+    step: Step | None = None,
+    retry_failed: bool = False,
+) -> Forecast:
+    """What `bench` with the same arguments would compute, and what it would cost. Writes nothing to `output`."""
+    from attrib.benchmarks.forecast import forecast
+
+    return forecast(_bench_config(settings, overrides), Path(output), step, retry_failed)
+
+
+def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: Iterable[str]) -> config.Config:
     found = settings if isinstance(settings, Mapping) else bench_settings(settings)
-    return run(config.parse(config.override(found, overrides)), Path(output), step)
+    return config.parse(config.override(found, overrides))
 
 
 def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Parts:
 
     directory: Path
     retry_failed: bool = False
+    notes: list[str] = field(default_factory=list)  # what was found damaged and made again, in words
 
     def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Part:
         """The part kept under `name` if it has this key; else what `make` returns, or its error, kept from now on.
@@ -63,7 +64,7 @@ class Parts:
         what: Sequence[str] = (),
     ) -> Part:  # fmt: skip
         """As `keep`, whatever is there already. `what` says for the log which pieces of the part were computed."""
-        damaged = self._damaged(name)
+        self._note_damage(name)
         started = time.perf_counter()
         try:
             value = json.loads(json.dumps(make(), allow_nan=False))  # the same whether it is new or kept
@@ -74,7 +75,7 @@ class Parts:
             part = Part(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
         self.write(name, part)
         line = {"item": "/".join(map(file_name, name)), "what": list(what), "key": key, "failed": bool(part.error)}
-        self._log({**line, "damaged": damaged, "seconds": part.seconds, "pid": os.getpid()})
+        self._log({**line, "seconds": part.seconds, "pid": os.getpid()})
         return part
 
     def read(self, name: Name) -> Part | None:
@@ -120,18 +121,25 @@ class Parts:
     def _log_path(self) -> Path:
         return self.directory / "log.jsonl"
 
-    def _damaged(self, name: Name) -> bool:
+    def mend_log(self) -> None:
+        """End a last line that was cut short, or the next would be lost with it."""
+        if self._log_path.exists() and self._log_path.read_bytes()[-1:] not in (b"", b"\n"):
+            self._append(b"\n")
+
+    def _note_damage(self, name: Name) -> None:
         try:
             self.read(name)
         except InputError:
-            return True
-        return False
+            self.notes.append(f"{self.path(name)}: not readable, and made again")
 
     def _log(self, line: Mapping[str, Any]) -> None:
-        """Append a line by one write, so that lines of several processes do not mix."""
+        self._append((json.dumps(line) + "\n").encode())
+
+    def _append(self, line: bytes) -> None:
+        """By one write, so that lines of several processes do not mix."""
         try:
             with self._log_path.open("ab", buffering=0) as file:
-                file.write((json.dumps(line) + "\n").encode())
+                file.write(line)
         except OSError as error:
             raise NotWritten(f"{self._log_path}: cannot be written: {error.strerror or error}") from error
 

@@ -215,7 +215,7 @@ imputers: [mean]
     code, out, err = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")
     assert code == 1
     report = json.loads(out)
-    assert [failure["method"] for failure in report["failures"]] == ["broken_map"] * 2
+    assert [(failure["method"], failure["metric"]) for failure in report["failures"]] == [("broken_map", "")] * 2
     assert "not finite" in err
     assert "Traceback" not in err
     table = pd.read_parquet(folder / "results.parquet")
@@ -227,8 +227,12 @@ imputers: [mean]
     assert not (folder / "videos" / "broken_map").exists()
     code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")
     again = json.loads(out)
-    assert again["computed"] == 2  # only what had failed is tried again
-    assert again["leaderboard"] == report["leaderboard"]
+    assert code == 1
+    assert again["computed"] == 0  # what failed stays so
+    assert (again["failures"], again["leaderboard"]) == (report["failures"], report["leaderboard"])
+    code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--retry-failed", "--json")
+    assert code == 1
+    assert json.loads(out)["computed"] == 2
 
 
 def test_bad_configurations_are_one_line(attrib: Run, tmp_path: Path) -> None:

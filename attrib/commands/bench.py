@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
 from attrib.commands.shared import (
     JsonFlag,
@@ -14,16 +17,17 @@ from attrib.commands.shared import (
     Sets,
     check_output,
     finish,
-    notes,
     print_json,
     progress,
     say,
     screen,
+    stopping,
     warn,
 )
 
 if TYPE_CHECKING:
-    from attrib.benchmarks.runner import Outcome
+    from attrib.benchmarks.forecast import Forecast
+    from attrib.benchmarks.runner import Failure, Outcome
 
 
 def bench(
@@ -33,39 +37,70 @@ def bench(
     ),
     sets: Sets = None,
     plugin: Plugins = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed; else it stays as it was recorded.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what is kept and what is to be computed, and write nothing.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
-    check_output(output)
     from attrib import api
 
     settings = api.bench_settings(config_file, plugin or ())
-    try:
+    if dry_run:
         with progress(as_json) as step:
-            outcome = api.bench(settings, output, sets or (), step)
-    except KeyboardInterrupt:
-        text = f"interrupted; what was computed is kept in {output}: the same command goes on from there"
-        notes.print(text, highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(130) from None
+            found = api.bench_forecast(settings, output, sets or (), step, retry_failed)
+        _show_forecast(found, as_json)
+        return
+    check_output(output)
+    kept = f"what was computed is kept in {output}: the same command goes on from there"
+    with stopping(kept), progress(as_json) as step:
+        outcome = api.bench(settings, output, sets or (), step, retry_failed)
     warn(outcome.warnings)
     if as_json:
         print_json(_outcome(outcome))
     else:
         _show_outcome(outcome)
-    finish([f"{item.sample}  {item.method}: {item.error}" for item in outcome.failures])
+    finish([_failure(item) for item in outcome.failures])
+
+
+def _failure(failure: Failure) -> str:
+    return f"{' '.join(filter(None, (failure.sample, failure.method, failure.metric)))}: {failure.error}"
+
+
+def _show_forecast(found: Forecast, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(found))
+        return
+    table = Table("items", "kept", "to compute", "failed", "time", box=None, pad_edge=False)
+    for count in found.totals():
+        table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), _duration(count.seconds))
+    screen.print(table, "")
+    missing = sum(count.missing for count in found.counts)
+    say(f"to compute: {missing} items; time: {_duration(found.seconds)} with workers={found.workers}")
+    peak = "unknown: no map is kept here" if found.peak_memory is None else f"{found.peak_memory / 2**30:.1f} GiB"
+    say(f"memory of one process: {peak}")
+
+
+def _duration(seconds: float | None) -> str:
+    """About how long, from what earlier items of the same kind took."""
+    if seconds is None:
+        return "unknown: not all kinds were computed here before"
+    return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     from attrib.benchmarks import leaderboard
 
     board = json.loads(outcome.leaderboard.to_json(orient="records", double_precision=15))
-    failures = [{"sample": i.sample, "method": i.method, "error": i.error} for i in outcome.failures]
     return {
         "directory": str(outcome.directory),
         "computed": outcome.computed,
         "questions": leaderboard.tally(outcome.results)._asdict(),
         "leaderboard": board,
-        "failures": failures,
+        "failures": [asdict(failure) for failure in outcome.failures],
     }
 
 

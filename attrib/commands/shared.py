@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,28 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             progress.update(task, description=what, completed=done, total=total or None)
 
         yield step
+
+
+@contextmanager
+def stopping(kept: str) -> Iterator[None]:
+    """Within this context SIGTERM stops the work as Ctrl-C does: one line says what is `kept`; exit code 143 or 130."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        code, word = (143, "terminated") if isinstance(error, _Terminated) else (130, "interrupted")
+        notes.print(f"{word}; {kept}", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(code) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
 
 
 def print_json(value: Any) -> None:

@@ -18,8 +18,9 @@ from rich.console import Console
 import attrib
 from attrib import cli, registry, video
 from attrib.benchmarks import counterfactual, leaderboard
-from attrib.benchmarks.run import Item, Run, ScoreRow
-from attrib.config import Config, build
+from attrib.benchmarks.run import Run
+from attrib.commands import explain
+from attrib.config import build
 from attrib.method import Control
 from attrib.subject import Subject
 from attrib.testing import BLUE, CELL, QUESTION, RED, ToyModel, toy_clip, toy_counterfactuals, toy_sample
@@ -166,17 +167,20 @@ def test_a_changed_counterfactual_scores_the_kept_volumes_again(root: Path, tmp_
     before = attrib.bench(settings(root), tmp_path / "run")
     shutil.copy(root / "counterfactuals" / "passes_removed.mp4", root / "counterfactuals" / "fails_removed.mp4")
     after = attrib.bench(settings(root), tmp_path / "run")
-    assert (before.computed, after.computed, len(CALLS)) == (3, 1, 6)
+    assert len(CALLS) == 6
+    assert before.computed == 14  # 3 answers, 2 gates, 3 maps, 3 of the other option, 3 groups of scores
+    assert after.computed == 2  # a gate and its sample's scores
     assert after.results.groupby("video")["gated"].first()["fails"]
 
 
-def test_a_broken_counterfactual_fails_its_own_items(root: Path, tmp_path: Path) -> None:
+def test_a_broken_counterfactual_fails_only_what_needs_it(root: Path, tmp_path: Path) -> None:
     (root / "counterfactuals" / "fails_only.mp4").write_bytes(b"no video")
     outcome = attrib.bench(settings(root), tmp_path / "run")
     (failure,) = outcome.failures
     assert failure.video == "fails"
     assert "fails_only.mp4" in failure.error
-    assert leaderboard.tally(outcome.results) == (3, 2, 1, 1)
+    assert leaderboard.tally(outcome.results) == (3, 3, 1, 1)
+    assert outcome.results.set_index(["video", "metric"]).loc[("fails", "counterfactual_deletion"), "value"] > 0
 
 
 def test_the_answers_go_with_their_subject(root: Path, tmp_path: Path) -> None:
@@ -185,13 +189,14 @@ def test_the_answers_go_with_their_subject(root: Path, tmp_path: Path) -> None:
 
 
 def results(tmp_path: Path, metrics: list[tuple[str, str | None]]) -> pd.DataFrame:
-    items = [
-        Item(f"{name}_0", name, "task", method, "", "", "A", True, gated,
-             scores=tuple(ScoreRow(metric, imputer, -value, 0.5) for metric, imputer in metrics))
+    rows = [
+        {"sample": f"{name}_0", "video": name, "task": "task", "method": method, "metric": metric, "imputer": imputer,
+         "value": -value, "chance": 0.5, "reason": "", "answer": "A", "correct": True, "gated": gated}
         for name, gated, value in (("v1", True, 10.25), ("v2", False, 20.5), ("v3", None, 30.75))
         for method in ("integrated_gradients", "oracle")
+        for metric, imputer in metrics
     ]  # fmt: skip
-    return Run.create(tmp_path / "r", Config(methods={}, metrics={})).write_results(items)
+    return Run.at(tmp_path).write_results(rows)
 
 
 @pytest.mark.parametrize("width", [80, 120])
@@ -226,6 +231,6 @@ def test_the_command_prints_the_gate_and_the_gated_table(
 
 
 def test_all_methods_are_those_that_need_no_annotation() -> None:
-    assert {"aimed", "uniform", "relevance"} <= set(cli._chosen(["all"], {}) or ())
-    assert "oracle" not in (cli._chosen(["all"], {}) or ())
-    assert "oracle" in (cli._chosen(["all", "oracle"], {}) or ())
+    assert {"aimed", "uniform", "relevance"} <= set(explain._chosen(["all"], {}) or ())
+    assert "oracle" not in (explain._chosen(["all"], {}) or ())
+    assert "oracle" in (explain._chosen(["all", "oracle"], {}) or ())

@@ -17,8 +17,8 @@ import torch
 import attrib
 from attrib import registry
 from attrib.benchmarks import leaderboard
-from attrib.benchmarks.run import COLUMNS, Item, Run, ScoreRow
-from attrib.config import Config, build
+from attrib.benchmarks.run import COLUMNS, Run
+from attrib.config import build
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
 from attrib.method import Control, PeerControl
@@ -26,6 +26,7 @@ from attrib.subject import Subject
 from attrib.types import Question, Sample
 
 CALLS: list[str] = []
+PARTS = 4  # of a sample with one method and one group of metrics: answer, gate, map, scores
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ class CountedPeers(PeerControl):
         return torch.ones(len(subject.clip), 2, 2)
 
 
+def logged(folder: Path) -> list[dict[str, Any]]:
+    return list(Run.at(folder).parts.logged())
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate(tmp_path_factory.mktemp("world"), videos=3, seed=6)
@@ -88,7 +93,7 @@ def settings(world: Path) -> Callable[..., dict[str, Any]]:
 def test_a_second_run_computes_nothing_and_gives_the_same(settings: Callable[..., Any], tmp_path: Path) -> None:
     first = attrib.bench(settings(), tmp_path)
     second = attrib.bench(settings(), tmp_path)
-    assert (first.computed, second.computed, len(CALLS)) == (3, 0, 3)
+    assert (first.computed, second.computed, len(CALLS)) == (3 * PARTS, 0, 3)
     pd.testing.assert_frame_equal(first.results, second.results)
     pd.testing.assert_frame_equal(second.results, pd.read_parquet(tmp_path / "results.parquet"), check_dtype=False)
     assert list(second.results.columns) == list(COLUMNS)
@@ -98,6 +103,7 @@ def test_new_metrics_score_the_kept_volumes(settings: Callable[..., Any], tmp_pa
     attrib.bench(settings(), tmp_path)
     again = attrib.bench(settings(metrics={"segment_auc": None, "segment_energy": None}), tmp_path)
     assert (again.computed, len(CALLS)) == (3, 3)
+    assert [line["what"] for line in logged(tmp_path)[-3:]] == [["segment_energy"]] * 3
     assert set(again.results["metric"]) == {"segment_auc", "segment_energy"}
 
 
@@ -143,11 +149,13 @@ def test_a_volume_cut_short_is_made_again(settings: Callable[..., Any], tmp_path
 
 def test_an_item_cut_short_is_made_again(settings: Callable[..., Any], tmp_path: Path) -> None:
     before = attrib.bench(settings(), tmp_path)
-    path = next((tmp_path / "items").rglob("*.json"))
-    path.write_text(path.read_text()[:40])
+    names = sorted((tmp_path / "items").rglob("*.json"))
+    for path in names:
+        path.write_text(path.read_text()[:40])
     after = attrib.bench(settings(), tmp_path)
-    assert after.computed == 1
-    pd.testing.assert_series_equal(before.results["value"], after.results["value"])
+    assert after.computed == len(names) - 3 == 3 * (PARTS - 1)  # the maps themselves were whole
+    assert len([text for text in after.warnings if "not readable, and made again" in text]) == 3 * (PARTS - 1)
+    pd.testing.assert_frame_equal(before.results, after.results)
 
 
 def test_results_do_not_depend_on_the_number_of_workers(settings: Callable[..., Any], tmp_path: Path) -> None:
@@ -166,7 +174,7 @@ def test_an_interrupted_run_keeps_what_it_has_and_goes_on(settings: Callable[...
     assert not list(tmp_path.rglob("*.part*"))
     assert not (tmp_path / "leaderboard.csv").exists(), "a leaderboard of a part would look like one of the whole"
     after = attrib.bench(settings(methods={"stops_once": None}), tmp_path)
-    assert after.computed == 2
+    assert len([line for line in logged(tmp_path) if line["item"].startswith("volumes/")]) == 3
     assert len(after.results) == 3
 
 
@@ -188,32 +196,36 @@ def test_a_video_that_cannot_be_read_fails_alone(settings: Callable[..., Any], w
 
 
 def test_ids_from_data_stay_in_the_directory(tmp_path: Path) -> None:
-    run = Run.create(tmp_path / "run", Config(methods={}, metrics={}))
-    sample = Sample("../../evil", Path("x.mp4"), Question("?", ("a", "b")))
-    item = Item(sample.id, "x", "", "../m", "k", "v", scores=(ScoreRow("mass", None, None, 0.5, "why"),))
-    run.write(sample, item)
-    assert run.read(sample, "../m") == item
-    for path in (run.item_path(sample, "../m"), run.volume_path(sample, ".."), run.overlay_path(sample, "a/b")):
-        assert path.resolve().is_relative_to((tmp_path / "run").resolve())
-        assert path.resolve().parent.parent.parent == (tmp_path / "run").resolve()
+    run = Run.at(tmp_path / "run")
+    evil = ("../../evil", "..", "/etc/passwd", "a/b", "", ".", "x" * 5000, "\0\n\ud800", "é" * 100, "é" * 101)
+    for sample in (Sample(text, Path("x.mp4"), Question("?", ("a", "b"))) for text in evil):
+        for text in evil:
+            run.keep((sample.id, text), "k", lambda: 1)
+            for path in (
+                run.parts.path((sample.id, text)),
+                run.volume_path(sample, text),
+                run.overlay_path(sample, text),
+            ):
+                assert path.resolve() == path.absolute()
+                assert path.parent.parent.parent.is_relative_to(tmp_path / "run")
+    assert len(list((tmp_path / "run" / "items").rglob("*.json"))) == len(evil) ** 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
 def test_leaderboard_by_hand(tmp_path: Path) -> None:
     """Two videos; one has two samples. Means are over samples, intervals over videos."""
     scores = {("v1", 0): 0.2, ("v1", 1): 0.4, ("v2", 0): 0.9, ("v3", 0): None}
-    items = [
-        Item(f"{video}_{n}", video, "task", "m", "", "", "A", video != "v2", 1.0, 1,
-             scores=(ScoreRow("mass", None, value, 0.25, "" if value else "none"),))
+    rows: list[dict[str, Any]] = [
+        {"sample": f"{video}_{n}", "video": video, "task": "task", "method": "m", "metric": "mass", "value": value,
+         "chance": 0.25, "reason": "" if value else "none", "answer": "A", "correct": video != "v2"}
         for (video, n), value in scores.items()
     ]  # fmt: skip
-    failed = Item("v4_0", "v4", "task", "m", "", "", error="broke")
-    results = Run.create(tmp_path, Config(methods={}, metrics={})).write_results([*items, failed])
+    failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "reason": "failed: broke"}
+    results = Run.at(tmp_path).write_results([*rows, failed])
     board = leaderboard.build(results, [build("metrics", "mass")], 500, 0).set_index("subset")
     row = board.loc["all"]
     assert row["mean"] == pytest.approx(0.5)
     assert (row["videos"], row["undefined"], row["chance"], row["direction"]) == (2, 1, 0.25, "high")
-    assert row["low"] == pytest.approx(0.3)  # both draws are the video of two samples
-    assert row["high"] == pytest.approx(0.9)
     assert board.loc["correct", "mean"] == pytest.approx(0.3)
     assert board.loc["task: task", "mean"] == row["mean"]
     assert leaderboard.tables(board.reset_index(), "all", 80)

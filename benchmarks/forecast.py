@@ -1,0 +1,128 @@
+"""What a run would compute, before it does: what is kept, what is missing, what failed, and what that would cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+from attrib.api import Step, tell
+from attrib.benchmarks.items import Item
+from attrib.benchmarks.maps import Map
+from attrib.benchmarks.parts import Part, Parts, file_name
+from attrib.benchmarks.plan import Plan
+from attrib.benchmarks.run import Run
+from attrib.config import Config
+
+State = Literal["kept", "missing", "failed"]
+Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): parts of like cost
+
+
+@dataclass(frozen=True)
+class Count:
+    """Parts of one kind: how many are kept, are to be computed (`missing`), or failed and stay so.
+
+    `seconds` are those of the missing, by the mean of earlier ones of this kind; None where there was none.
+    """
+
+    kind: str
+    method: str
+    kept: int
+    missing: int
+    failed: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Parts by kind and method, the processes that share them, and the most bytes that a map kept here took.
+
+    `seconds` until all are done; None where the cost of one kind is not known.
+    """
+
+    counts: tuple[Count, ...]
+    seconds: float | None
+    workers: int
+    peak_memory: int | None
+
+    def totals(self) -> list[Count]:
+        """The parts by kind, over all methods."""
+        kinds = dict.fromkeys(count.kind for count in self.counts)
+        return [_total(kind, [count for count in self.counts if count.kind == kind]) for kind in kinds]
+
+
+def forecast(config: Config, directory: Path, step: Step | None = None, retry_failed: bool = False) -> Forecast:
+    """What a run with this configuration would compute in `directory`. Writes nothing there. Raises as a run does."""
+    plan, run = Plan.of(config, step), Run.at(directory, retry_failed)
+    states: Counter[tuple[Kind, State]] = Counter()
+    peaks = []
+    for number, sample in enumerate(plan.samples):
+        tell(step, sample.id, number, len(plan.samples))
+        for kind, state, part in _states(Item(plan, run, sample)):
+            states[kind, state] += 1
+            peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)
+    counts = _counts(states, _costs(run.parts))
+    seconds = _total("", counts).seconds
+    known = [peak for peak in peaks if peak is not None]
+    return Forecast(counts, None if seconds is None else seconds / plan.workers, plan.workers, max(known, default=None))
+
+
+def _states(item: Item) -> Iterator[tuple[Kind, State, Part | None]]:
+    """Every part of a sample. What rests on a failed part is not tried, and counts as failed."""
+    parts = item.run.parts
+    answer = parts.kept(item.answer_name, item.answer_key)
+    yield ("answers",), _state(answer), answer
+    blocked = answer is not None and bool(answer.error)
+    if item.sample.counterfactuals:
+        gate = parts.kept(item.gate_name, item.gate_key)
+        yield ("gates",), "failed" if blocked else _state(gate), gate
+    for method in item.plan.methods:
+        yield from _map_states(Map(item, method), blocked)
+
+
+def _map_states(found: Map, blocked: bool) -> Iterator[tuple[Kind, State, Part | None]]:
+    plan, label = found.item.plan, found.method.label
+    kept = found.kept()
+    yield ("volumes", label), "failed" if blocked else _state(kept), kept
+    blocked = blocked or (kept is not None and bool(kept.error))
+    if plan.contrasts:
+        rival = found.kept(rival=True)
+        yield ("rivals", label), "failed" if blocked else _state(rival), rival
+    for group in plan.groups:
+        scores = found.kept_scores(group)
+        rows = [scores.get(key) for key in found.score_keys(group)]
+        state: State = "missing" if None in rows else "failed" if any(row and row["error"] for row in rows) else "kept"
+        yield ("scores", label, group), "failed" if blocked else state, None
+
+
+def _state(part: Part | None) -> State:
+    return "missing" if part is None else "failed" if part.error else "kept"
+
+
+def _costs(parts: Parts) -> Mapping[Kind, float]:
+    """Mean seconds of what was computed in this directory so far, by kind, from its log."""
+    seconds: dict[Kind, list[float]] = {}
+    for line in parts.logged():
+        if not line["failed"]:
+            kind, _, *rest = line["item"].split("/")
+            seconds.setdefault((kind, *rest), []).append(line["seconds"])
+    return {kind: fmean(each) for kind, each in seconds.items()}
+
+
+def _counts(states: Mapping[tuple[Kind, State], int], costs: Mapping[Kind, float]) -> tuple[Count, ...]:
+    def count(kind: Kind) -> Count:
+        kept, missing, failed = (states.get((kind, state), 0) for state in ("kept", "missing", "failed"))
+        cost = costs.get((kind[0], *map(file_name, kind[1:])))
+        seconds = 0.0 if not missing else None if cost is None else missing * cost
+        return Count(" ".join((kind[0], *kind[2:])), kind[1] if kind[1:] else "", kept, missing, failed, seconds)
+
+    return tuple(count(kind) for kind in dict.fromkeys(kind for kind, _ in states))
+
+
+def _total(kind: str, counts: Sequence[Count]) -> Count:
+    kept, missing, failed = (sum(getattr(count, state) for count in counts) for state in ("kept", "missing", "failed"))
+    known = [count.seconds for count in counts if count.seconds is not None]
+    return Count(kind, "", kept, missing, failed, sum(known) if len(known) == len(counts) else None)

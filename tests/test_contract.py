@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -15,10 +16,23 @@ from attrib.errors import AttributionError
 from attrib.method import Control, Method
 from attrib.methods.attention_gradient import AttentionGradient
 from attrib.methods.uniform import Uniform
-from attrib.metric import Direction, Metric, Score
+from attrib.metric import ContrastMetric, Direction, Metric, Need, Score
 from attrib.model import VideoModel
 from attrib.subject import Subject
-from attrib.testing import COLUMNS, FRAMES, RED, ROWS, ToyModel, check_method, check_metric
+from attrib.testing import (
+    COLUMNS,
+    FRAMES,
+    RED,
+    ROWS,
+    ToyModel,
+    check_method,
+    check_metric,
+    toy_counterfactuals,
+    toy_peer,
+    toy_sample,
+    toy_subject,
+    toy_volume,
+)
 from attrib.types import SaliencyVolume, Sample
 
 
@@ -30,6 +44,40 @@ def test_registered_methods_keep_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", registry.names("metrics"))
 def test_registered_metrics_keep_the_contract(name: str) -> None:
     check_metric(registry.get("metrics", name)())
+
+
+@pytest.mark.parametrize("name", registry.names("metrics"))
+def test_registered_metrics_say_what_they_are(name: str) -> None:
+    metric = registry.get("metrics", name)
+    assert metric.direction in get_args(Direction)
+    low, high = metric.bounds
+    assert low < high
+    assert metric.chance_level.strip() and metric.reference.strip()
+    assert set(metric.needs) <= set(get_args(Need)) and len(set(metric.needs)) == len(metric.needs)
+
+
+@pytest.fixture(scope="module")
+def annotated(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """The toy sample with its counterfactual videos."""
+    return replace(toy_sample(), counterfactuals=toy_counterfactuals(tmp_path_factory.mktemp("toy")))
+
+
+@pytest.mark.parametrize("name", registry.names("metrics"))
+def test_registered_metrics_stay_within_their_bounds(name: str, annotated: Sample) -> None:
+    """For maps of all kinds, the toy's own annotation and another video's; so does their chance."""
+    metric, subject = registry.get("metrics", name)(), toy_subject()
+    low, high = metric.bounds
+    rng = np.random.default_rng(0)
+    sparse = np.zeros((FRAMES, ROWS, COLUMNS))
+    sparse[RED] = 1
+    maps = [sparse, 1 - sparse, 1e-30 * sparse, *rng.normal(size=(4, FRAMES, ROWS, COLUMNS))]
+    first, *others = (toy_volume(values.astype(np.float32)) for values in maps)
+    for volume in (first, *others):
+        for sample in (annotated, toy_peer()):
+            volumes = (volume, first) if isinstance(metric, ContrastMetric) else (volume,)
+            found = metric.score(*volumes, subject, sample)
+            for number in (found.value, found.chance):
+                assert math.isnan(number) or low - 1e-9 <= number <= high + 1e-9
 
 
 @pytest.mark.parametrize(

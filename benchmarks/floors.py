@@ -44,12 +44,10 @@ class FloorRow:
 
 
 def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
-    """What the floors that a method runs for are maps of; or why there is none. `other` is the other question."""
-    free = not subject.question.options
+    """What two of the floors are maps of, or why there is none; `other` is the other question."""
     return {
         "blank": rebound(subject, grey(subject.clip)),
         "other_question": asked(subject, other) if other else "no sample asks a question of other options",
-        "other_option": "a free answer has no other option" if free else subject.towards(subject.rival),
     }
 
 
@@ -59,13 +57,13 @@ def grey(clip: Clip) -> Clip:
 
 
 def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolume | str:
-    """The method's map, or why there is none."""
+    """The method's map, or why there is none; `failed: ` before the error that it ended with."""
     if isinstance(condition, str):
         return condition
     try:
         return method.attribute(condition, label)
     except Exception as error:  # a method may raise anything, the more so where there is nothing to see
-        return told(error)
+        return f"failed: {told(error)}"
 
 
 def floor_rows(

@@ -94,7 +94,7 @@ def _stage_rows(
             try:
                 after = on_tokens(method.attribute(changed, label), subject)
             except Exception as error:  # a method may raise anything, the more so on a model that says nothing
-                yield label, [_row(stage, "similarity", told(error))]
+                yield label, [_row(stage, "similarity", f"failed: {told(error)}")]
                 continue
             rows = [_row(stage, "similarity", _similarity(before, after))]
             yield label, rows + [_row(stage, "emprt", emprt(before, after))] * (stage.randomised == stage.blocks)

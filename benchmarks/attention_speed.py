@@ -1,9 +1,10 @@
 """Time and memory of attention methods beside what people use, on a random-weight PerceptionLM in bfloat16.
 
 Each figure is measured in a process of its own, forked from one that holds the model, so that its peak counts from the
-weights up. The rival stores every layer's attention map (eager attention, `output_attentions=True`, autograd where
-gradients are asked for) and multiplies whole matrices. The floor is what the network's own products, forward and where
-needed backward, would take at the speed of one large product on the same machine.
+weights up. The video is encoded once, in a row of its own; methods and rivals go on from its tokens. The rival stores
+every layer's attention map (eager attention, `output_attentions=True`, autograd where gradients are asked for) and
+multiplies whole matrices in float32. The floor is what the network's own products, forward and where needed backward,
+would take at the speed of one large product on the same machine.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import multiprocessing
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,11 +32,12 @@ from attrib import registry
 from attrib.method import peak_memory
 from attrib.models.perception_lm import PerceptionLM, option_prompt
 from attrib.models.perception_lm_init import SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
-from attrib.subject import Subject
+from attrib.subject import Subject, Target
 from attrib.types import Clip, Question
 
 QUESTION = Question("What happens?", ("this", "that", "neither"))
 FRAMES = (4, 8, 16, 32)
+TOWER = "vision tower"
 SIDES = (4096, 2048, 8192)  # of the product that the floor is measured with: rows, width, wider layer
 METHODS = ("raw_attention", "attention_rollout", "attention_gradient", "relevance", "legrad")
 RIVALS = METHODS[:4]  # whose stored form is one forward and one backward
@@ -65,10 +68,24 @@ def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> PerceptionLM:
     return PerceptionLM(build(shape, tokenizer, dtype=dtype), processor(shape, tokenizer), "random")
 
 
+class Encoded(PerceptionLM):
+    """The same network with one video's tokens at hand: methods and rivals alike go on from there."""
+
+    def __init__(self, model: PerceptionLM, tokens: Tensor) -> None:
+        super().__init__(model._network, model._processor, model.name)
+        self.tokens = tokens
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """The tokens that were given."""
+        return self.tokens.clone()
+
+
 def subject_of(model: PerceptionLM, frames: int) -> Subject:
-    """A clip of noise."""
+    """A clip of noise with its first option explained, whatever the model answers."""
     pixels = np.random.default_rng(0).integers(0, 256, (frames, model.size, model.size, 3), dtype=np.uint8)
-    return Subject.bind(model, Clip(pixels, np.arange(float(frames)), float(frames)), QUESTION)
+    clip = Clip(pixels, np.arange(float(frames)), float(frames))
+    target = Target("option", (0,))
+    return Subject(model, clip, QUESTION, target, 0, model.preprocess(clip), torch.zeros(3), (0,), (1, 2))
 
 
 def stored_attention(subject: Subject, method: str) -> Tensor:
@@ -105,17 +122,28 @@ def _combined(flows: list[Tensor], method: str) -> Tensor:
     return product[-1]
 
 
-def measured(model: PerceptionLM, frames: int, method: str, stored: bool) -> Measure:
-    """Run one method once; memory counts the first forward too, which settles what is explained."""
-    before = peak_memory(model.device)
-    subject = subject_of(model, frames)
+def encoded(subject: Subject) -> tuple[Measure, NDArray[np.int16]]:
+    """The video through the tower once, and its tokens bit for bit."""
+    before, began = peak_memory(subject.model.device), time.perf_counter()
+    with torch.no_grad():
+        tokens = subject.model.encode(subject.pixels[None])
+    seconds, memory = time.perf_counter() - began, peak_memory(subject.model.device) - before
+    return Measure(TOWER, False, len(subject.clip), length(subject), seconds, memory), _bits(tokens).numpy()
+
+
+def _bits(tokens: Tensor) -> Tensor:
+    return tokens.view(torch.int16 if tokens.dtype.itemsize == 2 else torch.int32)
+
+
+def measured(subject: Subject, method: str, stored: bool) -> Measure:
+    """Run one method once on a video that is encoded."""
     run: Callable[[], Any] = partial(stored_attention, subject, method)
     if not stored:
         run = partial(registry.get("methods", method)().values, subject)
-    began = time.perf_counter()
+    before, began = peak_memory(subject.model.device), time.perf_counter()
     run()
-    seconds = time.perf_counter() - began
-    return Measure(method, stored, frames, length(subject), seconds, peak_memory(model.device) - before)
+    seconds, memory = time.perf_counter() - began, peak_memory(subject.model.device) - before
+    return Measure(method, stored, len(subject.clip), length(subject), seconds, memory)
 
 
 def length(subject: Subject) -> int:
@@ -136,14 +164,14 @@ def matrix_speed(dtype: torch.dtype, repeats: int = 5) -> float:
     return 2 * rows * inner * columns / float(np.median(seconds[1:]))
 
 
-def operations(model: PerceptionLM, frames: int) -> tuple[int, int]:
-    """Floating-point operations of a forward pass from pixels, and of the decoder's backward pass to its tokens.
+def operations(model: PerceptionLM, frames: int) -> tuple[int, int, int]:
+    """Floating-point operations of the tower, of the decoder, and of the decoder's backward pass to its tokens.
 
     Counted on shapes alone: the model's weights are gone afterwards, so this is for a process of its own.
     """
     count = model.grid(frames).tokens + model.text_tokens(QUESTION)
     network: Any = model.module.to("meta")
-    with FlopCounterMode(display=False) as forward, torch.no_grad():
+    with FlopCounterMode(display=False) as tower, torch.no_grad():
         tokens = model.encode(torch.empty(1, frames, 3, model.size, model.size, device="meta"))
     sequence = torch.empty(1, count, tokens.shape[-1], dtype=model.dtype, device="meta", requires_grad=True)
     causal = torch.ones(1, 1, count, count, dtype=torch.bool, device="meta")  # values are not looked at
@@ -154,7 +182,7 @@ def operations(model: PerceptionLM, frames: int) -> tuple[int, int]:
         ).last_hidden_state
         once = decoder.get_total_flops()
         states.sum().backward()
-    return forward.get_total_flops() + once, decoder.get_total_flops() - once
+    return tower.get_total_flops(), once, decoder.get_total_flops() - once
 
 
 Found = TypeVar("Found")
@@ -184,33 +212,48 @@ def apart(job: Callable[[], Found], threads: int) -> Found | None:
 def measure_all(
     model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS, threads: int = 1
 ) -> list[Measure]:
-    """Every method and its rival at every length; rivals only where memory suffices. `threads` of each process."""
-    floors = floor_of(model, frames, threads)
-    jobs = [(count, method, stored) for count in frames for method in methods for stored in (False, True)
-            if not stored or method in RIVALS]  # fmt: skip
-    found, network = [], cast(Any, model.module)
-    for count, method, stored in track(jobs, "measuring", console=Console(stderr=True), transient=True):
-        tokens = model.grid(count).tokens + model.text_tokens(QUESTION)
-        text = network.config.text_config
-        needed = STORED * text.num_hidden_layers * text.num_attention_heads * tokens**2 if stored else 0
-        missing = Measure(method, stored, count, tokens, None, needed)
-        if needed > os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
-            found.append(missing)
-            continue
-        done = apart(partial(measured, model, count, method, stored), threads)
-        found.append(done or missing)
-    return [replace(item, floor=floors[item.frames, item.method in BACKWARD]) for item in found]
+    """The tower, every method and its rival at every length; rivals only where memory suffices.
 
-
-def floor_of(model: PerceptionLM, frames: Sequence[int], threads: int) -> dict[tuple[int, bool], float]:
-    """The least seconds for each number of frames, without and with the decoder's backward pass."""
+    Each in a process of its own with so many `threads`; this one must not have used more than one.
+    """
     speed = apart(partial(matrix_speed, model.dtype), threads)
-    found = {}
-    for count in frames:
-        counted = apart(partial(operations, model, count), threads)
-        assert speed and counted, "measuring and counting need next to no memory"
-        found[count, False], found[count, True] = counted[0] / speed, sum(counted) / speed
+    jobs = [(method, stored) for method in methods for stored in (False, True) if not stored or method in RIVALS]
+    shown = Progress(console=Console(stderr=True), transient=True)
+    found: list[Measure] = []
+    with shown:
+        task = shown.add_task("measuring", total=len(frames) * (1 + len(jobs)))
+        for count in frames:
+            least = apart(partial(operations, model, count), threads)
+            assert speed and least, "counting needs next to no memory"
+            for item in _measure_one(model, count, jobs, threads):
+                shown.advance(task)
+                found.append(replace(item, floor=_floor(item, least) / speed))
     return found
+
+
+def _measure_one(model: PerceptionLM, frames: int, jobs: Sequence[tuple[str, bool]], threads: int) -> Iterator[Measure]:
+    subject = subject_of(model, frames)
+    done = apart(partial(encoded, subject), threads)
+    if done is None:
+        raise MemoryError(f"the video's {frames} frames could not be encoded")
+    yield done[0]
+    tokens = torch.from_numpy(done[1]).view(model.dtype)
+    subject = replace(subject, model=Encoded(model, tokens))
+    for method, stored in jobs:
+        missing = Measure(method, stored, frames, length(subject), None, needed(subject) if stored else 0)
+        runs = missing.memory < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        yield (apart(partial(measured, subject, method, stored), threads) if runs else None) or missing
+
+
+def needed(subject: Subject) -> int:
+    """Bytes of the stored maps of all layers."""
+    text = cast(Any, subject.model.module).config.text_config
+    return int(STORED * text.num_hidden_layers * text.num_attention_heads * length(subject) ** 2)
+
+
+def _floor(item: Measure, operations: tuple[int, int, int]) -> float:
+    tower, forward, backward = operations
+    return tower if item.method == TOWER else forward + backward * (item.method in BACKWARD)
 
 
 def exponent(found: Sequence[Measure]) -> float:

@@ -30,7 +30,7 @@ def attention(frames: Sequence[int], methods: Sequence[str], console: Console) -
     found = attention_speed.measure_all(attention_speed.model_of(LARGE_1B), frames, methods, threads)
     torch.set_num_threads(threads)
     console.print(attention_speed.table(found))
-    for method in methods if len(frames) > 1 else ():
+    for method in methods if len(set(frames)) > 1 else ():
         own = [item for item in found if item.method == method and not item.stored]
         console.print(f"{method}: memory grows with frames to the power {attention_speed.exponent(own):.2f}")
     return [asdict(item) for item in found]

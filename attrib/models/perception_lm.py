@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 DEMO = Path(__file__).parent.parent / "demo" / "checkpoint"
 DEFAULT_FRAMES = 16
+TOWER = 2**20  # numbers that one of the tower's layers gives at once on the CPU: one frame at full size
 LONGEST = 64  # tokens of a generated answer, unless the checkpoint says otherwise
 
 
@@ -89,6 +90,7 @@ class PerceptionLM(
         self._patches = self.size // processor.patch_size
         self._cells = self._patches // network.config.projector_pooling_ratio
         self._record: AttentionRecord | None = None  # of the forwards now running
+        self._watched = False  # whether the tower's attention is followed
         self._visual = slice(0, 0)  # where the visual tokens stood in the last forward's sequence
         self.frames = int(getattr(self._video, "num_frames", None) or DEFAULT_FRAMES)
         # It permutes its input; a matrix product of that copies the weight once for each of a frame's tokens.
@@ -141,11 +143,22 @@ class PerceptionLM(
         return TokenGrid(frames, self._cells, self._cells)
 
     def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
-        """Normalise, run tower and projector frame by frame, and join the frames' tokens."""
-        mean, std = (pixels.new_tensor(part).view(3, 1, 1) for part in (self._video.image_mean, self._video.image_std))
-        normalised = ((pixels - mean) / std).to(self.dtype)
-        features: Tensor = self._network.model.get_image_features(normalised, return_dict=True).pooler_output
+        """Normalise, run tower and projector on each frame, and join the frames' tokens."""
+        parts = pixels.flatten(0, 1).split(self._frames_at_once(pixels))
+        features = torch.cat([self._features(part) for part in parts])
         return features.reshape(len(pixels), -1, features.shape[-1])
+
+    def _frames_at_once(self, pixels: Tensor) -> int:
+        """All where somebody follows a layer of the tower, for gradients or its attention; else what keeps it small."""
+        if torch.is_grad_enabled() or self._watched or pixels.device.type != "cpu":
+            return max(1, pixels.shape[0] * pixels.shape[1])
+        return max(1, TOWER // (self._patches**2 * self._network.config.vision_config.model_args["embed_dim"]))
+
+    def _features(self, frames: Float[Tensor, "f 3 h w"]) -> Float[Tensor, "f n d"]:
+        mean, std = (frames.new_tensor(part).view(3, 1, 1) for part in (self._video.image_mean, self._video.image_std))
+        normalised = ((frames - mean) / std).to(self.dtype)
+        features: Tensor = self._network.model.get_image_features(normalised[None], return_dict=True).pooler_output
+        return features
 
     def encode_steps(self, pixels: Float[Tensor, "m f 3 h w"]) -> Float[Tensor, "m k d"]:
         """A step is a frame, and `encode` joins none."""
@@ -284,8 +297,12 @@ class PerceptionLM(
     def record_vision_attention(self, record: AttentionRecord) -> Iterator[None]:
         """The tower's layers, their queries and keys computed again beside its fused attention."""
         record.visual = slice(self._prefix, self._prefix + self._patches**2)
-        with watching_tower(self._network.model.vision_tower.timm_model, record):
-            yield
+        self._watched = True
+        try:
+            with watching_tower(self._network.model.vision_tower.timm_model, record):
+                yield
+        finally:
+            self._watched = False
 
     def repaired_gradients(self) -> AbstractContextManager[None]:
         """Tower, projector and decoder with repaired backward passes."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +18,7 @@ import torch
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+BREAKS = 2  # times in a row that processes may die before this one takes the job in turn
 
 _work: Callable[[Any], Any]  # what this process was forked for
 
@@ -22,36 +26,71 @@ _work: Callable[[Any], Any]  # what this process was forked for
 def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """`work` done on each job, in the jobs' order, by at most so many processes with one thread each.
 
-    They are forked, so that model and plug-ins need not be loaded again; a job whose process dies is done here. When
-    the caller stops, by Ctrl-C too, they are stopped at once.
+    They are forked, so that model and plug-ins need not be loaded again. When one dies, new ones go on with the jobs
+    that have given no result; a job at which that happens twice is done here, where it has the memory to itself. When
+    the caller stops, by Ctrl-C too, they are stopped at once; when it is killed they end.
     """
     if min(workers, len(jobs)) < 2:
         yield from map(work, jobs)
         return
-    done = 0
+    done = broken = 0
+    while done < len(jobs):
+        try:
+            for result in _shared(work, jobs[done:], workers):
+                yield result
+                done, broken = done + 1, 0
+        except BrokenProcessPool:
+            broken += 1
+            if broken == BREAKS:
+                with _one_thread():
+                    result = work(jobs[done])
+                yield result
+                done, broken = done + 1, 0
+
+
+def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    """The results by one set of processes. Raises BrokenProcessPool when one of them dies."""
     before = set(multiprocessing.active_children())
+    life = os.pipe()  # its writing end closes with this process
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work))
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # here, since a forked process that inherits OpenCV's threads waits for them for ever
+    with _one_thread():  # here, since a forked process that inherits OpenCV's threads waits for them for ever
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work, life))
+        try:
+            yield from pool.map(_do, jobs)
+        finally:
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            pool.shutdown(cancel_futures=True)
+            for end in life:
+                os.close(end)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV and torch with one thread, as in every worker process: with more, sums are rounded in another order."""
+    before = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     try:
-        for result in pool.map(_do, jobs):
-            yield result
-            done += 1
-    except BrokenProcessPool:
-        yield from map(work, jobs[done:])
+        yield
     finally:
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
-        cv2.setNumThreads(threads)
+        cv2.setNumThreads(before[0])
+        torch.set_num_threads(before[1])
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
+def _begin(work: Callable[[Any], Any], life: tuple[int, int]) -> None:
     global _work
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells them to stop
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and how
     torch.set_num_threads(1)
+    os.close(life[1])
+    threading.Thread(target=_end_with_parent, args=life[:1], daemon=True).start()
+
+
+def _end_with_parent(life: int) -> None:
+    os.read(life, 1)  # nothing is ever written: this ends when the parent has
+    os._exit(1)
 
 
 def _do(job: Any) -> Any:

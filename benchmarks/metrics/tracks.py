@@ -18,7 +18,9 @@ from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 
-EVEN = 0.001  # share of the saliency that is spread evenly before its logarithm is taken
+# Share of the saliency that is spread evenly before a logarithm is taken: a map that leaves the evidence out has -10
+# bits and not no value at all, which would take the worst items out of its mean.
+EVEN = 0.001
 ARRAS = "Arras et al. 2022, CLEVR-XAI, arXiv 2003.07258"
 
 
@@ -74,13 +76,9 @@ class Lift(TubeMetric):
 class Lifts(NamedTuple):
     """log2 lift of the tube, of its frames, and of its place given the frames, in bits; the first is the others' sum.
 
-    The frames of the tube are those in which any of it lies. Their lift is their share of the saliency over their
-    share of the cells; the lift in space is that of the saliency and of the cells inside them alone. In the other
-    frames there is nothing to find, so they count in the lift in time only; a tube that lies in every scored frame has
-    0 bits there.
-
-    A thousandth of the saliency (EVEN) is spread evenly first: a map that leaves the evidence out has -10 bits, and not
-    no value at all, which would take the worst items out of its mean.
+    The tube's frames are those in which any of it lies; their lift is their share of the saliency over their share of
+    the cells. Frames without ground truth hold nothing to find, so they count in that one only; a tube that lies in
+    every scored frame has 0 bits there. The lift in space is that within the tube's frames.
     """
 
     tube: float

@@ -12,7 +12,8 @@ import pandas as pd
 
 from attrib import render
 from attrib.api import Step, tell
-from attrib.benchmarks import leaderboard
+from attrib.benchmarks import extras, leaderboard
+from attrib.benchmarks.extras import Extras
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.maps import Map
 from attrib.benchmarks.parts import Part
@@ -44,6 +45,7 @@ class Outcome:
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]  # each video's, once, and what was found damaged
     computed: int  # parts computed now: answers, gates, maps, groups of scores; the others were kept from before
+    extras: Extras  # sanity checks, floors and nulls, as far as they were asked for
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
     interrupt the results so far are written first.
     """
     plan = Plan.of(config, step)
+    extras.check(plan)
     with Run.opened(directory, config, retry_failed) as run:
         begun = run.parts.log_size()
         done: list[_Done] = []
@@ -71,13 +74,15 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
             drawn = tuple(_overlays(plan, run, done, step))
         finally:
             results = run.write_results(row for each in done for row in each.rows)
+        beside = extras.compute(plan, run, results, step)
         board = leaderboard.build(results, plan.metrics, config.resamples, config.seed)
         run.write_table("leaderboard.csv", board)
         computed = sum(1 for _ in run.parts.logged(begun))
     tell(step, "done", len(done), len(done))
-    failures = *(failure for each in done for failure in each.failures), *drawn
+    troubles = (Failure(*trouble) for trouble in beside.troubles)
+    failures = *(failure for each in done for failure in each.failures), *drawn, *troubles
     warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
-    return Outcome(directory, results, board, failures, tuple(dict.fromkeys(warnings)), computed)
+    return Outcome(directory, results, board, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 
 def _samples(plan: Plan, run: Run, step: Step | None) -> Iterator[_Done]:

@@ -36,6 +36,7 @@ BINS = 32  # of a map's histogram, from its least to its greatest value
 # quarter of the variance of its ranks with the map of a model that has learnt nothing. Without the sign, since a map
 # turned upside down is the same picture.
 BOUND = 0.5
+LEAST = 3  # videos: the interval of two is no wider than the two
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def verdicts(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
 
     `curve` has the mean similarity at each stage; low and high bound the 95 % interval over videos of the mean
     |similarity| when all blocks are random. `pass` means high < BOUND, `fail` the contrary; `undefined` where fewer
-    than two videos gave a value. What knows nothing of the model does not change and fails.
+    than LEAST videos gave a value. What knows nothing of the model does not change and fails.
     """
     rows = [
         {"method": method, "part": part, **_verdict(rows, resamples, seed)}
@@ -143,7 +144,7 @@ def _verdict(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
     similar = rows[rows["metric"] == "similarity"]
     last = similar[similar["randomised"] == similar["blocks"]]
     bounds = clustered_interval(last["value"].abs().to_numpy(float), last["video"].tolist(), LEVEL, resamples, seed)
-    verdict = "undefined" if np.isnan(bounds.high) else "pass" if bounds.high < BOUND else "fail"
+    verdict = "undefined" if bounds.videos < LEAST else "pass" if bounds.high < BOUND else "fail"
     curve = " ".join(f"{value:.2f}" for value in similar.groupby("randomised", sort=True)["value"].mean())
     mean = float(rows.loc[rows["metric"] == "emprt", "value"].mean())
     return {"curve": curve, "low": bounds.low, "high": bounds.high, "emprt": mean, "videos": bounds.videos,

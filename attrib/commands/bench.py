@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from attrib.commands.shared import (
     JsonFlag,
@@ -26,6 +27,8 @@ from attrib.commands.shared import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Failure, Outcome
 
@@ -100,12 +103,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "computed": outcome.computed,
         "questions": leaderboard.tally(outcome.results)._asdict(),
         "leaderboard": board,
+        "sanity": _records(outcome.extras.verdicts),
+        "floors": _records(outcome.extras.differences),
         "failures": [asdict(failure) for failure in outcome.failures],
     }
 
 
+def _records(table: pd.DataFrame | None) -> Any:
+    return None if table is None else json.loads(table.to_json(orient="records", double_precision=15))
+
+
 def _show_outcome(outcome: Outcome) -> None:
-    from attrib.benchmarks import leaderboard
+    from attrib.benchmarks import extra_tables, leaderboard
 
     count = leaderboard.tally(outcome.results)
     titles = {"all": f"all {count.samples} questions"}
@@ -117,6 +126,8 @@ def _show_outcome(outcome: Outcome) -> None:
         screen.print(f"[bold]Leaderboard, {title}[/bold]  mean [95 % interval over videos]", "", sep="\n")
         for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
             screen.print(table, "")
+    for title, table in extra_tables.extra_tables(outcome.extras):
+        screen.print(Text(title, style="bold"), "", table, "", sep="\n")
     if count.tested:
         say(f"gate: {count.passed} of {count.tested} questions ({count.passed / count.tested:.2f})")
     folder = outcome.directory

@@ -1,0 +1,180 @@
+"""What a run computes beside its scores: sanity.parquet, floors.parquet, nulls.parquet, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from attrib.api import Step, tell
+from attrib.benchmarks import extra_parts, floors, sanity
+from attrib.benchmarks.choosing import groups, partners, spread_out
+from attrib.benchmarks.extra_parts import FAILED, Bench, floor_parts, is_failed, null_parts, sanity_parts
+from attrib.benchmarks.items import Item
+from attrib.benchmarks.keys import digest
+from attrib.benchmarks.pairings import LEAST, alignment, pairing_rows, primary, unpaired_rows
+from attrib.benchmarks.parts import Part
+from attrib.benchmarks.plan import Plan
+from attrib.benchmarks.run import Run
+from attrib.benchmarks.sources import Sources
+from attrib.benchmarks.workers import spread
+from attrib.config import Entry
+from attrib.errors import ConfigError, nearest
+from attrib.files import fingerprint, writing
+from attrib.model import require_blocks
+from attrib.types import Sample
+
+SHARED = {"sample": "string", "video": "string", "task": "string", "method": "string"}
+SCORED = {"metric": "string", "value": "float64", "reason": "string"}
+COLUMNS = {
+    "sanity": {**SHARED, "part": "string", "randomised": "Int64", "blocks": "Int64", **SCORED},
+    "floors": {**SHARED, "floor": "string", **SCORED},
+    "nulls": {**SHARED, "partner": "string", "null": "string", **SCORED},
+}
+Work = Callable[[Sample], dict[str, Part]]
+
+
+class Trouble(NamedTuple):
+    """The first error of one method on one sample, and what it was wanted for."""
+
+    sample: str
+    video: str
+    method: str
+    what: str
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """The long tables, None for those not asked for; a line for each method and part, and for each method and floor."""
+
+    sanity: pd.DataFrame | None = None
+    floors: pd.DataFrame | None = None
+    nulls: pd.DataFrame | None = None
+    verdicts: pd.DataFrame | None = None
+    differences: pd.DataFrame | None = None
+    troubles: tuple[Trouble, ...] = ()
+
+
+def check(plan: Plan) -> None:
+    """Raises ConfigError or UnsupportedModel for what was asked for and cannot be had, before anything is computed."""
+    if plan.config.sanity.videos:
+        require_blocks(plan.model, "sanity")
+    null_metrics(plan)
+
+
+def null_metrics(plan: Plan) -> list[Entry]:
+    """The metrics of the nulls. Raises ConfigError for a label that is none of the run's alignment metrics."""
+    known, wanted = alignment(plan.metrics), plan.config.null_metrics
+    for label in wanted or ():
+        labels = [entry.label for entry in known]
+        if label not in labels:
+            raise ConfigError(f"null_metrics: {label!r} is no alignment metric of this run; {nearest(label, labels)}")
+    return primary(known) if wanted is None else [entry for entry in known if entry.label in wanted]
+
+
+def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = None) -> Extras:
+    """What is asked for and missing, then the tables, written to the run's directory. `results` are its scores."""
+    tables: dict[str, pd.DataFrame] = {}
+    troubles: list[Trouble] = []
+    lengths = {sample.id: length for sample in plan.samples if (length := _frames(plan, run, sample))}
+    for kind, (work, samples) in _jobs(plan, run, lengths).items():
+        rows = []
+        for number, (sample, parts) in enumerate(zip(samples, spread(work, samples, plan.workers), strict=True), 1):
+            tell(step, f"{kind}  {sample.id}", number, len(samples))
+            rows += [row for label, part in parts.items() for row in _rows(sample, label, part)]
+            troubles += [found for label, part in parts.items() if (found := _trouble(kind, sample, label, part))]
+        rows += _unpaired(plan, lengths) if kind == "nulls" else []
+        tables[kind] = pd.DataFrame(rows, columns=list(COLUMNS[kind])).astype(COLUMNS[kind])
+        with writing(run.directory / f"{kind}.parquet") as file:
+            tables[kind].to_parquet(file, index=False)
+    extras = Extras(**tables, **_told(plan, tables, results), troubles=tuple(troubles))
+    for name, table in (("sanity.csv", extras.verdicts), ("floors.csv", extras.differences)):
+        if table is not None:
+            run.write_table(name, table)
+    return extras
+
+
+def _jobs(plan: Plan, run: Run, lengths: Mapping[str, int]) -> dict[str, tuple[Work, tuple[Sample, ...]]]:
+    """What to do with which samples, by table."""
+    config, sources = plan.config, Sources()
+
+    def bench(metrics: Sequence[Entry], item: Callable[..., Any]) -> Bench:
+        own = fingerprint([Path(extra_parts.__file__)])
+        return Bench(plan, run, tuple(metrics), digest(sources.of(item), own), lengths)
+
+    jobs: dict[str, tuple[Work, tuple[Sample, ...]]] = {}
+    if config.sanity.videos:
+        chosen = spread_out(plan.samples, config.sanity.videos, config.seed)
+        jobs["sanity"] = partial(sanity_parts, bench((), sanity.sanity_rows)), chosen
+    if config.floors.videos:
+        chosen = spread_out(plan.samples, config.floors.videos, config.seed)
+        jobs["floors"] = partial(floor_parts, bench(alignment(plan.metrics), floors.floor_rows)), chosen
+    if config.null_pairs:
+        served = _served(plan, lengths)
+        jobs["nulls"] = partial(null_parts, bench(null_metrics(plan), pairing_rows), served), plan.samples
+    return jobs
+
+
+def _served(plan: Plan, lengths: Mapping[str, int]) -> dict[str, list[Sample]]:
+    """The samples whose maps are held against a sample's annotation, by its id."""
+    served: dict[str, list[Sample]] = {}
+    for group in _large(plan, lengths):
+        found = partners(group, plan.config.null_pairs)
+        for sample in group:
+            for partner in found[sample.id]:
+                served.setdefault(partner.id, []).append(sample)
+    return served
+
+
+def _large(plan: Plan, lengths: Mapping[str, int]) -> list[list[Sample]]:
+    """The groups within which maps are paired."""
+    return [group for group in groups(plan.samples, lengths, plan.config.seed) if _videos(group) >= LEAST]
+
+
+def _unpaired(plan: Plan, lengths: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Rows of the samples without partners."""
+    labels = [method.label for method in plan.methods]
+    return [
+        asdict(row)
+        for group in groups(plan.samples, lengths, plan.config.seed) if _videos(group) < LEAST
+        for sample in group for row in unpaired_rows(sample, _videos(group), labels, null_metrics(plan))
+    ]  # fmt: skip
+
+
+def _videos(group: Sequence[Sample]) -> int:
+    return len({sample.video_id for sample in group})
+
+
+def _frames(plan: Plan, run: Run, sample: Sample) -> int | None:
+    """Of the sample's clip, where the model has answered."""
+    answer = Item(plan, run, sample).answer
+    return None if answer.error else int(answer.value["frames"])
+
+
+def _rows(sample: Sample, label: str, part: Part) -> list[dict[str, Any]]:
+    """A part's rows of its table; one that failed has one row, with the error as reason."""
+    own = {"sample": sample.id, "video": sample.video_id, "task": sample.task, "method": label}
+    return [{**own, **row} for row in ([{"reason": f"{FAILED}{part.error}"}] if part.error else part.value)]
+
+
+def _trouble(kind: str, sample: Sample, label: str, part: Part) -> Trouble | None:
+    reasons = (
+        [part.error] if part.error else [row["reason"].removeprefix(FAILED) for row in part.value if is_failed(row)]
+    )
+    return Trouble(sample.id, sample.video_id, label, kind, reasons[0]) if reasons else None
+
+
+def _told(plan: Plan, tables: Mapping[str, pd.DataFrame], results: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    resamples, seed = plan.config.resamples, plan.config.seed
+    found = {}
+    if "sanity" in tables:
+        found["verdicts"] = sanity.verdicts(tables["sanity"], resamples, seed)
+    if "floors" in tables:
+        tested = primary(plan.metrics) or alignment(plan.metrics)
+        found["differences"] = floors.differences(tables["floors"], results, tested, resamples, seed)
+    return found

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from board_cases import NAN, results
+from scipy import stats
+
+from attrib.benchmarks.nulls import generality
+
+COLUMNS = ["sample", "video", "task", "partner", "method", "metric", "value"]
+
+
+def case(own: list[float], others: list[list[float]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One sample for each video, of one task."""
+    table = results([(f"s{n}", f"v{n}", "t", "m", "mass", None, value) for n, value in enumerate(own)])
+    rows = [(f"s{n}", f"v{n}", "t", f"p{place:02}", "m", "mass", value)
+            for n, values in enumerate(others) for place, value in enumerate(values)]  # fmt: skip
+    return table, pd.DataFrame(rows, columns=COLUMNS)
+
+
+def test_generality_by_hand():
+    below = list(np.linspace(0, 0.4, 19))
+    # p = 1/20 beats; one partner as high gives 2/20; the middle: 9 of 19 higher is above it, 10 are not
+    table, nulls = case(
+        [0.5, 0.5, 0.5, 0.5, 0.5],
+        [below, [*below[:18], 0.5], [*below[:10], *[0.6] * 9], [*below[:9], *[0.6] * 10], [0.6] * 19],
+    )
+    (found,) = generality(table, nulls, {"mass": "high"}).to_dict("records")
+    assert (found["task"], found["method"], found["metric"], found["null"]) == ("t", "m", "mass", "pairing")
+    assert (found["videos"], found["partners"]) == (5, 19)
+    assert found["beats"] == 1 / 5
+    assert found["beats_chance"] == pytest.approx(0.05)
+    assert found["above"] == 3 / 5
+    z, share, n = stats.norm.ppf(0.975), 1 / 5, 5  # Wilson's interval
+    middle, half = (share + z**2 / 2 / n), z * np.sqrt(share * (1 - share) / n + (z / 2 / n) ** 2)
+    ends = [(middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)]
+    assert [found["beats_low"], found["beats_high"]] == pytest.approx(ends)
+
+
+def test_with_few_partners_no_map_can_beat_its_null_and_chance_says_so():
+    table, nulls = case([9.0], [[0.0] * 18])
+    (found,) = generality(table, nulls, {"mass": "high"}).to_dict("records")
+    assert (found["beats"], found["beats_chance"], found["above"]) == (0, 0, 1)
+
+
+def test_low_is_better_where_the_metric_says_so_and_ties_are_no_gain():
+    table, nulls = case([0.1, 0.9, 0.5], [[0.5] * 19] * 3)
+    (found,) = generality(table, nulls, {"mass": "low"}).to_dict("records")
+    assert found["beats"] == found["above"] == pytest.approx(1 / 3)
+
+
+def test_samples_of_one_video_count_as_their_mean_and_undefined_ones_not():
+    table = results([("a", "v", "t", "m", "mass", None, 0.9), ("b", "v", "t", "m", "mass", None, 0.1),
+                     ("c", "w", "t", "m", "mass", None, NAN)])  # fmt: skip
+    rows = [(name, video, "t", f"p{place:02}", "m", "mass", 0.4 if name != "c" else 0.0)
+            for name, video in (("a", "v"), ("b", "v"), ("c", "w")) for place in range(19)]  # fmt: skip
+    (found,) = generality(table, pd.DataFrame(rows, columns=COLUMNS), {}).to_dict("records")
+    assert (found["videos"], found["beats"]) == (1, 1), "the mean .5 beats .4, the sample b alone would not"
+
+
+def test_tasks_and_nulls_are_apart_and_row_order_does_not_matter():
+    table = pd.concat([case([0.5] * 3, [[]] * 3)[0].assign(task=task, sample=lambda t, k=task: k + t["sample"])
+                       for task in ("x", "y")])  # fmt: skip
+    nulls = pd.concat([
+        case([0.5] * 3, [[0.1] * 19, [0.9] * 19, [0.1] * 19])[1].assign(
+            task=task, null=null, sample=lambda t, k=task: k + t["sample"])
+        for task in ("x", "y") for null in ("pairing", "shift")
+    ])  # fmt: skip
+    found = generality(table, nulls, {})
+    assert list(zip(found["task"], found["null"], strict=True)) == [
+        ("x", "pairing"), ("x", "shift"), ("y", "pairing"), ("y", "shift")]  # fmt: skip
+    assert found["beats"].tolist() == pytest.approx([2 / 3] * 4)
+    shuffled = generality(table.sample(frac=1, random_state=0), nulls.sample(frac=1, random_state=1), {})
+    pd.testing.assert_frame_equal(found, shuffled)
+    assert generality(table, None, {}).empty

@@ -86,7 +86,7 @@ def shift_rows(subject: Subject, sample: Sample, maps: Maps, metrics: Sequence[E
 
 def unpaired_rows(sample: Sample, videos: int, methods: Sequence[str], metrics: Sequence[Entry]) -> Iterator[NullRow]:
     """Rows that say why the sample's maps have no partner: too few `videos` of its task and length."""
-    case = Score.undefined(f"{videos} videos of this task have as many frames, expected at least {LEAST}")
+    case = Score.undefined(f"expected {LEAST} videos of this task with as many frames, found {videos}")
     for method in methods:
         for metric in metrics:
             yield _row(sample, "", "pairing", method, metric.label, case)

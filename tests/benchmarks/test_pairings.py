@@ -71,7 +71,7 @@ def test_what_has_no_value_says_why() -> None:
     assert [(row.method, row.value, row.partner, row.null) for row in alone] == [
         ("m", None, "", "pairing"), ("n", None, "", "pairing"),
     ]  # fmt: skip
-    assert alone[0].reason == "2 videos of this task have as many frames, expected at least 3"
+    assert alone[0].reason == "expected 3 videos of this task with as many frames, found 2"
     assert (alone[0].task, alone[0].video) == ("t", "video own")
 
 

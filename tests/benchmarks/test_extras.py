@@ -46,7 +46,7 @@ class OneTask:
 
 @dataclass(frozen=True)
 class SeesColour(Method):
-    """The mean red of each cell of a coarse grid; fails on a video without any, while `CALLS` does not hold `mended`."""
+    """The mean red of each cell of a coarse grid; fails on a video without any, unless `CALLS` has `mended`."""
 
     level: float = 0.0
 
@@ -59,7 +59,7 @@ class SeesColour(Method):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return generate(tmp_path_factory.mktemp("world"), videos=5, seed=6, counterfactuals=False)
+    return generate(tmp_path_factory.mktemp("world"), videos=5, seed=6)
 
 
 @pytest.fixture(autouse=True)

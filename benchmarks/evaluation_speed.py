@@ -95,13 +95,13 @@ def curve_steps(order: Order, subject: Subject) -> BoolArray:
 def compared(subject: Subject, imputer: Imputer, asked: str, parts: Sequence[BoolArray]) -> Comparison:
     """Both on each of `parts`, taking turns; the evaluator knows nothing at the start."""
     subject = replace(subject)
-    seconds, difference = [0.0, 0.0], 0.0
+    slow = fast = difference = 0.0
     for part in parts:
-        (slow, one), (fast, two) = (timed(partial(how, subject, imputer, part)) for how in (plain, answers))
-        seconds = [seconds[0] + slow, seconds[1] + fast]
+        (took, one), (needed, two) = (timed(partial(how, subject, imputer, part)) for how in (plain, answers))
+        slow, fast = slow + took, fast + needed
         difference = max(difference, float((one - two).abs().max()))
     versions = [cells.tobytes() for part in parts for cells in part]
-    return Comparison(imputer, asked, len(versions), len(set(versions)), *seconds, difference)
+    return Comparison(imputer, asked, len(versions), len(set(versions)), slow, fast, difference)
 
 
 def timed(job: Callable[[], Made]) -> tuple[float, Made]:
@@ -163,7 +163,7 @@ def _children() -> float:
 
 def _random_orders(subjects: Sequence[Subject], orders: int, index: int) -> int:
     subject, rng = replace(subjects[index]), np.random.default_rng(index)
-    seen = set()
+    seen: set[bytes] = set()
     for _ in range(orders):
         steps = curve_steps(rng.permutation(int(np.prod(cell_shape(subject)))), subject)
         answers(subject, "blur", steps)

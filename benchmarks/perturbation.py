@@ -4,13 +4,14 @@ A version of the clip is named by the ranks [first, last) that are removed, rank
 cells, removing the most salient k is [0, k), removing the least salient k is [n - k, n), and inserting the most salient
 k into the removed video is [k, n), that is removing the least salient n - k. The step set is not symmetric (inserting
 1 % is removing 99 %), so insertion costs its own evaluations, but for the steps whose complement is a step too (0, 50,
-100 %). All are asked for at once, and evaluated once (`attrib.benchmarks.evaluator`): 24 evaluations for the first
-volume, 23 for the next, whatever number of metrics reads the curves.
+100 %). Whatever number of metrics reads the curves, each version is evaluated once (`attrib.benchmarks.evaluator`): 24
+for all curves of the first volume, 23 for the next.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -59,38 +60,50 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Removal of the most and of the least salient first, and insertion of the most salient into the removed video."""
+    """Removal of the most and of the least salient first, and insertion of the most salient into the removed video.
 
-    most_first: Curve
-    least_first: Curve
-    insertion: Curve
+    Each is evaluated when it is first read; what the evaluator knows is not evaluated again.
+    """
+
+    order: Order
+    subject: Subject
+    imputer: Imputer
+
+    @cached_property
+    def most_first(self) -> Curve:
+        """While the first of the order go first."""
+        return self._curve(0)
+
+    @cached_property
+    def least_first(self) -> Curve:
+        """While the last of the order go first."""
+        return self._curve(1)
+
+    @cached_property
+    def insertion(self) -> Curve:
+        """While the first of the order are put back first."""
+        return self._curve(2)
+
+    def _curve(self, plan: int) -> Curve:
+        counts, plans = plans_of(len(self.order))
+        removed = np.stack([without(self.order[slice(*ranks)], self.subject) for ranks in plans[plan]])
+        logprobs = answers(self.subject, self.imputer, removed).double()
+        log_odds, probability = self.subject.log_odds(logprobs), self.subject.probability(logprobs)
+        return Curve(counts, log_odds.numpy(), probability.numpy())
 
 
 def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer = "blur") -> Curves:
-    """The three curves of a volume; a second call for the same order evaluates nothing.
+    """The three curves of a volume; a second time the same order evaluates nothing.
 
     Raises UndefinedError when the volume ranks nothing, InputError when it is not of the subject's clip.
     """
-    return order_curves(saliency_order(volume, subject), subject, imputer)
+    return Curves(saliency_order(volume, subject), subject, imputer)
 
 
 def chance_curves(subject: Subject, imputer: Imputer = "blur") -> Curves:
     """The curves of one seeded random order: what chance reaches on this very item; shared by all volumes."""
     order = np.random.default_rng([subject.seed, 1]).permutation(int(np.prod(cell_shape(subject))))
-    return order_curves(order, subject, imputer)
-
-
-def order_curves(order: Order, subject: Subject, imputer: Imputer) -> Curves:
-    """The three curves of an order of the cells."""
-    counts, plans = plans_of(len(order))
-    logprobs = answers(
-        subject, imputer, np.stack([without(order[slice(*ranks)], subject) for plan in plans for ranks in plan])
-    )
-    log_odds, probability = (
-        read(logprobs.double()).numpy().reshape(3, -1) for read in (subject.log_odds, subject.probability)
-    )
-    most, least, inserted = (Curve(counts, log_odds[i], probability[i]) for i in range(3))
-    return Curves(most, least, inserted)
+    return Curves(order, subject, imputer)
 
 
 def plans_of(cells: int) -> tuple[NDArray[np.int64], tuple[list[Ranks], list[Ranks], list[Ranks]]]:

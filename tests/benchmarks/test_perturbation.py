@@ -10,6 +10,7 @@ from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.evaluator import cell_shape
 from attrib.benchmarks.perturbation import (
     GATE,
+    Curves,
     chance_curves,
     curves,
     needs_video,
@@ -102,23 +103,36 @@ def test_saliency_of_another_size_is_averaged_into_the_cells():
     assert set(order[1:3].tolist()) == {0, 2}
 
 
+def read_all(found: Curves) -> None:
+    assert len(found.most_first.log_odds) == len(found.least_first.log_odds) == len(found.insertion.log_odds)
+
+
 def test_nothing_is_evaluated_twice():
     rng = np.random.default_rng(0)
     subject = subject_of(rng.random((2, 8, 8)), rng.integers(0, 255, (2, 8, 8)))
     assert subject.model.evaluated == 1  # the full video, when the subject was bound
     first, second = (volume_of(rng.random((2, 8, 8))) for _ in range(2))
     # Counts 1, 3, 6, 13, 26, 38, 64, 96 of 128: 8 from the top, 8 from the bottom, 7 more for insertion, all removed.
-    curves(first, subject, "mean")
+    read_all(curves(first, subject, "mean"))
     assert subject.model.evaluated == 1 + 8 + 8 + 7 + 1
-    curves(first, subject, "mean")
+    read_all(curves(first, subject, "mean"))
     assert subject.model.evaluated == 25
-    curves(second, subject, "mean")
+    read_all(curves(second, subject, "mean"))
     assert subject.model.evaluated == 25 + 23  # the removed video is known by now
-    curves(first, subject, "blur")
+    read_all(curves(first, subject, "blur"))
     assert subject.model.evaluated == 48 + 24
-    chance_curves(subject, "blur")
-    chance_curves(subject, "blur")
+    read_all(chance_curves(subject, "blur"))
+    read_all(chance_curves(subject, "blur"))
     assert subject.model.evaluated == 72 + 23
+
+
+def test_a_curve_that_nobody_reads_is_not_evaluated():
+    rng = np.random.default_rng(0)
+    subject = subject_of(rng.random((2, 8, 8)), rng.integers(0, 255, (2, 8, 8)))
+    found = curves(volume_of(rng.random((2, 8, 8))), subject, "mean")
+    assert subject.model.evaluated == 1
+    assert found.insertion is found.insertion
+    assert subject.model.evaluated == 1 + 8 + 1  # of 9 steps with cells removed the one of 100 % is all removed
 
 
 def test_curves_of_another_subject_are_its_own():

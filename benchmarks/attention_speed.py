@@ -1,10 +1,11 @@
 """Time and memory of attention methods beside what people use, on a random-weight PerceptionLM in bfloat16.
 
 Each figure is measured in a process of its own, forked from one that holds the model, so that its peak counts from the
-weights up. The video is encoded once, in a row of its own; methods and rivals go on from its tokens. The rival stores
-every layer's attention map (eager attention, `output_attentions=True`, autograd where gradients are asked for) and
-multiplies whole matrices in float32. The floor is what the network's own products, forward and where needed backward,
-would take at the speed of one large product on the same machine.
+weights up; a tiny model goes through it first, so that code and threads do not count. The video is encoded once, in a
+row of its own; methods and rivals go on from its tokens. The rival stores every layer's attention map (eager attention,
+`output_attentions=True`, autograd where gradients are asked for) and multiplies whole matrices in float32. The floor is
+what the network's own products, forward and where needed backward, would take at the speed of one large product on the
+same machine.
 """
 
 from __future__ import annotations
@@ -122,8 +123,9 @@ def _combined(flows: list[Tensor], method: str) -> Tensor:
     return product[-1]
 
 
-def encoded(subject: Subject) -> tuple[Measure, NDArray[np.int16]]:
-    """The video through the tower once, and its tokens bit for bit."""
+def encoded(subject: Subject, warm: Subject) -> tuple[Measure, NDArray[np.int16]]:
+    """The video through the tower once, and its tokens bit for bit; before that `warm`, as in `measured`."""
+    warm.model.encode(warm.pixels[None])
     before, began = peak_memory(subject.model.device), time.perf_counter()
     with torch.no_grad():
         tokens = subject.model.encode(subject.pixels[None])
@@ -135,13 +137,14 @@ def _bits(tokens: Tensor) -> Tensor:
     return tokens.view(torch.int16 if tokens.dtype.itemsize == 2 else torch.int32)
 
 
-def measured(subject: Subject, method: str, stored: bool) -> Measure:
-    """Run one method once on a video that is encoded."""
-    run: Callable[[], Any] = partial(stored_attention, subject, method)
+def measured(subject: Subject, method: str, stored: bool, warm: Subject) -> Measure:
+    """Run one method once on a video that is encoded; before that on the tiny `warm`, for code and threads."""
+    run: Callable[[Subject], Any] = partial(stored_attention, method=method)
     if not stored:
-        run = partial(registry.get("methods", method)().values, subject)
+        run = registry.get("methods", method)().values
+    run(warm)
     before, began = peak_memory(subject.model.device), time.perf_counter()
-    run()
+    run(subject)
     seconds, memory = time.perf_counter() - began, peak_memory(subject.model.device) - before
     return Measure(method, stored, len(subject.clip), length(subject), seconds, memory)
 
@@ -232,8 +235,8 @@ def measure_all(
 
 
 def _measure_one(model: PerceptionLM, frames: int, jobs: Sequence[tuple[str, bool]], threads: int) -> Iterator[Measure]:
-    subject = subject_of(model, frames)
-    done = apart(partial(encoded, subject), threads)
+    subject, warm = subject_of(model, frames), subject_of(model_of(Shape(), model.dtype), 1)
+    done = apart(partial(encoded, subject, warm), threads)
     if done is None:
         raise MemoryError(f"the video's {frames} frames could not be encoded")
     yield done[0]
@@ -242,7 +245,7 @@ def _measure_one(model: PerceptionLM, frames: int, jobs: Sequence[tuple[str, boo
     for method, stored in jobs:
         missing = Measure(method, stored, frames, length(subject), None, needed(subject) if stored else 0)
         runs = missing.memory < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        yield (apart(partial(measured, subject, method, stored), threads) if runs else None) or missing
+        yield (apart(partial(measured, subject, method, stored, warm), threads) if runs else None) or missing
 
 
 def needed(subject: Subject) -> int:

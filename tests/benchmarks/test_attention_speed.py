@@ -52,7 +52,7 @@ def test_methods_go_on_from_the_encoded_video(model: PerceptionLM) -> None:
     """Bit for bit, in bfloat16 too: the tokens come from another process."""
     for each in (model, model_of(SHAPE)):
         subject = subject_of(each, 2)
-        tokens = torch.from_numpy(encoded(subject)[1]).view(each.dtype)
+        tokens = torch.from_numpy(encoded(subject, subject)[1]).view(each.dtype)
         same = Encoded(each, tokens)
         assert torch.equal(same.encode(subject.pixels[None]), each.encode(subject.pixels[None]))
         assert torch.equal(same.encode(subject.pixels[None]), tokens) and same.grid(2) == each.grid(2)

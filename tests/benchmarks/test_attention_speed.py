@@ -103,12 +103,13 @@ def test_a_rival_that_cannot_fit_is_not_run(model: PerceptionLM, monkeypatch: py
 def test_ratios_are_to_the_rival_of_the_same_method_and_length() -> None:
     found = [
         Measure("a", False, 2, 18, 1.0, 2**20), Measure("a", True, 2, 18, 4.0, 2**21),
-        Measure("a", False, 4, 36, 4.0, 2**20), Measure("a", True, 4, 36, 8.0, 2**23),
+        Measure("a", False, 4, 36, 4.0, 2**20, 2.5), Measure("a", True, 4, 36, 8.0, 2**23, 2.5),
         Measure("b", False, 4, 36, 3.0, 2**22), Measure("b", True, 4, 36, 2.0, 2**22),
     ]  # fmt: skip
     shown = table(found)
     assert list(shown.columns[4].cells) == ["0.25", "1.00", "0.50", "1.00", "1.50", "1.00"]
-    assert list(shown.columns[6].cells) == ["0.50", "1.00", "0.12", "1.00", "1.00", "1.00"]
+    assert list(shown.columns[5].cells) == ["-", "-", "1.6", "3.2", "-", "-"]
+    assert list(shown.columns[7].cells) == ["0.50", "1.00", "0.12", "1.00", "1.00", "1.00"]
 
 
 def test_the_exponent_of_growth() -> None:

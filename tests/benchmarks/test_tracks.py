@@ -123,6 +123,8 @@ def test_log2_lifts_by_hand():
     assert value(Log2LiftTime(), values, track) == pytest.approx(time, abs=1e-12)
     assert value(Log2LiftSpace(), values, track) == pytest.approx(tube - time, abs=1e-12)
     assert value(Log2LiftSpace(), values, track) == pytest.approx(np.log2(3), abs=2e-3)
+    small = track_of(1, [[0, 0, 0.25, 0.25], NOWHERE])  # a quarter of a cell lies in frame 0, too
+    assert value(Log2LiftTime(), values, small) == pytest.approx(time, abs=1e-12)
     assert [score(metric, values, track).chance for metric in (Log2Lift(), Log2LiftTime(), Log2LiftSpace())] == [0] * 3
 
 

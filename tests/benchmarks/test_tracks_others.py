@@ -71,6 +71,12 @@ def test_information_gain_counts_the_covered_share_of_the_others_and_whole_cells
     assert score(InformationGain(), other, sample=own).value == pytest.approx(bits.mean())
 
 
+def test_a_half_that_rounding_touched_is_a_half_of_the_others_too():
+    half = video_of("d", track_of(1, [[1.5 / 3, 0, 2 / 3, 1]] * 2))  # in floating point 0.4999999999999999 of a column
+    own = sample_of(track_of(1, [[2 / 3, 0, 1, 1]] * 2))
+    assert score(ShuffledAUC(), half, sample=own, values=[[[0, 1, 3]], [[0, 2, 0]]]) == Near(2 / 4, 0.5)
+
+
 def test_no_saliency_on_the_evidence_is_finite():
     missed = [[[0, 1], [0, 0]], [[0, 1], [0, 0]]]
     assert score(InformationGain(), RIGHT_PEER, values=missed).value == pytest.approx(0)  # q is as low there

@@ -26,6 +26,7 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import models, registry, video
+from attrib.benchmarks.cells import UndefinedError
 from attrib.benchmarks.evaluator import answers, cell_shape
 from attrib.benchmarks.imputers import FILLS, BoolArray, Canvas, Imputer, kept_tokens
 from attrib.benchmarks.metrics.faithfulness import SHARES
@@ -33,6 +34,7 @@ from attrib.benchmarks.metrics.flips import SHARE, apart
 from attrib.benchmarks.metrics.infidelity import Infidelity
 from attrib.benchmarks.perturbation import Order, cells_of, plans_of, saliency_order, without
 from attrib.benchmarks.workers import spread
+from attrib.errors import AttribError
 from attrib.model import VideoModel
 from attrib.subject import Subject
 from attrib.types import Sample
@@ -201,9 +203,14 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=ORDERS, help="random orders for each of the two processes")
     given = parser.parse_args()
     torch.set_num_threads(1)  # a pool of threads would not survive the fork, and would share two cores with others
+    if given.orders < 1:
+        parser.error(f"--orders: expected 1 or more, got {given.orders}")
     samples = list(islice(registry.get("datasets", "demo")(), 2))
     subjects = bound(models.load("demo"), samples)
-    found = compare_all(subjects[0], given.methods, given.imputers)
+    try:
+        found = compare_all(subjects[0], given.methods, given.imputers)
+    except (AttribError, UndefinedError) as error:
+        parser.error(f"--methods: expected methods that rank the cells of a single video: {error}")
     rate = forwards(subjects, given.orders)
     if given.json:
         whole = {"forwards": TARGET, "seconds": rate.here, "seconds_on_free_cores": rate.undisturbed}

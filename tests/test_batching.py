@@ -5,6 +5,8 @@ import torch
 from torch import Tensor
 
 from attrib.batching import BatchSize
+from attrib.errors import NotEnoughMemory
+from attrib.testing import ToyModel, toy_subject
 
 
 class Refusing:
@@ -56,3 +58,28 @@ def test_another_error_is_not_tried_again() -> None:
     with pytest.raises(ValueError, match="broken"):
         list(BatchSize(4).run(4, broken))
     assert len(tried) == 1
+
+
+class Small(ToyModel):
+    """The toy model with memory for so many clips at once."""
+
+    def __init__(self, fits: int) -> None:
+        super().__init__()
+        self.fits, self.seen = fits, list[int]()
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        self.seen.append(len(pixels))
+        if len(pixels) > self.fits:
+            raise torch.OutOfMemoryError("no memory")
+        return super().encode(pixels)
+
+
+def test_a_subject_asks_about_as_many_clips_as_fit() -> None:
+    subject, model = toy_subject(), Small(2)
+    small = toy_subject(model)
+    versions = torch.rand(7, *subject.pixels.shape, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(small.logprobs_of(7, versions.__getitem__), subject.logprobs_of(7, versions.__getitem__))
+    assert model.seen == [1, 7, 3, 1, 1, 1, 1, 1, 1, 1]
+    model.fits = 0
+    with pytest.raises(NotEnoughMemory, match="asking the model: out of memory; fewer frames than 4"):
+        small.logprobs_of(2, versions.__getitem__)

@@ -37,6 +37,18 @@ def test_values_by_hand():
     assert found == pytest.approx(wanted, abs=1e-3)
 
 
+def test_shares_of_many_cells():
+    """Of 128 cells 1, 5, 10, 20 and 50 % are 1, 6, 13, 26 and 64; cells add up, so that falls are sums of the top."""
+    rng = np.random.default_rng(3)
+    weights, red = rng.normal(size=(2, 8, 8)), rng.integers(0, 256, (2, 8, 8))
+    costs = weights * (red - red.mean()) / 255
+    subject, volume = subject_of(weights, red), volume_of(rng.normal(size=(2, 8, 8)))
+    ordered = costs.ravel()[np.argsort(-volume.values.ravel())]
+    falls = np.array([ordered[:count].sum() for count in (1, 6, 13, 26, 64)])
+    found = [metric.score(volume, subject, sample_of()).value for metric in METRICS[3:]]
+    assert found == pytest.approx([falls.mean(), ordered.sum() - falls.mean()], abs=1e-4)
+
+
 def test_values_of_the_probability_by_hand():
     """The same world with log-odds 400, 260 and 210 over 255, less 1."""
     subject, volume = subject_of(WEIGHTS / 255, RED, bias=-1.0), volume_of(BEST_FIRST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import re
 import sys
 import zlib
@@ -103,7 +104,7 @@ def snake_case(name: str) -> str:
 
 
 def _run(path: Path) -> ModuleType:
-    if not path.is_file():
+    if not os.path.isfile(path):  # which has an answer for every name
         raise InputError(f"plug-in {path}: no such file")
     name = f"attrib_plugin_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,14 @@ class MissingFrame(Exception):
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its video stream. Raises VideoError for what is no video, and for errors met inside."""
-    if not path.exists():
-        raise VideoError(f"{path}: no such file")
-    if path.is_dir():
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        lacking = isinstance(error, FileNotFoundError | ValueError)
+        raise VideoError(f"{path}: {'no such file' if lacking else error.strerror}") from None
+    if stat.S_ISDIR(status.st_mode):
         raise VideoError(f"{path}: is a directory, expected a video file")
-    if path.stat().st_size == 0:
+    if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty")
     try:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:

@@ -35,9 +35,9 @@ def load_plugins(paths: list[Path] | None) -> None:
 def check_output(folder: Path) -> None:
     """Refuse an output directory that cannot be written, before minutes of work."""
     at = folder.absolute()
-    while not at.exists():
-        at = at.parent
     try:
+        while not at.exists():  # OSError: a name that is too long
+            at = at.parent
         tempfile.TemporaryFile(dir=at).close()  # asking for permissions would not find every reason
     except OSError:
         raise InputError(f"output directory {folder}: {at} is not a directory that can be written to") from None

@@ -1,7 +1,7 @@
 """Linear imputation of removed cells from those around them, in the frame and one frame before and after.
 
 A removed cell is the weighted mean of its neighbours, removed ones included: one sparse linear system for each version.
-Weights are those of Rong et al. 2022 (ROAD, eq. 4): 2 to a direct neighbour, 1 to a diagonal one; here the same cell of
+Weights are those of Rong et al. 2022 (ROAD, arXiv 2202.00449): 2 to a direct neighbour, 1 to a diagonal one; here the same cell of
 the frame before and of the frame after are direct neighbours too. At the border what is not there does not count.
 """
 

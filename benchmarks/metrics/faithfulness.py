@@ -107,7 +107,7 @@ class Comprehensiveness(CurveMetric):
     """
 
     direction: ClassVar[Direction] = "high"
-    reference: ClassVar[str] = "DeYoung et al. 2020, ACL, section 4"
+    reference: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
     def read(self, found: Curves) -> float:
         """Mean of f(x) - f(x without the top k)."""
@@ -123,7 +123,7 @@ class Sufficiency(CurveMetric):
     """
 
     direction: ClassVar[Direction] = "low"
-    reference: ClassVar[str] = "DeYoung et al. 2020, ACL, section 4"
+    reference: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
     def read(self, found: Curves) -> float:
         """Mean of f(x) - f(only the top k)."""

@@ -29,7 +29,7 @@ class FlipRate(Metric):
     direction: ClassVar[Direction] = "high"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "the rate without a seeded random 10 % of the cells, none of them among the top 10 %"
-    reference: ClassVar[str] = "METRICS, after DeYoung et al. 2020, ACL"
+    reference: ClassVar[str] = "Serrano and Smith 2019, arXiv 1906.03731 (decision flips)"
     needs: ClassVar[tuple[Need, ...]] = ("model",)
 
     imputer: Imputer = "blur"

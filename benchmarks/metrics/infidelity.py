@@ -33,7 +33,7 @@ class Infidelity(Metric):
     direction: ClassVar[Direction] = "low"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "the mean over 100 seeded shuffles of the volume's own values among the cells"
-    reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1 and section 2.2"
+    reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1"
     needs: ClassVar[tuple[Need, ...]] = ("model",)
 
     imputer: Imputer = "blur"

@@ -12,7 +12,7 @@ import pandas as pd
 
 from attrib import render
 from attrib.api import Step, tell
-from attrib.benchmarks import extras, leaderboard
+from attrib.benchmarks import extras, summary
 from attrib.benchmarks.extras import Extras
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.maps import Map
@@ -58,7 +58,7 @@ class _Done:
 
 
 def run(config: Config, directory: Path, step: Step | None = None, retry_failed: bool = False) -> Outcome:
-    """Compute what is missing in `directory`, then write results and leaderboard.
+    """Compute what is missing in `directory`, then write results and what they say together (see summary).
 
     Raises InputError for bad input before anything is written, and NotWritten where nothing more can be kept. On an
     interrupt the results so far are written first.
@@ -75,8 +75,7 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
         finally:
             results = run.write_results(row for each in done for row in each.rows)
         beside = extras.compute(plan, run, results, step)
-        board = leaderboard.build(results, plan.metrics, config.resamples, config.seed)
-        run.write_table("leaderboard.csv", board)
+        board = summary.write(directory, results, beside.nulls, plan.metrics, config).leaderboard
         computed = sum(1 for _ in run.parts.logged(begun))
     tell(step, "done", len(done), len(done))
     troubles = (Failure(*trouble) for trouble in beside.troubles)

@@ -1,8 +1,9 @@
 """Linear imputation of removed cells from those around them, in the frame and one frame before and after.
 
 A removed cell is the weighted mean of its neighbours, removed ones included: one sparse linear system for each version.
-Weights are those of Rong et al. 2022 (ROAD, arXiv 2202.00449): 2 to a direct neighbour, 1 to a diagonal one; here the same cell of
-the frame before and of the frame after are direct neighbours too. At the border what is not there does not count.
+Weights are those of Rong et al. 2022 (ROAD, arXiv 2202.00449): 2 to a direct neighbour, 1 to a diagonal one; here the
+same cell of the frame before and of the frame after are direct neighbours too. At the border what is not there does not
+count.
 """
 
 from __future__ import annotations

@@ -10,23 +10,13 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from attrib.benchmarks.board import Context, directions
-from attrib.benchmarks.board import build as build_board
-from attrib.benchmarks.differences import Drawing
-from attrib.benchmarks.nulls import gather
 from attrib.benchmarks.significance import ALPHA
 from attrib.benchmarks.statistics import PRIMARY
-from attrib.config import Entry
 
 ARROWS = {"high": "↑", "low": "↓"}
-MOST_TABLES = 3  # one under the other; what they cannot hold is in leaderboard.csv
+MOST_TABLES = 4  # one under the other; what they cannot hold is in leaderboard.csv
 HEADER = 15  # characters of a line of a column's name
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
-
-
-def build(results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed: int) -> pd.DataFrame:
-    """The rows of `board.build` without controls and without re-paired scores."""
-    return build_board(results, gather(None), Context(directions(metrics), drawing=Drawing(resamples, seed))).rows
 
 
 class Tally(NamedTuple):
@@ -45,7 +35,7 @@ def tally(results: pd.DataFrame) -> Tally:
 
 
 def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
-    """Tables of one subset for a terminal of `width` characters, the primary metrics first, three tables at most.
+    """Tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
 
     What the marks mean, and the metrics that are not shown, stand under the last one. Of the `gated` subset only the
     metrics without an imputer: what removes parts of the video asks the model alone, the others take the evidence for

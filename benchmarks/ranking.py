@@ -76,7 +76,7 @@ def kendall_w(values: Floats) -> float:
     Friedman's chi-squared over its greatest value. Rows with a NaN are dropped; NaN as for `friedman`.
     """
     whole = values[~np.isnan(values).any(axis=1)]
-    return friedman(whole)[0] / (len(whole) * (whole.shape[1] - 1)) if len(whole) > 1 else float("nan")
+    return friedman(whole)[0] / max(1, len(whole) * (whole.shape[1] - 1))
 
 
 def cliques(blocks: Floats, p: float, alpha: float = ALPHA) -> tuple[tuple[int, int], ...]:

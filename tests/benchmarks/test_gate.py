@@ -17,10 +17,10 @@ from rich.console import Console
 
 import attrib
 from attrib import cli, registry, video
-from attrib.benchmarks import counterfactual, leaderboard
+from attrib.benchmarks import counterfactual, leaderboard, summary
 from attrib.benchmarks.run import Run
 from attrib.commands import explain
-from attrib.config import build
+from attrib.config import Config, build
 from attrib.method import Control
 from attrib.subject import Subject
 from attrib.testing import BLUE, CELL, QUESTION, RED, ToyModel, toy_clip, toy_counterfactuals, toy_sample
@@ -204,7 +204,8 @@ def test_tables_fit_the_terminal_and_show_every_metric_once(tmp_path: Path, widt
     names = ["counterfactual_deletion", "target_sensitivity", "average_precision", "mass", "segment_energy"]
     metrics: list[tuple[str, str | None]] = [*((name, None) for name in names), ("srg", "blur"), ("srg", "mean")]
     entries = [build("metrics", name, {"imputer": imputer} if imputer else None) for name, imputer in metrics]
-    board = leaderboard.build(results(tmp_path, metrics), entries, 100, 0)
+    settings = Config(methods={}, metrics={}, resamples=100)
+    board = summary.summarise(results(tmp_path, metrics), None, entries, settings).leaderboard
     for subset, count in (("all", 7), ("gated", 5)):
         tables = leaderboard.tables(board, subset, width)
         assert sum(len(table.columns) - 1 for table in tables) == count

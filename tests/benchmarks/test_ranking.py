@@ -113,6 +113,7 @@ def test_kendall_w_by_hand():
     assert kendall_w(np.array([[1.0, 2, 3], [NAN, 2, 1], [1, 2, 3]])) == pytest.approx(1)
     assert np.isnan(kendall_w(np.array([[1.0, 2, 3]])))
     assert np.isnan(kendall_w(np.ones((3, 4))))
+    assert np.isnan(kendall_w(np.ones((3, 1))))
 
 
 def test_rank_correlation_is_of_what_both_have():

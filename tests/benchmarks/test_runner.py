@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,16 @@ import torch
 
 import attrib
 from attrib import registry
-from attrib.benchmarks import leaderboard
+from attrib.benchmarks import leaderboard, summary
 from attrib.benchmarks.run import COLUMNS, Run
-from attrib.config import build
+from attrib.config import Config, build
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
+from attrib.errors import NotWritten
 from attrib.method import Control, PeerControl
+from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
-from attrib.types import Question, Sample
+from attrib.types import Question, SaliencyVolume, Sample
 
 CALLS: list[str] = []
 PARTS = 4  # of a sample with one method and one group of metrics: answer, gate, map, scores
@@ -52,6 +56,17 @@ class StopsOnce(Control):
 
 
 @dataclass(frozen=True)
+class Raises(Metric):
+    """A metric with a fault."""
+
+    direction: ClassVar[Direction] = "high"
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        raise RuntimeError("broken")
+
+
+@dataclass(frozen=True)
 class CountedPeers(PeerControl):
     """A constant; counts whom it is given."""
 
@@ -75,8 +90,10 @@ def _plugins() -> Any:
     CALLS.clear()
     for item in (CountedRamp, CountedPeers, StopsOnce):
         registry.register("methods", item)
+    registry.register("metrics", Raises)
     yield
     registry._files["methods"].clear()
+    registry._files["metrics"].clear()
 
 
 @pytest.fixture
@@ -195,6 +212,126 @@ def test_a_video_that_cannot_be_read_fails_alone(settings: Callable[..., Any], w
     assert outcome.results["value"].notna().sum() == 2
 
 
+def test_each_change_recomputes_what_it_touches_and_no_more(settings: Callable[..., Any], tmp_path: Path) -> None:
+    def computed(**changes: Any) -> list[str]:
+        begun = len(logged(tmp_path))
+        attrib.bench(settings(**changes), tmp_path)
+        lines = logged(tmp_path)[begun:]
+        kinds = ("/".join(part for part in line["item"].split("/") if not part.startswith("video")) for line in lines)
+        return sorted({f"{kind} {' '.join(line['what'])}".strip() for kind, line in zip(kinds, lines, strict=True)})
+
+    two = {"counted_ramp": None, "centre": {"sigma": 0.2}}
+    computed()
+    assert computed(methods=two) == ["scores/centre/alignment segment_auc", "volumes/centre"]
+    more = {"segment_auc": None, "mass": None, "counterfactual_deletion": None}
+    assert computed(methods=two, metrics=more) == sorted(
+        f"scores/{method}/{group}"
+        for method in ("centre", "counted_ramp")
+        for group in ("alignment mass", "model counterfactual counterfactual_deletion")
+    )
+    two["centre"] = {"sigma": 0.3}
+    assert computed(methods=two, metrics=more) == [
+        "scores/centre/alignment segment_auc mass", "scores/centre/model counterfactual counterfactual_deletion",
+        "volumes/centre",
+    ]  # fmt: skip
+    assert computed(methods=two, metrics={"mass": None}) == computed(methods=two, metrics=more) == []
+    assert computed(methods=two, metrics={"mass": None}, target="correct") == [
+        "scores/centre/alignment mass", "scores/counted_ramp/alignment mass", "volumes/centre", "volumes/counted_ramp"
+    ]  # fmt: skip
+    assert [kind for kind in computed(model={"frames": 4}) if kind in ("answers", "gates")] == ["answers", "gates"]
+
+
+def test_a_metric_that_fails_fails_alone_and_stays_so(settings: Callable[..., Any], tmp_path: Path) -> None:
+    wanted = settings(metrics={"raises": None, "segment_auc": None})
+    first = attrib.bench(wanted, tmp_path)
+    assert [(failure.method, failure.metric) for failure in first.failures] == [("counted_ramp", "raises")] * 3
+    assert first.failures[0].error.startswith("RuntimeError: broken (test_runner.py:")
+    reasons = first.results.set_index("metric")["reason"]
+    assert (reasons["raises"] == f"failed: {first.failures[0].error}").all()
+    assert first.results.set_index("metric").loc["segment_auc", "value"].notna().all()
+    again = attrib.bench(wanted, tmp_path)
+    assert (again.computed, again.failures) == (0, first.failures)
+    retried = attrib.bench(wanted, tmp_path, retry_failed=True)
+    assert (retried.computed, retried.failures, len(CALLS)) == (3, first.failures, 3)
+    assert [line["what"] for line in logged(tmp_path)[-3:]] == [["raises"]] * 3
+
+
+def test_a_failed_map_is_recorded_with_its_input_and_tried_again_on_request(
+    settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    wanted = settings(methods={"counted_ramp": {"slope": float("inf")}})
+    first = attrib.bench(wanted, tmp_path)
+    assert len(first.failures) == len(CALLS) == 3
+    assert (first.results["metric"] == "").all() and first.results["value"].isna().all()
+    part = Run.at(tmp_path).parts.read(("volumes", first.failures[0].sample, "counted_ramp"))
+    assert part is not None
+    assert part.error == first.failures[0].error
+    assert part.given["video"].endswith(".mp4")
+    assert part.given["parameters"] == "CountedRamp(slope=inf)"
+    assert attrib.bench(wanted, tmp_path).failures == first.failures
+    assert len(CALLS) == 3
+    assert attrib.bench(wanted, tmp_path, retry_failed=True).computed == 3
+    assert len(CALLS) == 6
+
+
+def test_results_are_in_a_fixed_order_with_what_the_metric_says(settings: Callable[..., Any], tmp_path: Path) -> None:
+    metrics = {"segment_auc": None, "deletion": None, "mass": None}
+    wanted = settings(methods={"oracle": None, "counted_ramp": None}, metrics=metrics, imputers=["mean", "blur"])
+    attrib.bench(settings(metrics={"mass": None}), tmp_path)  # what is there already has no part in the order
+    table = attrib.bench(wanted, tmp_path).results
+    samples = list(dict.fromkeys(table["sample"]))
+    columns = [("segment_auc", None), ("deletion", "mean"), ("deletion", "blur"), ("mass", None)]
+    found = [tuple(None if pd.isna(value) else value for value in row) for row in
+             table[["sample", "method", "metric", "imputer"]].itertuples(index=False)]  # fmt: skip
+    assert found == [(s, m, *c) for s in samples for m in ("oracle", "counted_ramp") for c in columns]
+    vision = table.set_index("metric")["vision"]
+    assert vision["mass"].isna().all()
+    assert vision["deletion"].notna().all()
+
+
+def test_a_map_whose_content_is_damaged_is_made_again_when_it_is_needed(
+    settings: Callable[..., Any], tmp_path: Path
+) -> None:
+    attrib.bench(settings(), tmp_path)
+    for path in (tmp_path / "volumes").rglob("*.npz"):
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        path.write_bytes(bytes(content))
+    again = attrib.bench(settings(metrics={"segment_energy": None}), tmp_path)
+    assert len(CALLS) == 6
+    assert len([text for text in again.warnings if ".npz: not readable, and made again" in text]) == 3
+
+
+@pytest.mark.parametrize("room", [400, 3000, 9000])
+def test_a_full_disk_stops_the_run_in_one_line_and_loses_nothing(
+    settings: Callable[..., Any], tmp_path: Path, room: int
+) -> None:
+    """A limit on the size of files stands for the disk: the writer meets the same error in the middle of a file."""
+    whole = attrib.bench(settings(), tmp_path / "whole").results
+    told = tmp_path / "told"
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+        try:
+            attrib.bench(settings(), tmp_path / "run")
+        except NotWritten as error:
+            told.write_text(str(error))
+
+    process = multiprocessing.get_context("fork").Process(target=limited)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert "cannot be written: File too large" in told.read_text()
+    assert "\n" not in told.read_text()
+    kept = len(logged(tmp_path / "run"))
+    after = attrib.bench(settings(), tmp_path / "run")
+    assert not after.warnings and not after.failures
+    assert after.computed == 3 * PARTS - kept
+    assert not list(tmp_path.rglob("*.part*"))
+    costs = ["seconds", "peak_memory"]
+    pd.testing.assert_frame_equal(after.results.drop(columns=costs), whole.drop(columns=costs), check_exact=True)
+
+
 def test_ids_from_data_stay_in_the_directory(tmp_path: Path) -> None:
     run = Run.at(tmp_path / "run")
     evil = ("../../evil", "..", "/etc/passwd", "a/b", "", ".", "x" * 5000, "\0\n\ud800", "é" * 100, "é" * 101)
@@ -222,7 +359,8 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
     ]  # fmt: skip
     failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "reason": "failed: broke"}
     results = Run.at(tmp_path).write_results([*rows, failed])
-    board = leaderboard.build(results, [build("metrics", "mass")], 500, 0).set_index("subset")
+    settings = Config(methods={}, metrics={}, resamples=500)
+    board = summary.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
     row = board.loc["all"]
     assert row["mean"] == pytest.approx(0.5)
     assert (row["videos"], row["undefined"], row["chance"], row["direction"]) == (2, 1, 0.25, "high")

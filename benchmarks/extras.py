@@ -35,6 +35,7 @@ COLUMNS = {
     "floors": {**SHARED, "floor": "string", **SCORED},
     "nulls": {**SHARED, "partner": "string", "null": "string", **SCORED},
 }
+FILES = ("sanity.parquet", "floors.parquet", "nulls.parquet", "sanity.csv", "floors.csv")
 Work = Callable[[Sample], dict[str, Part]]
 
 
@@ -79,6 +80,11 @@ def null_metrics(plan: Plan) -> list[Entry]:
 
 def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = None) -> Extras:
     """What is asked for and missing, then the tables, written to the run's directory. `results` are its scores."""
+    for name in FILES:
+        (run.directory / name).unlink(missing_ok=True)  # of a run that asked for more
+    config = plan.config
+    if not (config.sanity.videos or config.floors.videos or config.null_pairs):
+        return Extras()
     tables: dict[str, pd.DataFrame] = {}
     troubles: list[Trouble] = []
     lengths = {sample.id: length for sample in plan.samples if (length := _frames(plan, run, sample))}
@@ -152,8 +158,9 @@ def _videos(group: Sequence[Sample]) -> int:
 
 def _frames(plan: Plan, run: Run, sample: Sample) -> int | None:
     """Of the sample's clip, where the model has answered."""
-    answer = Item(plan, run, sample).answer
-    return None if answer.error else int(answer.value["frames"])
+    item = Item(plan, run, sample)
+    answer = run.parts.kept(item.answer_name, item.answer_key)
+    return int(answer.value["frames"]) if answer and not answer.error else None
 
 
 def _rows(sample: Sample, label: str, part: Part) -> list[dict[str, Any]]:

@@ -236,6 +236,7 @@ def similar(**last: float | None) -> pd.DataFrame:
         ({"a": 0.1, "b": 0.3, "c": -0.3}, "0.80 0.03", "pass"),
         ({"a": 0.1, "b": 0.3, "c": 0.6}, "0.80 0.33", "fail"),  # the interval reaches .6
         ({"a": -0.9, "b": 0.9, "c": 0.9}, "0.80 0.30", "fail"),  # upside down is no other picture
+        ({"a": -0.9, "b": -0.9, "c": -0.9}, "0.80 -0.90", "fail"),
         ({"a": 0.5, "b": 0.5, "c": 0.5}, "0.80 0.50", "fail"),
         ({"a": 0.49, "b": 0.49, "c": 0.49}, "0.80 0.49", "pass"),
         ({"a": 0.1, "b": 0.1, "c": None}, "0.80 0.10", "undefined"),

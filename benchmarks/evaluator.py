@@ -97,10 +97,9 @@ def answers(subject: Subject, imputer: Imputer, removed: BoolArray) -> Float[Ten
     """
     memory = _of_subject.setdefault(subject, Memory())
     names: list[Name] = [(imputer, np.packbits(cells).tobytes()) for cells in removed]
-    todo = {name: cells for name, cells in zip(names, removed, strict=True) if name not in memory.answers}
-    whole = [name for name, cells in todo.items() if not cells.any()]
-    memory.answers.update((name, subject.logprobs.cpu()) for name in whole)
-    todo = {name: cells for name, cells in todo.items() if name not in memory.answers}
+    asked = dict(zip(names, removed, strict=True))
+    memory.answers.update((name, subject.logprobs.cpu()) for name, cells in asked.items() if not cells.any())
+    todo = {name: cells for name, cells in asked.items() if name not in memory.answers}
     if todo:
         evaluate = _without_tokens if imputer == "token" else _imputed
         with fitting(subject.model, WHAT, len(subject.clip)):

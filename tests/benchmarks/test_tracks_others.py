@@ -67,7 +67,7 @@ def test_information_gain_counts_the_covered_share_of_the_others_and_whole_cells
     other = video_of("d", track_of(1, [[0.375, 0, 0.75, 0.5]] * 2))
     prior = 0.25 / 1.5 + 1 / 8
     bits = np.log2(np.array([3 / 8, 2 / 8]) + 1 / 8) - np.log2(prior)
-    own = sample_of(track_of(1, [[0, 0, 0.3, 0.5]] * 2))  # 0.6 of the top left cell
+    own = sample_of(track_of(1, [[0, 0, 0.6, 0.5]] * 2))  # the top left cell, and a fifth of the one beside it
     assert score(InformationGain(), other, sample=own).value == pytest.approx(bits.mean())
 
 

@@ -96,7 +96,8 @@ def killed(wanted: dict[str, Any], folder: Path, moments: Sequence[tuple[int, fl
 
 def bereft(wanted: dict[str, Any], folder: Path, moments: Sequence[tuple[int, float]]) -> int:
     """Run once; at each moment kill the worker process that was the last to compute a part. The number of kills."""
-    process, gone = start(wanted, folder), set()
+    gone: set[int] = set()
+    process = start(wanted, folder)
     for parts, seconds in moments:
         _await(process, folder, parts, seconds)
         last = [line["pid"] for line in Parts(folder).logged()][-1:]

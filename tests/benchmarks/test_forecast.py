@@ -1,0 +1,139 @@
+"""A dry run says what the run then does, and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+import attrib
+from attrib import api, registry, video
+from attrib.benchmarks.forecast import Count, Forecast
+from attrib.benchmarks.run import Run
+from attrib.method import Control
+from attrib.metric import Direction, Metric, Need, Score
+from attrib.subject import Subject
+from attrib.testing import QUESTION, ToyModel, toy_clip
+from attrib.types import SaliencyVolume, Sample
+
+BROKEN = {"on": True}
+
+
+@dataclass(frozen=True)
+class Fickle(Control):
+    """Fails as long as it is told to."""
+
+    def values(self, subject: Subject) -> torch.Tensor:
+        if BROKEN["on"]:
+            raise ValueError("out of luck")
+        return torch.ones(len(subject.clip), 2, 2)
+
+
+@dataclass(frozen=True)
+class Half(Metric):
+    """Always one half; of every map but that of `Fickle`, or of none while it is told to fail."""
+
+    direction: ClassVar[Direction] = "high"
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        if BROKEN["on"]:
+            raise KeyError("no half")
+        return Score(0.5)
+
+
+@pytest.fixture(autouse=True)
+def _plugins() -> Any:
+    BROKEN["on"] = True
+    registry.register("methods", Fickle)
+    registry.register("metrics", Half)
+    registry._files["models"]["toy"] = lambda **_: ToyModel()
+    yield
+    for kind in registry.KINDS:
+        registry._files[kind].clear()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Two videos and a toy model."""
+    root, clip = tmp_path / "world", toy_clip()
+    question = {"id": 0, "question": QUESTION.text, "options": list(QUESTION.options), "answer_id": 0}
+    for name in ("one", "two"):
+        video.write(root / "videos" / f"{name}.mp4", clip.frames, clip.times, clip.end)
+    (root / "all_valid.json").write_text(json.dumps({name: {"mc_question": [question]} for name in ("one", "two")}))
+
+    def make(**changes: Any) -> dict[str, Any]:
+        return {
+            "data": {"name": "perception_test", "root": str(root)}, "model": {"name": "toy", "frames": 4},
+            "methods": {"uniform": None, "fickle": None}, "metrics": {"mass": None, "half": None},
+            "overlays": 0, "resamples": 100, **changes,
+        }  # fmt: skip
+
+    return make
+
+
+def states(found: Forecast) -> dict[tuple[str, str], tuple[int, int, int]]:
+    return {(count.kind, count.method): (count.kept, count.missing, count.failed) for count in found.counts}
+
+
+def missing(found: Forecast) -> int:
+    return sum(count.missing for count in found.counts)
+
+
+def test_a_dry_run_writes_nothing_and_knows_no_cost_yet(settings: Callable[..., Any], tmp_path: Path) -> None:
+    found = api.bench_forecast(settings(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert states(found) == {
+        ("answers", ""): (0, 2, 0), ("volumes", "uniform"): (0, 2, 0), ("volumes", "fickle"): (0, 2, 0),
+        ("scores alignment", "uniform"): (0, 2, 0), ("scores alignment", "fickle"): (0, 2, 0),
+    }  # fmt: skip
+    assert (found.seconds, found.peak_memory) == (None, None)
+
+
+def test_it_counts_what_the_next_run_computes(settings: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    outcome = attrib.bench(settings(), folder)
+    assert {(failure.method, failure.metric) for failure in outcome.failures} == {("fickle", ""), ("uniform", "half")}
+    before = sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*"))
+    found = api.bench_forecast(settings(), folder)
+    assert states(found) == {
+        ("answers", ""): (2, 0, 0), ("volumes", "uniform"): (2, 0, 0), ("volumes", "fickle"): (0, 0, 2),
+        ("scores alignment", "uniform"): (0, 0, 2), ("scores alignment", "fickle"): (0, 0, 2),
+    }  # fmt: skip
+    assert found.seconds == 0
+    assert found.peak_memory is not None and found.peak_memory > 2**20
+    assert sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*")) == before
+    assert attrib.bench(settings(), folder).computed == 0
+    BROKEN["on"] = False
+    again = api.bench_forecast(settings(), folder, retry_failed=True)
+    assert (missing(again), again.seconds) == (6, None)  # a score of `fickle` was never computed: its cost is unknown
+    done = attrib.bench(settings(), folder, retry_failed=True)
+    assert (done.computed, done.failures) == (6, ())
+    whats = [line["what"] for line in Run.at(folder).parts.logged() if line["item"].startswith("scores/")]
+    assert whats == [["mass", "half"]] * 2 + [["half"], ["mass", "half"]] * 2  # mass had not failed
+    assert missing(api.bench_forecast(settings(), folder, retry_failed=True)) == 0
+
+
+def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callable[..., Any], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    BROKEN["on"] = False
+    attrib.bench(settings(), folder)
+    lines = list(Run.at(folder).parts.logged())
+    mean = {
+        label: sum(line["seconds"] for line in lines if line["item"].endswith(label)) / 2
+        for label in ("uniform", "uniform/alignment", "fickle", "fickle/alignment")
+    }
+    found = api.bench_forecast(settings(seed=1, workers=2), folder)
+    assert found.seconds == pytest.approx(sum(mean.values()) * 2 / 2)
+    totals = {count.kind: count for count in found.totals()}
+    assert totals["answers"] == Count("answers", "", 2, 0, 0, 0.0)
+    assert (totals["volumes"].missing, totals["volumes"].kept) == (4, 0)
+    assert totals["volumes"].seconds == pytest.approx(2 * (mean["uniform"] + mean["fickle"]))
+    unknown = api.bench_forecast(settings(methods={"uniform": None, "centre": None}), folder)
+    assert unknown.seconds is None
+    assert {count.kind: count.seconds for count in unknown.totals()}["volumes"] is None

@@ -19,7 +19,8 @@ from scipy import stats
 from attrib.benchmarks.significance import Pools, repaired, sign_flip
 from attrib.benchmarks.statistics import LEVEL, Floats, intervals, totals
 
-SHAPES = {  # names of distributions as metrics have them, from uniform shares to values, and the mean of those
+# Distributions as metrics have them, from uniform shares to values, with the mean of those.
+SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "normal": (stats.norm.ppf, 0.0),
     "AUC": (stats.beta(4, 1.2).ppf, 4 / 5.2),  # bounded, piled up below 1
     "mass": (stats.beta(0.8, 4).ppf, 0.8 / 4.8),  # bounded, piled up above 0

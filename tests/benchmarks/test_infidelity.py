@@ -104,6 +104,16 @@ def test_chance_is_the_mean_over_shuffled_values():
     assert found.value < 1e-4 and found.chance > 0.7
 
 
+def test_chance_by_another_solver():
+    values, subject = np.random.default_rng(4).normal(size=(2, 2, 2)).astype(np.float32), subject_of(WEIGHTS, RED)
+    sets = METRIC.sets(subject).reshape(64, 8).astype(float)
+    shuffles = np.random.default_rng([0, 4]).permuted(np.tile(values.ravel().astype(float), (100, 1)), axis=1)
+    shares = [nnls((sets @ COSTS.ravel())[:, None], sets @ one)[1] ** 2 / ((sets @ one) ** 2).sum() for one in shuffles]
+    found = METRIC.score(volume_of(values), subject, sample_of())
+    assert np.ptp(shares) > 0.1
+    assert found.chance == pytest.approx(np.mean(shares), abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("values", "reason"), [(np.zeros((2, 2, 2)), "zero everywhere"), (np.ones((2, 2, 2)), "the same everywhere")]
 )

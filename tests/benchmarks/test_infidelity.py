@@ -110,7 +110,7 @@ def test_chance_by_another_solver():
     shuffles = np.random.default_rng([0, 4]).permuted(np.tile(values.ravel().astype(float), (100, 1)), axis=1)
     shares = [nnls((sets @ COSTS.ravel())[:, None], sets @ one)[1] ** 2 / ((sets @ one) ** 2).sum() for one in shuffles]
     found = METRIC.score(volume_of(values), subject, sample_of())
-    assert np.ptp(shares) > 0.1
+    assert np.ptp(shares) > 0.05
     assert found.chance == pytest.approx(np.mean(shares), abs=1e-5)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,24 @@ from attrib import Method
 class BrokenMap(Method):
     def values(self, subject):
         return torch.full((len(subject.clip), 2, 2), float("nan"))
+"""
+
+STOPPING_PLUGIN = """
+from dataclasses import dataclass
+from pathlib import Path
+import os, signal
+import torch
+from attrib import Method
+
+@dataclass(frozen=True)
+class Stops(Method):
+    def values(self, subject):
+        calls = Path(__file__).with_suffix(".calls")
+        with calls.open("a") as file:
+            file.write("x")
+        if len(calls.read_text()) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return torch.ones(len(subject.clip), 2, 2)
 """
 
 Run = Callable[..., tuple[int, str, str]]
@@ -233,6 +253,47 @@ imputers: [mean]
     code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--retry-failed", "--json")
     assert code == 1
     assert json.loads(out)["computed"] == 2
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [("SIGTERM", 143, "terminated"), ("SIGINT", 130, "interrupted")])
+def test_a_signal_stops_bench_in_one_line_and_keeps_what_there_is(
+    attrib: Run, world: Path, tmp_path: Path, number: str, code: int, word: str
+) -> None:
+    plugin, config, folder = tmp_path / "stops.py", tmp_path / "bench.yaml", tmp_path / "run"
+    plugin.write_text(STOPPING_PLUGIN.replace("SIGTERM", number))
+    config.write_text(f"""
+data: {{name: demo, root: "{world}", videos: 2, seed: 5}}
+methods: {{stops: }}
+metrics: {{mass: }}
+overlays: 0
+""")
+    command = ["bench", config, "--plugin", plugin, "-O", folder, "--json"]
+    found, out, err = attrib(*command)
+    assert (found, out) == (code, "")
+    assert err == f"{word}; what was computed is kept in {folder}: the same command goes on from there\n"
+    assert len(pd.read_parquet(folder / "results.parquet")) == 1
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    _, out, _ = attrib(*command, "--dry-run")
+    counts = {row["kind"]: (row["kept"], row["missing"]) for row in json.loads(out)["counts"]}
+    assert counts["volumes"] == (1, 1)
+    found, _, _ = attrib(*command)
+    assert found == 0
+    assert len(pd.read_parquet(folder / "results.parquet")) == 2
+
+
+def test_a_dry_run_lists_and_writes_nothing(attrib: Run, world: Path, tmp_path: Path) -> None:
+    config, folder = tmp_path / "bench.yaml", tmp_path / "run"
+    config.write_text(f"""
+data: {{name: demo, root: "{world}", videos: 2, seed: 5}}
+methods: {{random: , oracle: }}
+metrics: {{mass: , srg: }}
+""")
+    code, out, err = attrib("bench", config, "-O", folder, "--dry-run")
+    assert code == 0, err
+    assert re.search(r"^volumes +0 +4 +0 +unknown", out, re.MULTILINE)
+    assert re.search(r"^scores imputer blur +0 +4 +0 +unknown", out, re.MULTILINE)
+    assert "to compute: 20 items; time: unknown" in out  # 2 answers, 2 gates, 4 maps, 4 x 3 groups of scores
+    assert not folder.exists()
 
 
 def test_bad_configurations_are_one_line(attrib: Run, tmp_path: Path) -> None:

@@ -104,10 +104,10 @@ def test_others_are_looked_at_at_the_same_share_of_their_own_length_and_before_t
 
 
 def test_a_map_paired_with_another_video_is_not_held_against_that_video():
-    volume = volume_of(VALUES)
-    found = SegmentShuffledAUC().score(volume, among(blank(4, 1, 2), EARLY, LATE), EARLY)
-    assert found == SegmentShuffledAUC().score(volume, among(blank(4, 1, 2), LATE), EARLY)
-    assert found.value == pytest.approx(1 / 2)  # 1 against 4 and 0
+    volume = volume_of([[[3, 0]], [[0, 1]], [[2, 2]], [[2, 0]]])
+    for peers in ((LATE,), (EARLY, LATE), (LATE, EARLY)):
+        found = SegmentShuffledAUC().score(volume, among(blank(4, 1, 2), *peers), EARLY)
+        assert found == Score(0.0, 0.5)  # 1 against 4 and 2, and not against itself
 
 
 def test_the_mean_of_any_fixed_profile_over_all_videos_is_one_half():

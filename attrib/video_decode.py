@@ -32,9 +32,10 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its video stream. Raises VideoError for what is no video, and for errors met inside."""
     try:
         status = path.stat()
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        lacking = isinstance(error, FileNotFoundError | ValueError)
-        raise VideoError(f"{path}: {'no such file' if lacking else error.strerror}") from None
+    except (FileNotFoundError, ValueError):  # ValueError: a zero byte in the name
+        raise VideoError(f"{path}: no such file") from None
+    except OSError as error:
+        raise VideoError(f"{path}: {error.strerror}") from None
     if stat.S_ISDIR(status.st_mode):
         raise VideoError(f"{path}: is a directory, expected a video file")
     if status.st_size == 0:

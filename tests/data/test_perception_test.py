@@ -63,6 +63,7 @@ def test_cut_is_a_time_and_minus_one_is_none(tmp_path: Path) -> None:
     first, second = written(tmp_path, videos, cut_frame_mapping_valid={"a": 60, "b": -1})
     assert first.cut == pytest.approx(60 / 29.97)
     assert second.cut is None
+    assert next(iter(written(tmp_path, videos, cut_frame_mapping_valid={"a": 0}))).cut == 0  # nothing is shown
 
 
 def test_evidence_by_construction_or_by_the_grounded_question(tmp_path: Path) -> None:

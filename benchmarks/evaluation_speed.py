@@ -184,7 +184,7 @@ def bound(model: VideoModel, samples: Sequence[Sample]) -> list[Subject]:
 
 def table(found: Sequence[Comparison]) -> Table:
     """A row for each comparison."""
-    names = ("imputer", "asked by", "versions", "distinct", "plain loop", "evaluator", "ratio", "largest difference")
+    names = ("imputer", "asked by", "versions", "distinct", "plain loop", "evaluator", "ratio", "differ by")
     shown = Table(*names, box=None)
     for row in found:
         shown.add_row(

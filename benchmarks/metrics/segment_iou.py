@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.metrics.segment_truth import Profile
 from attrib.benchmarks.metrics.segments import UNIT, SegmentMetric
 from attrib.metric import Score
@@ -42,7 +42,7 @@ class SegmentIoU(SegmentMetric):
 
 def longest_runs(found: Profile) -> list[Run]:
     """The longest runs of frames above the mean, in seconds; several where they tie, none where no frame is above."""
-    above = np.round(found.mass - found.mass.mean(), 9) > 0
+    above = found.mass > (1 + TOLERANCE) * found.mass.mean()
     changes = np.flatnonzero(np.diff(np.r_[False, above, False]))
     runs = list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
     edges = np.r_[found.times, found.end]

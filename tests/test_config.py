@@ -157,7 +157,8 @@ def test_the_shipped_configurations_are_valid_and_name_everything() -> None:
 
     folder = Path(config.__file__).parent.parent / "configs"
     demo, methods = (config.parse(config.read(folder / f"{name}.yaml")) for name in ("demo", "methods"))
-    assert set(demo.metrics) == set(registry.names("metrics"))
+    assert set(methods.metrics) == set(registry.names("metrics"))
+    assert set(demo.metrics) < set(methods.metrics)
     own = {name for name in registry.names("methods") if registry.source("methods", name).startswith("attrib ")}
     assert set(methods.methods) == own - {"captum"}  # which stands for many, and has no default
     assert set(demo.methods) < own

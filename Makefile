@@ -30,6 +30,7 @@ types: $(INSTALLED)
 
 speed: $(INSTALLED)
 	$(BIN)/python -m attrib.benchmarks.speed
+	$(BIN)/python -m attrib.benchmarks.evaluation_speed
 
 install:
 	rm -f $(INSTALLED)

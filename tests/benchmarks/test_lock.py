@@ -76,6 +76,14 @@ def test_processes_forked_within_hold_it_until_they_end(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_that_ends_by_itself_lets_go_though_a_child_is_left(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        child = FORK.Process(target=time.sleep, args=(60,))
+        child.start()
+    with locked(tmp_path):
+        child.kill()
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(NotWritten, match="lock: cannot be written"), locked(tmp_path):

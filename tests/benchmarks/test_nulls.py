@@ -59,6 +59,14 @@ def test_samples_of_one_video_count_as_their_mean_and_undefined_ones_not():
     assert (found["videos"], found["beats"]) == (1, 1), "the mean .5 beats .4, the sample b alone would not"
 
 
+def test_a_partner_that_one_sample_of_a_video_lacks_is_not_compared():
+    table = results([("a", "v", "t", "m", "mass", None, 0.9), ("b", "v", "t", "m", "mass", None, 0.1)])
+    rows = [(name, "v", "t", f"p{place:02}", "m", "mass", 0.4 if place < 19 else 9.0)
+            for name, count in (("a", 25), ("b", 19)) for place in range(count)]  # fmt: skip
+    (found,) = generality(table, pd.DataFrame(rows, columns=COLUMNS), {}).to_dict("records")
+    assert (found["partners"], found["beats"]) == (19, 1)
+
+
 def test_tasks_and_nulls_are_apart_and_row_order_does_not_matter():
     table = pd.concat([case([0.5] * 3, [[]] * 3)[0].assign(task=task, sample=lambda t, k=task: k + t["sample"])
                        for task in ("x", "y")])  # fmt: skip

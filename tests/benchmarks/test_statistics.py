@@ -34,6 +34,15 @@ def test_single_sample_videos_agree_with_scipy(face: int):
     assert found.videos == 20
 
 
+def test_few_videos_are_widened_by_their_own_degrees_of_freedom():
+    values = np.random.default_rng(11).normal(size=6)
+    found = clustered_interval(values, range(6), level=0.8, resamples=100_000)
+    low, high = scipy_bca((values,), np.mean, 6, 0.8)
+    # Of so few values many resamples tie with the mean, which SciPy counts only where no rounding parts them: that
+    # moves both ends alike, the width not.
+    assert found.high - found.low == pytest.approx(high - low, rel=0.01)
+
+
 def test_videos_of_unequal_size_agree_with_scipy_on_ratios():
     generator = np.random.default_rng(7)
     sizes = generator.integers(1, 6, 25)

@@ -57,6 +57,14 @@ def modules(sources: Sources, name: str) -> set[str]:
     return found
 
 
+@pytest.mark.usefixtures("package")
+def test_a_public_name_of_attrib_leads_to_its_home_alone() -> None:
+    importlib.import_module("codepack.method")
+    found = modules(Sources(), "codepack.method")
+    assert {"attrib.method", "attrib.config", "codepack.farthest"} <= found
+    assert not {"attrib", "attrib.api"} & found
+
+
 def test_the_code_behind_built_in_methods_and_metrics() -> None:
     """Public names of attrib lead to their homes; adapters and other plug-ins are apart."""
     rollout = modules(Sources(), registry.get("methods", "attention_rollout").__module__)

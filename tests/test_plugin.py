@@ -72,7 +72,7 @@ def test_it_is_benchmarked(site: Path, tmp_path: Path) -> None:
     out = python(["-m", "attrib", "bench", "small.yaml", "-O", "run", "--json"], site, tmp_path)
     outcome = json.loads(out)
     assert outcome["failures"] == []
-    assert outcome["computed"] == 4
+    assert outcome["computed"] == 12  # of each video the answer, the gate, two maps and the scores of each
     assert {row["method"] for row in outcome["leaderboard"]} == {"plain_smoothgrad", "uniform"}
     volumes = sorted(path.name for path in (tmp_path / "run").rglob("plain_smoothgrad.npz"))
     assert len(volumes) == 2

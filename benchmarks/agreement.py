@@ -79,9 +79,9 @@ def agreement_table(results: pd.DataFrame, directions: Mapping[str, str]) -> pd.
 
 
 def _concordance(kind: str, judges: Mapping[tuple[str, str], Floats]) -> dict[str, object]:
-    """Kendall's W of the judges over the methods that all of them could judge."""
+    """Kendall's W over the methods that all judges could judge; of those that could judge half of the methods."""
     table = np.array(list(judges.values()))
-    able = table[~np.isnan(table).all(axis=1)] if len(table) else table
+    able = table[(~np.isnan(table)).mean(axis=1) >= 0.5] if len(table) else table
     shared = able[:, ~np.isnan(able).any(axis=0)] if len(able) else np.empty((0, 0))
     return {"kind": "kendall_w", "metric": f"{kind} ({len(able)})", "methods": shared.shape[1],
             "statistic": kendall_w(shared), "p": friedman(shared)[1]}  # fmt: skip

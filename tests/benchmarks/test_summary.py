@@ -100,6 +100,15 @@ def test_agreement_by_hand() -> None:
     assert (metrics["one"], metrics["statistic"]) == ("object_auc", pytest.approx(1))
 
 
+def test_agreement_leaves_out_judges_of_too_few_methods() -> None:
+    """`completeness` is of one method in many: with it there would be nothing left to agree on."""
+    rows = small()
+    rows.loc[(rows["method"] != "b") & (rows["metric"] == "object_auc"), "value"] = NAN
+    found = agreement.agreement_table(rows, {"object_auc": "high", "deletion": "low"})
+    kendall = found[found["kind"] == "kendall_w"].iloc[0]
+    assert (kendall["metric"], kendall["methods"]) == ("all metrics (2)", 3)
+
+
 def test_agreement_leaves_out_methods_that_a_judge_cannot_judge() -> None:
     rows = small()
     rows.loc[(rows["method"] == "b") & (rows["metric"] == "object_auc"), "value"] = NAN

@@ -13,7 +13,7 @@ from attrib.benchmarks import kill_test
 from attrib.benchmarks.kill_test import judged, killed, moments, start
 from attrib.demo.generate import generate
 
-KILLS = 2
+KILLS = 1
 
 
 @pytest.fixture(scope="module")

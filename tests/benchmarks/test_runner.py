@@ -223,15 +223,15 @@ def test_each_change_recomputes_what_it_touches_and_no_more(settings: Callable[.
     two = {"counted_ramp": None, "centre": {"sigma": 0.2}}
     computed()
     assert computed(methods=two) == ["scores/centre/alignment segment_auc", "volumes/centre"]
-    more = {"segment_auc": None, "mass": None, "counterfactual_deletion": None}
+    more = {"segment_auc": None, "mass": None, "flip_rate": {"imputer": "blur"}}
     assert computed(methods=two, metrics=more) == sorted(
         f"scores/{method}/{group}"
         for method in ("centre", "counted_ramp")
-        for group in ("alignment mass", "model counterfactual counterfactual_deletion")
+        for group in ("alignment mass", "imputer blur flip_rate")
     )
     two["centre"] = {"sigma": 0.3}
     assert computed(methods=two, metrics=more) == [
-        "scores/centre/alignment segment_auc mass", "scores/centre/model counterfactual counterfactual_deletion",
+        "scores/centre/alignment segment_auc mass", "scores/centre/imputer blur flip_rate",
         "volumes/centre",
     ]  # fmt: skip
     assert computed(methods=two, metrics={"mass": None}) == computed(methods=two, metrics=more) == []

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from attrib import registry
+from attrib.benchmarks.operations import matrix_speed, operations
 from attrib.method import peak_memory
 from attrib.models.perception_lm import PerceptionLM, option_prompt
 from attrib.models.perception_lm_init import SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
@@ -39,7 +39,6 @@ from attrib.types import Clip, Question
 QUESTION = Question("What happens?", ("this", "that", "neither"))
 FRAMES = (4, 8, 16, 32)
 TOWER = "vision tower"
-SIDES = (4096, 2048, 8192)  # of the product that the floor is measured with: rows, width, wider layer
 METHODS = ("raw_attention", "attention_rollout", "attention_gradient", "relevance", "legrad")
 RIVALS = METHODS[:4]  # whose stored form is one forward and one backward
 BACKWARD = METHODS[2:]  # which need the decoder's backward pass
@@ -155,39 +154,6 @@ def length(subject: Subject) -> int:
     return subject.grid.tokens + subject.model.text_tokens(subject.question)
 
 
-def matrix_speed(dtype: torch.dtype, repeats: int = 5) -> float:
-    """Floating-point operations per second of a large matrix product: the median of a few."""
-    rows, inner, columns = SIDES
-    left, right = torch.ones(rows, inner, dtype=dtype), torch.ones(inner, columns, dtype=dtype)
-    seconds = []
-    for _ in range(repeats + 1):
-        began = time.perf_counter()
-        left @ right
-        seconds.append(time.perf_counter() - began)
-    return 2 * rows * inner * columns / float(np.median(seconds[1:]))
-
-
-def operations(model: PerceptionLM, frames: int) -> tuple[int, int, int]:
-    """Floating-point operations of the tower, of the decoder, and of the decoder's backward pass to its tokens.
-
-    Counted on shapes alone: the model's weights are gone afterwards, so this is for a process of its own.
-    """
-    count = model.grid(frames).tokens + model.text_tokens(QUESTION)
-    network: Any = model.module.to("meta")
-    with FlopCounterMode(display=False) as tower, torch.no_grad():
-        tokens = model.encode(torch.empty(1, frames, 3, model.size, model.size, device="meta"))
-    sequence = torch.empty(1, count, tokens.shape[-1], dtype=model.dtype, device="meta", requires_grad=True)
-    causal = torch.ones(1, 1, count, count, dtype=torch.bool, device="meta")  # values are not looked at
-    with FlopCounterMode(display=False) as decoder, torch.enable_grad():
-        places = torch.arange(count, device="meta")[None]
-        states = network.model.language_model(
-            inputs_embeds=sequence, attention_mask=causal, position_ids=places, use_cache=False
-        ).last_hidden_state
-        once = decoder.get_total_flops()
-        states.sum().backward()
-    return tower.get_total_flops(), once, decoder.get_total_flops() - once
-
-
 Found = TypeVar("Found")
 
 
@@ -226,12 +192,19 @@ def measure_all(
     with shown:
         task = shown.add_task("measuring", total=len(frames) * (1 + len(jobs)))
         for count in frames:
-            least = apart(partial(operations, model, count), threads)
+            length = model.grid(count).tokens + model.text_tokens(QUESTION)
+            least = apart(partial(operations, model, count, length), threads)
             assert speed and least, "counting needs next to no memory"
             for item in _measure_one(model, count, jobs, threads):
-                shown.advance(task)
                 found.append(replace(item, floor=_floor(item, least) / speed))
+                shown.console.print(_line(item), highlight=False)  # long before the table
+                shown.advance(task)
     return found
+
+
+def _line(item: Measure) -> str:
+    ran = f"{item.seconds:.1f} s, {item.memory / 2**20:.0f} MiB" if item.seconds is not None else "not run"
+    return f"{item.frames} frames, {item.method}{', stored' * item.stored}: {ran}"
 
 
 def _measure_one(model: PerceptionLM, frames: int, jobs: Sequence[tuple[str, bool]], threads: int) -> Iterator[Measure]:

@@ -19,11 +19,11 @@ from attrib.benchmarks.attention_speed import (
     length,
     measure_all,
     model_of,
-    operations,
     stored_attention,
     subject_of,
     table,
 )
+from attrib.benchmarks.operations import operations
 from attrib.models.perception_lm import PerceptionLM
 from attrib.models.perception_lm_init import Shape
 
@@ -92,10 +92,14 @@ def test_a_process_that_dies_gives_nothing() -> None:
     assert apart(lambda: os._exit(9), 1) is None
 
 
-def test_a_rival_that_cannot_fit_is_not_run(model: PerceptionLM, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rival_that_cannot_fit_is_not_run(
+    model: PerceptionLM, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("attrib.benchmarks.attention_speed.STORED", 2**60)
     _, own, rival = measure_all(model, (1,), ("raw_attention",))
     assert own.seconds is not None
+    told = capsys.readouterr().err
+    assert f"1 frames, raw_attention: {own.seconds:.1f} s" in told and "raw_attention, stored: not run" in told
     assert rival.seconds is None
     assert "not run" in list(table([own, rival]).columns[3].cells)
 
@@ -131,4 +135,4 @@ def test_operations_are_those_of_every_product() -> None:
     vision = 2 * vision * frames * (patches + 1) + SHAPE.tower_depth * frames * 4 * (patches + 1) ** 2 * tower
     cut = 2 * frames * patches * tower * 3 * SHAPE.patch_size**2
     projector = 2 * frames * patches * (tower * SHAPE.width + SHAPE.width**2)
-    assert operations(model, frames) == (vision + cut + projector, decoder + attention, decoder + 2 * attention)
+    assert operations(model, frames, tokens) == (vision + cut + projector, decoder + attention, decoder + 2 * attention)

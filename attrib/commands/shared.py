@@ -48,7 +48,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     """A progress line with the time left, on standard error so that standard output stays clean."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

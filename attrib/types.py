@@ -184,7 +184,10 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class Sample:
-    """All that belongs to one question on one video. `task` groups the videos that the same question is asked of."""
+    """All that belongs to one question on one video. `task` groups the videos that the same question is asked of.
+
+    `rule` says in a word how the evidence was found; area, reasoning and tags are the question's, as annotated.
+    """
 
     id: str
     video: Path
@@ -195,6 +198,10 @@ class Sample:
     evidence: tuple[Evidence, ...] = ()
     cut: float | None = None
     counterfactuals: tuple[Counterfactual, ...] = ()
+    rule: str = ""
+    area: str = ""
+    reasoning: str = ""
+    tags: tuple[str, ...] = ()
 
     @property
     def video_id(self) -> str:

@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from attrib import config
 from attrib.benchmarks.differences import Drawing, Pair, paired
+from attrib.benchmarks.finished import Finished, read
 from attrib.benchmarks.matrix import Matrix, matrix, scored
 from attrib.benchmarks.significance import holm
 from attrib.benchmarks.statistics import PRIMARY, intervals
 from attrib.config import Config
-from attrib.errors import AttribError, InputError
+from attrib.errors import InputError
 
 PLACES = ("root",)  # keys of the data section that say where the files lie, which another machine may do otherwise
 COLUMNS = [
     "metric", "imputer", "method", "run", "model", "dtype", "seed", "machine", "parameters", "direction", "mean", "low",
     "high", "videos", "difference", "difference_low", "difference_high", "p", "p_holm", "dropped",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Finished:
-    """A finished run as it lies in its directory."""
-
-    directory: Path
-    settings: Config
-    machine: str
-    results: pd.DataFrame
-    directions: Mapping[str, str]
 
 
 def compare(directories: Sequence[Path]) -> pd.DataFrame:
@@ -56,38 +43,6 @@ def compare(directories: Sequence[Path]) -> pd.DataFrame:
     if not shared:
         raise InputError("the runs have no metric in common")
     return _table(runs, _joined(runs, shared))
-
-
-def read(directory: Path) -> Finished:
-    """Raises InputError in one line where there is no finished run."""
-    try:
-        settings = config.parse(config.read(directory / "config.yaml"))
-        machine = _machine(json.loads((directory / "environment.json").read_text(encoding="utf-8")))
-        results = pd.read_parquet(directory / "results.parquet")
-        board = pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"]).drop_duplicates()
-    except FileNotFoundError as error:
-        missing = Path(error.filename or "").name
-        raise InputError(f"{directory}: expected a finished run, found no {missing}") from error
-    except (AttribError, OSError, ValueError, pa.ArrowException) as error:
-        raise InputError(f"{directory}: expected a finished run: {' '.join(str(error).split())}") from error
-    _require_whole(directory, settings, results)
-    return Finished(directory, settings, machine, results, dict(zip(board["metric"], board["direction"], strict=True)))
-
-
-def _machine(environment: Any) -> str:
-    if not isinstance(environment, dict):
-        raise ValueError("environment.json is no mapping")
-    return f"{environment.get('platform', '')}".strip()
-
-
-def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> None:
-    columns = {"sample", "video", "task", "method", "metric", "imputer", "value", "chance"}
-    if missing := sorted(columns.difference(results.columns)):
-        raise InputError(f"{directory}: results.parquet lacks the columns {', '.join(missing)}")
-    if missing := sorted(set(settings.methods).difference(results["method"])):
-        raise InputError(
-            f"{directory}: unfinished, without results of {', '.join(missing)}; `attrib bench` goes on with it"
-        )
 
 
 def _require_alike(one: Finished, other: Finished) -> None:

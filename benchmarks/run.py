@@ -29,8 +29,9 @@ from attrib.files import remove_parts, write_text, writing
 from attrib.types import Sample
 
 COLUMNS = {
-    "sample": "string", "video": "string", "task": "string", "method": "string", "metric": "string",
-    "imputer": "string", "value": "float64", "chance": "float64", "reason": "string", "answer": "string",
+    "sample": "string", "video": "string", "task": "string", "area": "string", "reasoning": "string",
+    "rule": "string", "method": "string", "metric": "string", "imputer": "string",
+    "value": "float64", "chance": "float64", "reason": "string", "answer": "string",
     "correct": "boolean", "gated": "boolean", "vision": "boolean", "seconds": "float64", "peak_memory": "Int64",
 }  # fmt: skip
 

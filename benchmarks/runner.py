@@ -122,7 +122,8 @@ def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
     item, sample, label = found.item, found.item.sample, found.method.label
     made = Part("", error=item.answer.error) if item.answer.error else found.made()
     shared = {
-        "sample": sample.id, "video": sample.video_id, "task": sample.task, "method": label, **_answered(item),
+        "sample": sample.id, "video": sample.video_id, "task": sample.task, "area": sample.area,
+        "reasoning": sample.reasoning, "rule": sample.rule, "method": label, **_answered(item),
         "seconds": (made.value or {}).get("seconds"), "peak_memory": (made.value or {}).get("peak_memory"),
     }  # fmt: skip
     if made.error:

@@ -10,8 +10,10 @@ from statistics import fmean
 from typing import Literal
 
 from attrib.api import Step, tell
+from attrib.benchmarks import curves
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.maps import Map
+from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.benchmarks.parts import Part, Parts, file_name
 from attrib.benchmarks.plan import Plan
 from attrib.benchmarks.run import Run
@@ -96,6 +98,14 @@ def _map_states(found: Map, blocked: bool) -> Iterator[tuple[Kind, State, Part |
         rows = [scores.get(key) for key in found.score_keys(group)]
         state: State = "missing" if None in rows else "failed" if any(row and row["error"] for row in rows) else "kept"
         yield ("scores", label, group), "failed" if blocked else state, None
+        yield from _curve_states(found, group, blocked)
+
+
+def _curve_states(found: Map, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Part | None]]:
+    """Of a group whose metrics read curves; those that no metric can give a score are not made."""
+    if any(isinstance(metric.item, CurveMetric) for metric in found.item.plan.groups[group]):
+        part = None if blocked else curves.kept(found, group)
+        yield ("curves", found.method.label, group), "failed" if blocked else _state(part), None
 
 
 def _state(part: Part | None) -> State:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from attrib import render
 from attrib.api import Step, tell
-from attrib.benchmarks import extras, summary
+from attrib.benchmarks import curves, extras, summary
 from attrib.benchmarks.extras import Extras
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.maps import Map
@@ -53,6 +53,7 @@ class _Done:
     """What one sample gave."""
 
     rows: tuple[dict[str, Any], ...]
+    curves: tuple[curves.Kept, ...]
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
 
@@ -74,6 +75,7 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
             drawn = tuple(_overlays(plan, run, done, step))
         finally:
             results = run.write_results(row for each in done for row in each.rows)
+            curves.write(directory, (curve for each in done for curve in each.curves))
         beside = extras.compute(plan, run, results, step)
         board = summary.write(directory, results, beside.nulls, plan.metrics, config).leaderboard
         computed = sum(1 for _ in run.parts.logged(begun))
@@ -99,15 +101,19 @@ def _sample(plan: Plan, run: Run, step: Step | None, index: int) -> _Done:
     """All that is wanted of one sample. The video is read only when something is missing."""
     item = Item(plan, run, plan.samples[index])
     total = len(plan.samples) * len(plan.methods)
-    rows, failures = [], list(_told(item))
+    rows, read, failures = [], [], list(_told(item))
     for number, method in enumerate(plan.methods):
         tell(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
-        for row, failure in _rows(Map(item, method)):
+        found = Map(item, method)
+        for row, failure in _rows(found):
             rows.append(row)
+            failures += [failure] if failure else []
+        for kept, failure in _curves(found):
+            read += kept
             failures += [failure] if failure else []
     warnings = [f"{item.sample.video_id}: {text}" for text in (item.answer.value or {}).get("warnings", ())]
     notes = [run.parts.notes.pop() for _ in list(run.parts.notes)]
-    return _Done(tuple(rows), tuple(failures), (*warnings, *notes))
+    return _Done(tuple(rows), tuple(read), tuple(failures), (*warnings, *notes))
 
 
 def _told(item: Item) -> Iterator[Failure]:
@@ -140,6 +146,14 @@ def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
             score["reason"] = f"failed: {error}"
         failure = Failure(sample.id, sample.video_id, label, metric.label, error) if error else None
         yield {**shared, **score, "metric": metric.label, "imputer": imputer}, failure
+
+
+def _curves(found: Map) -> Iterator[tuple[list[curves.Kept], Failure | None]]:
+    """The curves that the map's scores were read from; an error here is no reason to lose the scores."""
+    sample, label = found.item.sample, found.method.label
+    for part in curves.parts(found):
+        failure = Failure(sample.id, sample.video_id, label, "curves", part.error) if part.error else None
+        yield list(curves.records(found, part)), failure
 
 
 def _ordered(found: Map) -> list[tuple[Entry, dict[str, Any]]]:

@@ -62,7 +62,7 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> Board:
     rows, differences = [], []
     for subset, part in subsets(scored(results)):
         found = matrix(part, by_task=subset == MACRO)
-        board = _means(found, part, context).merge(_against_best(found, context), how="left", on=KEYS)
+        board = described(found, part, context)
         if not subset.startswith(TASK):
             pairs = paired(found, against_controls(found, context.roles.controls), context.directions, context.drawing)
             board = board.merge(beats_every_control(pairs, context.roles.bounds), how="left", on=KEYS)
@@ -71,6 +71,11 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> Board:
             board[f"p_{kind}"] = values
         rows.append(board.assign(subset=subset))
     return Board(_joined(rows, COLUMNS), _joined(differences, ["subset", *differences[0].columns.drop("subset")]))
+
+
+def described(found: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """One row for each column of the matrix `found` of the results `part`: interval, chance, and the best control."""
+    return _means(found, part, context).merge(_against_best(found, context), how="left", on=KEYS)
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A map's score against its own annotation beside its scores against others': above chance, and in how many videos."""
+"""A map's score against its own annotation beside its scores against others': is it above chance?"""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from attrib.benchmarks.differences import Drawing
-from attrib.benchmarks.matrix import Matrix, scored, signs
-from attrib.benchmarks.significance import ALPHA, Pools, repaired
+from attrib.benchmarks.matrix import Matrix, signs
+from attrib.benchmarks.significance import Pools, repaired
 from attrib.benchmarks.statistics import Floats
 
 KINDS = ("pairing", "shift")
-GENERALITY = [
-    "task", "method", "metric", "null", "videos", "partners", "beats", "beats_low", "beats_high", "beats_chance",
-    "above", "above_low", "above_high",
-]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +29,14 @@ def gather(nulls: pd.DataFrame | None) -> Nulls:
     """Group the table of nulls; the order of its rows does not matter. Without a column `null` all are re-pairings."""
     if nulls is None or nulls.empty:
         return Nulls({})
-    rows = _ordered(nulls)
+    rows = ordered(nulls)
     return Nulls({
         tuple(names): (part["sample"].to_numpy(str), part["value"].to_numpy(np.float64))
         for names, part in rows.groupby(["null", "method", "metric"], sort=True)
     })  # fmt: skip
 
 
-def _ordered(nulls: pd.DataFrame) -> pd.DataFrame:
+def ordered(nulls: pd.DataFrame) -> pd.DataFrame:
     """The defined rows by sample and partner, whatever their order; those of one partner (shifts) in a random order.
 
     In the order of their values, the same draw would be a high one in every sample of a video.
@@ -95,48 +90,3 @@ def _weights(tasks: NDArray[Any], by_task: bool) -> Floats:
         return np.full(len(tasks), 1 / max(len(tasks), 1))
     _, which, sizes = np.unique(tasks, return_inverse=True, return_counts=True)
     return np.asarray(1 / (sizes[which] * len(sizes)))
-
-
-def generality(results: pd.DataFrame, nulls: pd.DataFrame | None, directions: Mapping[str, str]) -> pd.DataFrame:
-    """For each task, method and metric, the share of its videos in which the map beats its own null, with interval.
-
-    `beats`: p <= .05 within the video, p = (1 + #>=) / (1 + K) over its K partners; `beats_chance` is what a map that
-    knows nothing reaches, 0 where K < 19. `above`: better than the middle of its null, chance .5. Several samples of
-    one video in a task count as their mean; intervals: Wilson, 95 %.
-    """
-    if nulls is None or nulls.empty:
-        return pd.DataFrame(columns=GENERALITY)
-    videos = _by_video(scored(results), nulls, directions)
-    rows = []
-    for names, part in videos.groupby(["task", "method", "metric", "null"], sort=True):
-        partners = part["partners"].to_numpy()
-        rows.append({
-            **dict(zip(GENERALITY, names, strict=False)), "videos": len(part), "partners": float(np.median(partners)),
-            **_share("beats", part["p"].to_numpy() <= ALPHA),
-            "beats_chance": float((np.floor(ALPHA * (partners + 1) + 1e-9) / (partners + 1)).mean()),
-            **_share("above", part["above"].to_numpy()),
-        })  # fmt: skip
-    return pd.DataFrame(rows, columns=GENERALITY)
-
-
-def _share(name: str, hits: NDArray[np.bool_]) -> dict[str, float]:
-    ends = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return {name: float(hits.mean()), f"{name}_low": float(ends.low), f"{name}_high": float(ends.high)}
-
-
-def _by_video(results: pd.DataFrame, nulls: pd.DataFrame, directions: Mapping[str, str]) -> pd.DataFrame:
-    """One row for each task, method, metric, null and video: p, whether it is above the middle, and its partners."""
-    keys = ["task", "method", "metric", "video"]
-    plain = results[(results["imputer"].fillna("") == "") & results["value"].notna()]
-    own = plain.groupby(keys)["value"].agg(own="mean", samples="count").reset_index()
-    rows = _ordered(nulls)
-    rows["turn"] = rows.groupby(["task", "method", "metric", "null", "sample"]).cumcount()
-    turns = rows.groupby([*keys, "null", "turn"])["value"].agg(other="mean", given="count").reset_index()
-    both = turns.merge(own, on=keys)
-    both = both[both["given"] == both["samples"]]  # a turn that a sample lacks would compare other samples
-    face = np.where(both["metric"].map(directions).eq("low"), -1.0, 1.0)
-    gap = face * (both["other"] - both["own"]).to_numpy(np.float64)
-    both = both.assign(reached=gap >= -1e-12, over=gap > 1e-12, under=gap < -1e-12)
-    found = both.groupby([*keys, "null"])[["reached", "over", "under"]].agg("sum").reset_index()
-    found["partners"] = both.groupby([*keys, "null"])["reached"].agg("count").to_numpy()
-    return found.assign(p=(1 + found["reached"]) / (1 + found["partners"]), above=found["under"] > found["over"])

@@ -1,4 +1,4 @@
-"""Everything that the numbers of a run say together: leaderboard, differences, ranks, agreement, generality, figure."""
+"""Everything that the numbers of a run say together: leaderboard, differences, ranks, agreement, tasks, figure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from attrib.benchmarks import agreement, board, critical_difference
+from attrib.benchmarks import agreement, board, critical_difference, tasks
 from attrib.benchmarks.differences import Drawing, Roles, roles
 from attrib.benchmarks.matrix import scored
-from attrib.benchmarks.nulls import gather, generality
+from attrib.benchmarks.nulls import gather
 from attrib.benchmarks.ranking import Ranking
 from attrib.benchmarks.statistics import PRIMARY
 from attrib.config import Config, Entry
 from attrib.files import writing
 
 FIGURE = "critical_difference"
+TABLES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,8 @@ class Summary:
     differences: pd.DataFrame
     ranks: pd.DataFrame
     agreement: pd.DataFrame
-    generality: pd.DataFrame
+    tasks: pd.DataFrame
+    exceptions: pd.DataFrame
     rankings: dict[str, Ranking]
     roles: Roles
 
@@ -42,10 +44,10 @@ def summarise(
     """
     directions, parts = board.directions(metrics), roles(settings)
     context = board.Context(directions, parts, Drawing(settings.resamples, settings.seed))
-    found = board.build(results, gather(nulls), context)
+    found, report = board.build(results, gather(nulls), context), tasks.build(results, nulls, context)
     return Summary(
         found.rows, found.differences, agreement.rank_table(agreement.rankings(results, directions)),
-        agreement.agreement_table(results, directions), generality(results, nulls, directions),
+        agreement.agreement_table(results, directions), report.rows, report.exceptions,
         _shown(results, directions), parts,
     )  # fmt: skip
 
@@ -53,12 +55,12 @@ def summarise(
 def write(
     directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: Sequence[Entry], settings: Config
 ) -> Summary:
-    """Summarise and write leaderboard, differences, ranks, agreement, generality (.csv) and critical_difference.
+    """Summarise and write leaderboard, differences, ranks, agreement, tasks, exceptions (.csv) and critical_difference.
 
     The figure, .png and .pdf, is of the primary metrics; without one that ranks three methods there is none.
     """
     found = summarise(results, nulls, metrics, settings)
-    for name in ("leaderboard", "differences", "ranks", "agreement", "generality"):
+    for name in TABLES:
         with writing(directory / f"{name}.csv") as part:
             getattr(found, name).to_csv(part, index=False)
     if found.rankings:

@@ -18,7 +18,7 @@ SETTINGS = config.parse({
     "methods": {"grad_cam": None, "uniform": None, "noise": {"method": "random"}, "centre": None, "oracle": None},
     "metrics": {"object_auc": None, "deletion": None}, "imputers": ["blur"], "resamples": 100,
 })  # fmt: skip
-FILES = ("leaderboard", "differences", "ranks", "agreement", "generality")
+FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions")
 
 
 def table(videos: int = 8) -> pd.DataFrame:

@@ -129,6 +129,36 @@ class Track:
         return (1 - share) * self.boxes[after - 1] + share * self.boxes[after]
 
 
+@dataclass(frozen=True, eq=False)
+class PointTrack:
+    """One point of an object over time: times float64 (n,), xy float64 (n, 2) normalised, x first.
+
+    It is annotated frame by frame, and has no entry where it is occluded. `parents` are the tracks that it lies on.
+    """
+
+    id: int
+    label: str
+    times: NDArray[np.float64]
+    xy: NDArray[np.float64]
+    parents: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.xy)
+        _require(self.xy.shape == (count, 2), f"point {self.id}: expected xy (n, 2), got {self.xy.shape}")
+        _check_times(self.times, count, f"point {self.id}")
+        _require(bool(np.isfinite(self.xy).all()), f"point {self.id}: xy must be finite")
+
+    def at(self, time: float, slack: float = 0.02) -> NDArray[np.float64] | None:
+        """xy (2,) in the frame shown at `time`, `slack` seconds to either side; None where it is occluded or unknown.
+
+        Nothing is interpolated: a frame that is left out is one in which the point cannot be seen.
+        """
+        if len(self.times) == 0:
+            return None
+        nearest = int(np.abs(self.times - time).argmin())
+        return self.xy[nearest] if abs(self.times[nearest] - time) <= slack else None
+
+
 @dataclass(frozen=True)
 class Segment:
     """One action or sound: the half-open interval [start, end) in seconds and the tracks that take part."""
@@ -186,7 +216,8 @@ class Counterfactual:
 class Sample:
     """All that belongs to one question on one video. `task` groups the videos that the same question is asked of.
 
-    `rule` says in a word how the evidence was found; area, reasoning and tags are the question's, as annotated.
+    `rule` says in a word how the evidence was found; area, reasoning and tags are the question's, as annotated; points
+    are the video's point tracks.
     """
 
     id: str
@@ -202,6 +233,7 @@ class Sample:
     area: str = ""
     reasoning: str = ""
     tags: tuple[str, ...] = ()
+    points: tuple[PointTrack, ...] = ()
 
     @property
     def video_id(self) -> str:

@@ -102,7 +102,7 @@ def read_text(path: Path, most: int = -1) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises InputError when it is missing, cut short, of another kind, or ambiguous."""
     try:
-        found = json.loads(read_text(path), object_pairs_hook=_unique, parse_constant=_refused)
+        found = DECODER.decode(read_text(path))
     except ValueError as error:
         raise InputError(f"{path}: not valid JSON: {error}") from None
     except RecursionError:
@@ -123,6 +123,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refused(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refused)  # what is ambiguous is a ValueError
 
 
 def complaint(error: ValidationError, path: str) -> str:

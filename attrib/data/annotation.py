@@ -15,6 +15,7 @@ from attrib.errors import HARMFUL
 from attrib.types import Absence, Role
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")  # results are kept under it: no folder, not too long
+RATE = 30.0  # frames per second where the annotation does not say
 _NOT_TEXT = re.compile(rf"{HARMFUL.pattern}|[\n\t]")
 
 
@@ -44,6 +45,9 @@ Coordinate = Annotated[float, Field(ge=-1, le=2)]  # objects may leave [0, 1], b
 Text = Annotated[str, Field(max_length=5_000), AfterValidator(lambda text: _NOT_TEXT.sub(" ", text).strip())]
 PlainName = Annotated[str, AfterValidator(_plain)]
 NoNull = BeforeValidator(_no_null)
+Numbers = Annotated[list[Annotated[float, Field(ge=-1, lt=2**53)]], NoNull]
+Parents = Annotated[list[Parent], NoNull]
+Words = BeforeValidator(lambda value: "" if value is None else value)
 
 
 class _Annotation(BaseModel):
@@ -53,7 +57,9 @@ class _Annotation(BaseModel):
 class Metadata(_Annotation):
     """Of the original video, which may have been thinned or cut since."""
 
-    frame_rate: float = Field(30.0, gt=0, le=1000)
+    frame_rate: float = Field(RATE, gt=0, le=1000)
+    num_frames: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+    is_cup_game: bool | None = None
 
 
 class ObjectTrack(_Annotation):
@@ -65,6 +71,8 @@ class ObjectTrack(_Annotation):
     bounding_boxes: list[tuple[Coordinate, Coordinate, Coordinate, Coordinate]]
     is_masked: Annotated[list[bool], NoNull] = []
     is_occluder: bool | None = None
+    frame_ids: Numbers = []  # original frames; only looked at to judge the times
+    initial_tracking_box: Numbers = []  # one-hot
 
     @model_validator(mode="after")
     def _as_many(self) -> ObjectTrack:
@@ -72,6 +80,31 @@ class ObjectTrack(_Annotation):
         if boxes != times or flags not in (0, boxes):
             counts = f"{boxes} boxes, {times} timestamps and {flags} is_masked"
             raise PydanticCustomError("as_many", f"expected as many boxes as timestamps and flags, got {counts}")
+        return self
+
+
+class PointTrack(_Annotation):
+    """One point of an object: `points` (2, n), first y and then x, at n original frames; none where it is occluded."""
+
+    id: Id
+    label: Text = ""
+    parent_objects: Parents = []
+    frame_ids: Numbers
+    points: tuple[list[Coordinate], list[Coordinate]] = ([], [])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_points(cls, found: Any) -> Any:
+        """An empty list, or null, is a point that is never seen."""
+        empty = isinstance(found, dict) and not found.get("points", ())
+        return {**found, "points": ([], [])} if empty else found
+
+    @model_validator(mode="after")
+    def _as_many(self) -> PointTrack:
+        frames, (y, x) = len(self.frame_ids), self.points
+        if not frames == len(y) == len(x):
+            counts = f"{frames} frame_ids, {len(y)} y and {len(x)} x"
+            raise PydanticCustomError("as_many", f"expected as many points as frame_ids, got {counts}")
         return self
 
 
@@ -85,12 +118,21 @@ class TimedSegment(_Annotation):
 
 
 class MultipleChoice(_Annotation):
-    """A question with options; test videos have no answer."""
+    """A question with options; test videos have no answer, whether that is left out, null or -1."""
 
     id: Id
     question: Text
     options: Annotated[list[Text], Field(min_length=2, max_length=26)]
-    answer_id: int | None = None
+    answer_id: Annotated[int | None, AfterValidator(lambda answer: None if answer == -1 else answer)] = None
+    area: Annotated[Text, Words] = ""
+    reasoning: Annotated[Text, Words] = ""
+    tag: Annotated[list[Text], NoNull] = []
+
+    @property
+    def right(self) -> str:
+        """The right option's text; empty where it is not known."""
+        known = self.answer_id is not None and 0 <= self.answer_id < len(self.options)
+        return self.options[self.answer_id] if known and self.answer_id is not None else ""
 
 
 class Grounded(_Annotation):
@@ -106,6 +148,7 @@ class Video(_Annotation):
 
     metadata: Annotated[Metadata, BeforeValidator(lambda value: {} if value is None else value)] = Metadata()
     object_tracking: Annotated[list[ObjectTrack], NoNull, AfterValidator(_unique)] = []
+    point_tracking: Annotated[list[PointTrack], NoNull] = []
     action_localisation: Annotated[list[TimedSegment], NoNull] = []
     sound_localisation: Annotated[list[TimedSegment], NoNull] = []
     mc_question: Annotated[list[MultipleChoice], NoNull, AfterValidator(_unique)] = []

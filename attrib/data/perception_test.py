@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -12,8 +11,12 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from attrib.data import annotation as given
-from attrib.errors import InputError, shown
-from attrib.types import Counterfactual, Evidence, Question, Sample, Segment, SegmentKind, Track
+from attrib.data.choosing import Choice
+from attrib.data.evidence import Exact, evidence_of
+from attrib.data.layout import Layout
+from attrib.data.stream import entries
+from attrib.errors import InputError, UnknownName, shown
+from attrib.types import Counterfactual, Evidence, PointTrack, Question, Sample, Segment, SegmentKind, Track
 from attrib.untrusted import complaint, read_json
 
 MICROSECONDS = 1e6
@@ -25,68 +28,123 @@ _VIDEO = TypeAdapter(given.Video)
 class PerceptionTest:
     """Samples of a directory with `videos/`, `all_{split}.json` and, where there are any, cuts, evidence and more.
 
-    Without `all_{split}.json`, `mc_question_{split}.json` is read, which may map videos to plain lists of questions.
-    One sample per multiple-choice question, in the order of the file; `limit` stops after so many videos. Evidence
-    comes from `evidence_{split}.json` (known by construction), else from the grounded question with the same id, and
-    ends at the cut. `counterfactuals_{split}.json` lists files of `counterfactuals/`, by video id and question id.
-    A video that is missing is no fault here: reading it tells.
+    Without `all_{split}.json`, `mc_question_{split}.json` or `explorer_data.json` is read, which may map videos to
+    plain lists of questions; `root` may be such a file itself. One sample per multiple-choice question, in the order of
+    the file: of the questions with that text (`task`), `area`, `reasoning` and `tag`, of the videos `ids`, of the first
+    `limit` videos that have one. Grounded questions have no options that a model could choose among, so they make no
+    samples: they are evidence (see `evidence`), which ends at the cut. `counterfactuals_{split}.json` lists files of
+    `counterfactuals/`, by video id and question id. A video that is missing is no fault here: reading it tells.
     """
 
     root: str
     split: Literal["train", "valid", "test"] = "valid"
     limit: int | None = None
+    task: str = ""
+    area: str = ""
+    reasoning: str = ""
+    tag: str = ""
+    ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise InputError(f"limit: expected at least one video, got {shown(self.limit)}")
 
     def __iter__(self) -> Iterator[Sample]:
-        """Raises InputError when the annotations are missing or are not of this layout, with the place of the fault."""
-        root = Path(self.root)
-        path = root / f"all_{self.split}.json"
-        questions = root / f"mc_question_{self.split}.json"
-        path = questions if not os.path.exists(path) and os.path.exists(questions) else path
-        videos = read_json(path)
-        cuts = _optional(root / f"cut_frame_mapping_{self.split}.json", given.CUTS)
-        evidence = _optional(root / f"evidence_{self.split}.json", given.EVIDENCE)
-        remade = _optional(root / f"counterfactuals_{self.split}.json", given.COUNTERFACTUALS)
-        for video_id in list(videos)[: self.limit]:
-            if not given.PLAIN_NAME.fullmatch(video_id):
-                raise InputError(f"{path}: video id {shown(video_id)} is not a plain file name")
-            where = f"{path}: {video_id}"
-            found = _checked(_VIDEO, videos[video_id], where)
+        """Raises InputError when the annotations are missing or are not of this layout, with the place of the fault.
+
+        What was asked for and is not there is told at the end, with the nearest choice. One video is held at a time.
+        """
+        layout = Layout.of(self.root, self.split)
+        words = {"task": self.task, "area": self.area, "reasoning": self.reasoning, "tag": self.tag}
+        beside, choice, count = Beside.of(layout), Choice(words, self.ids), 0
+        for video_id, found in videos(layout, choice):
+            questions = choice.questions(found)
+            count += bool(questions)
             try:
-                for sample in samples(root, video_id, found, cuts.get(video_id, -1), evidence.get(video_id)):
-                    listed = remade.get(video_id, {}).get(str(sample.question.id), ())
-                    yield replace(sample, counterfactuals=tuple(_counterfactuals(root / "counterfactuals", listed)))
+                yield from samples(layout, video_id, found, questions, beside)
             except InputError as error:
-                raise InputError(f"{where}: {error}") from None
+                raise InputError(f"{layout.annotations}: {video_id}: {error}") from None
+            if count == self.limit:
+                return
+        choice.check()
+
+    def sample(self, video_id: str, question_id: int | None = None) -> Sample:
+        """One question on one video; its id may be left out where there is only one. Raises InputError, UnknownName."""
+        found = {sample.question.id: sample for sample in replace(self, ids=(video_id,), limit=None)}
+        if not found:
+            raise InputError(f"{video_id} has no multiple-choice question")
+        if question_id is None and len(found) > 1:
+            known = "; ".join(f"{id}: {sample.question.text}" for id, sample in found.items())
+            raise InputError(f"{video_id} has {len(found)} questions, choose one by its id: {known}")
+        if question_id is not None and question_id not in found:
+            raise UnknownName(f"question of {video_id}", str(question_id), map(str, found))
+        return found[next(iter(found)) if question_id is None else question_id]
 
 
-def _optional(path: Path, kind: TypeAdapter[dict[str, _Checked]]) -> dict[str, _Checked]:
-    return _checked(kind, read_json(path), f"{path}:") if path.exists() else {}
+def videos(layout: Layout, choice: Choice | None = None) -> Iterator[tuple[str, given.Video]]:
+    """Ids and annotations, one video at a time, of those that are wanted. Raises InputError for the first fault."""
+    for video_id, value in entries(layout.annotations):
+        if not given.PLAIN_NAME.fullmatch(video_id):
+            raise InputError(f"{layout.annotations}: video id {shown(video_id)} is not a plain file name")
+        if choice is None or choice.wants(video_id):
+            yield video_id, checked(_VIDEO, value, f"{layout.annotations}: {video_id}")
+        if choice is not None and choice.complete:
+            return
 
 
-def _checked(kind: TypeAdapter[_Checked], value: Any, where: str) -> _Checked:
+def checked(kind: TypeAdapter[_Checked], value: Any, where: str) -> _Checked:
+    """The value as its kind. Raises InputError with the place of its first fault."""
     try:
         return kind.validate_python(value)
     except ValidationError as error:
         raise InputError(complaint(error, where)) from None
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside a split's annotations, by video id: cuts in original frames, exact evidence, counterfactuals."""
+
+    cuts: Mapping[str, int] = field(default_factory=dict)
+    evidence: Mapping[str, Exact] = field(default_factory=dict)
+    remade: Mapping[str, Mapping[str, Sequence[given.Remade]]] = field(default_factory=dict)
+
+    @staticmethod
+    def of(layout: Layout) -> Beside:
+        """Read what is there. Raises InputError for what is not of this layout."""
+        return Beside(
+            _optional(layout.beside("cut_frame_mapping"), given.CUTS),
+            _optional(layout.beside("evidence"), given.EVIDENCE),
+            _optional(layout.beside("counterfactuals"), given.COUNTERFACTUALS),
+        )
+
+    def cut(self, video_id: str, video: given.Video) -> float | None:
+        """The time in seconds from which on nothing was shown; None where there is no cut."""
+        frame = self.cuts.get(video_id, -1)
+        return frame / video.metadata.frame_rate if frame >= 0 else None
+
+
+def _optional(path: Path, kind: TypeAdapter[dict[str, _Checked]]) -> dict[str, _Checked]:
+    return checked(kind, read_json(path), f"{path}:") if path.exists() else {}
+
+
 def samples(
-    root: Path, video_id: str, video: given.Video, cut: int, evidence: dict[str, list[given.ExactEvidence]] | None
+    layout: Layout, video_id: str, video: given.Video, questions: Iterable[given.MultipleChoice], beside: Beside
 ) -> Iterator[Sample]:
-    """The samples of one video. `cut` is the first original frame that is not shown, -1 for none."""
-    end = cut / video.metadata.frame_rate if cut >= 0 else None
+    """The samples of some questions on one video."""
+    end, rate = beside.cut(video_id, video), video.metadata.frame_rate
     tracks = tuple(map(_track, video.object_tracking))
-    segments = (*_segments("action", video.action_localisation), *_segments("sound", video.sound_localisation))
-    for item in video.mc_question:
+    points = tuple(_point(item, rate) for item in video.point_tracking)
+    actions = tuple(_segments("action", video.action_localisation))
+    segments = (*actions, *_segments("sound", video.sound_localisation))
+    for item in questions:
         question = Question(item.question, tuple(item.options), item.answer_id, item.id)
-        found = _grounded(item, video) if evidence is None else _exact(item, evidence)
+        rule, evidence = evidence_of(item, video, actions, beside.evidence.get(video_id))
+        listed = beside.remade.get(video_id, {}).get(str(item.id), ())
         yield Sample(
-            id=f"{video_id}_{item.id}", video=root / "videos" / f"{video_id}.mp4", question=question,
-            task=question.text, tracks=tracks, segments=segments, evidence=tuple(_until(end, found)), cut=end,
+            id=f"{video_id}_{item.id}", video=layout.video(video_id), question=question, task=question.text,
+            tracks=tracks, segments=segments, points=points, evidence=tuple(_until(end, evidence)), cut=end, rule=rule,
+            area=item.area, reasoning=item.reasoning, tags=tuple(item.tag),
+            counterfactuals=tuple(_counterfactuals(layout.folder / "counterfactuals", listed)),
         )  # fmt: skip
 
 
@@ -98,24 +156,24 @@ def _track(item: given.ObjectTrack) -> Track:
     return Track(item.id, item.label, times, boxes[first], hidden[first], bool(item.is_occluder))
 
 
+def _point(item: given.PointTrack, rate: float) -> PointTrack:
+    """Points have frames of the original and no times; y is stored before x. Order and doubles as with tracks."""
+    times, first = np.unique(np.asarray(item.frame_ids, np.float64) / rate, return_index=True)
+    y, x = (np.asarray(part, np.float64) for part in item.points)
+    return PointTrack(item.id, item.label, times, np.stack([x, y], axis=1)[first], _annotated(item.parent_objects))
+
+
 def _segments(kind: SegmentKind, items: Iterable[given.TimedSegment]) -> Iterator[Segment]:
-    """Those that last; parents that are not annotated are left out."""
+    """Those that last."""
     for item in items:
         start, end = (time / MICROSECONDS for time in item.timestamps)
         if end != start:
-            parents = tuple(parent for parent in item.parent_objects if parent >= 0)
-            yield Segment(kind, item.label, start, end, parents, item.is_visible)
+            yield Segment(kind, item.label, start, end, _annotated(item.parent_objects), item.is_visible)
 
 
-def _exact(item: given.MultipleChoice, evidence: dict[str, list[given.ExactEvidence]]) -> Iterator[Evidence]:
-    for part in evidence.get(str(item.id), ()):
-        yield Evidence(part.track, part.start, part.end, part.role)
-
-
-def _grounded(item: given.MultipleChoice, video: given.Video) -> Iterator[Evidence]:
-    for grounded in video.grounded_question:
-        if (grounded.id, grounded.question) == (item.id, item.question):
-            yield from map(Evidence, grounded.answers)
+def _annotated(parents: Iterable[int]) -> tuple[int, ...]:
+    """Parents but for -1, which says that none is annotated."""
+    return tuple(parent for parent in parents if parent >= 0)
 
 
 def _until(cut: float | None, evidence: Iterable[Evidence]) -> Iterator[Evidence]:

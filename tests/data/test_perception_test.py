@@ -172,7 +172,7 @@ def test_what_cannot_be_meant_is_told_with_its_place(tmp_path: Path, changes: di
         ('{"a": [], "a": []}', "key 'a' is given twice"),
         ('{"a": NaN}', "NaN is no number"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
-        ('{"a": 1', "line 1 column 8"),
+        ('{"a": []', "line 1 column 9"),
     ],
 )
 def test_ambiguous_and_damaged_json_is_refused(tmp_path: Path, text: str, message: str) -> None:

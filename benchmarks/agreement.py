@@ -34,6 +34,24 @@ def _places(found: Matrix) -> dict[tuple[str, str], list[int]]:
     return places
 
 
+def primary_rankings(results: pd.DataFrame, directions: Mapping[str, str]) -> dict[str, Ranking]:
+    """The primary metrics' rankings by title; a metric's imputers are averaged within each sample first.
+
+    Those that rank three methods over two videos: what a critical-difference diagram can show.
+    """
+    rows = scored(results)
+    names = ["sample", "video", "task", "method", "metric"]
+    pooled = rows.groupby(names, sort=False, dropna=False)["value"].mean().reset_index().assign(imputer="")
+    shown = {}
+    for metric in (name for name in PRIMARY if name in set(rows["metric"])):
+        imputers = rows.loc[rows["metric"] == metric, "imputer"].dropna().unique()
+        title = f"{metric}, mean of {' and '.join(imputers)}" if len(imputers) > 1 else metric
+        (one,) = rankings(pooled[pooled["metric"] == metric], directions).values()
+        if len(one.methods) > 2 and one.blocks > 1:
+            shown[title] = one
+    return shown
+
+
 def rank_table(found: Rankings) -> pd.DataFrame:
     """One row for each metric, imputer and method: methods that share a number in `cliques` do not differ.
 

@@ -1,0 +1,239 @@
+"""The figure of examples: of each chosen video a few frames, and over them what methods and a control say."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from attrib import video
+from attrib.benchmarks.handin.examples import Example, choice, examples, short, shown_methods
+from attrib.benchmarks.handin.numbers import Numbers
+from attrib.benchmarks.handin.plotted import LeftOut
+from attrib.benchmarks.handin.style import DOUBLE, FAINT, HIGHEST
+from attrib.errors import InputError
+from attrib.render_style import Drawing, Image, View, blend, boxes
+from attrib.types import Clip, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FRAMES, ACROSS = 5, 2
+NAMES, GAP, BETWEEN, LINE = 0.2, 0.03, 0.16, 0.125  # inches: method names, between frames and blocks, a line of text
+LETTER = 0.043  # inches of a letter of the names
+LINES = 3  # of the text above a block
+PIXELS = 192  # a frame's greater side: 300 dots an inch
+STRANGE = "#B34700"
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One example as it is drawn: what stands above it, frames at their times, and pictures (method, frame)."""
+
+    text: str
+    times: tuple[float, ...]
+    rows: dict[str, list[Image]]
+    drawing: Drawing
+
+    @property
+    def shape(self) -> float:
+        """Height of a frame over its width."""
+        height, width = next(iter(self.rows.values()))[0].shape[:2]
+        return float(height / width)
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """The blocks that fit on a page, what the figure says below, and examples that could not be drawn."""
+
+    blocks: tuple[Block, ...]
+    caption: str
+    troubles: tuple[str, ...]
+
+
+def strip(numbers: Numbers, most: int | None = None) -> Strip | LeftOut:
+    """The median of each task and one exception, so many as fit on a page, or `most`; or why there are none."""
+    by = choice(numbers)
+    if by is None:
+        return LeftOut("examples", "no method has a value by which examples could be chosen")
+    blocks, troubles = [], []
+    wanted = examples(numbers, ("median", "exception"))
+    for example in [*wanted[-1:], *wanted[:-1]] if wanted[-1].why == "exception" else wanted:
+        try:
+            block = _block(numbers, example)
+        except InputError as error:
+            troubles.append(f"{example.sample}: {error}")
+            continue
+        if len(blocks) >= (most or 10**6) or _height([*blocks, block]) > HIGHEST:
+            break
+        blocks.append(block)
+    if not blocks:
+        return LeftOut("examples", "; ".join(troubles[:1]) or "no sample has a value")
+    if wanted[-1].why == "exception":
+        blocks = [*blocks[1:], blocks[0]]  # it was drawn first, so that it is there, and is shown last
+    caption = _caption(numbers, (len(blocks), len(wanted)))
+    return Strip(tuple(blocks), caption, tuple(troubles))
+
+
+def _caption(numbers: Numbers, counts: tuple[int, int]) -> str:
+    by = choice(numbers)
+    assert by is not None  # there are blocks
+    some = f" {counts[0]} of {counts[1]} such examples fit here." if counts[0] < counts[1] else ""
+    return (
+        f"Chosen by rule: of each task the question with the median {by.column.title} of {by.method}, the method with "
+        f"the best mean, and one exception, the lowest value of all others.{some} {FRAMES} frames at even distances. "
+        "Brighter is more salient, scaled over the whole volume of each map, never per frame. Green boxes: the "
+        "annotated evidence while it counts; thin boxes: other annotated objects."
+    )
+
+
+def _block(numbers: Numbers, example: Example) -> Block:
+    """Raises InputError where the sample, its video or its maps are gone or do not fit each other."""
+    sample = numbers.run.samples.get(example.sample)
+    if sample is None:
+        raise InputError(f"{example.sample} is not in the data set any more")
+    drawing = Drawing(tracks=sample.tracks, evidence=sample.evidence)
+    rows: dict[str, list[Image]] = {}
+    times: tuple[float, ...] = ()
+    for method in shown_methods(numbers):
+        volume = numbers.run.volume(sample, method)
+        if volume is None:
+            continue
+        clip = _clip(numbers, sample, len(volume.times))
+        if not np.allclose(clip.times, volume.times, atol=1e-3):
+            raise InputError(f"{example.sample}: the map is of other frames than the video has now")
+        at = np.unique(np.linspace(0, len(clip) - 1, FRAMES).round().astype(int))
+        view = View.of(volume, drawing)
+        rows[method] = [blend(_sized(clip.frames[place]), view.values[place], drawing) for place in at]
+        times = tuple(clip.times[at].tolist())
+    if not rows:
+        raise InputError(f"{example.sample}: the run has no maps of it")
+    return Block(_text(numbers, example, sample), times, rows, drawing)
+
+
+def _clip(numbers: Numbers, sample: Sample, frames: int) -> Clip:
+    return video.read(sample.video, frames=frames, sampling=numbers.run.settings.model.sampling)
+
+
+def _sized(frame: Image) -> Image:
+    import cv2
+
+    scale = PIXELS / max(frame.shape[:2])
+    size = (max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1))
+    shown = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    return np.asarray(shown, dtype=np.uint8)
+
+
+def _text(numbers: Numbers, example: Example, sample: Sample) -> str:
+    by = choice(numbers)
+    assert by is not None  # it chose the example
+    question = sample.question
+    rows = numbers.run.results[numbers.run.results["sample"] == example.sample]
+    letters = rows["answer"].dropna()
+    options = dict(zip(question.letters, question.options, strict=True))
+    answered = f"“{options.get(letters.iloc[0], letters.iloc[0])}”" if len(letters) else "unknown"
+    verdict = ""
+    if question.answer is not None and len(letters):
+        right = question.letters[question.answer] == letters.iloc[0]
+        verdict = " (right)" if right else f" (wrong: “{question.options[question.answer]}”)"
+    why = f"median of {example.of}" if example.why == "median" else example.why
+    asked = textwrap.shorten(question.text, 66, placeholder=" …")
+    answer = textwrap.shorten(f"Answer {answered}{verdict}", 60, placeholder=" …")
+    return f"{asked}\n{answer}\n{why}: {by.column.title} of {by.method} {short(example.value)}"
+
+
+def _width() -> float:
+    """Of a frame, inches."""
+    block = (DOUBLE - BETWEEN * (ACROSS - 1)) / ACROSS
+    return (block - NAMES - GAP * (FRAMES - 1)) / FRAMES
+
+
+def _block_height(block: Block) -> float:
+    return LINE * (LINES + 1) + len(block.rows) * (_width() * block.shape + GAP) + BETWEEN
+
+
+def _bands(blocks: Sequence[Block]) -> Iterator[tuple[float, Sequence[Block]]]:
+    """Rows of blocks with their heights."""
+    for at in range(0, len(blocks), ACROSS):
+        part = blocks[at : at + ACROSS]
+        yield max(map(_block_height, part)), part
+
+
+def _height(blocks: Sequence[Block]) -> float:
+    return sum(height for height, _ in _bands(blocks))
+
+
+def draw(found: Strip) -> Figure:
+    """Two blocks beside each other, as many rows of them as there are."""
+    figure = Figure(figsize=(DOUBLE, _height(found.blocks)))
+    FigureCanvasAgg(figure)
+    top = 0.0
+    for height, part in _bands(found.blocks):
+        for place, block in enumerate(part):
+            _Placed(figure, block, place * (DOUBLE + BETWEEN) / ACROSS, top).draw()
+        top += height
+    return figure
+
+
+def _on_two_lines(name: str, letters: int) -> str:
+    """A label of so many letters, broken after an underscore where it is longer; two lines at most."""
+    if len(name) <= letters:
+        return name
+    at = name.rfind("_", 0, letters) + 1 or letters
+    return f"{name[:at]}\n{textwrap.shorten(name[at:], letters, placeholder='…')}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A block with its left and top, inches."""
+
+    figure: Any
+    block: Block
+    left: float
+    top: float
+
+    def draw(self) -> None:
+        self._head()
+        begin = self.top + LINE * (LINES + 1)
+        for row, (method, pictures) in enumerate(self.block.rows.items()):
+            y = begin + row * (_width() * self.block.shape + GAP)
+            self._name(method, y)
+            for column, picture in enumerate(pictures):
+                self._frame(picture, (column, y), row == 0)
+
+    def _head(self) -> None:
+        width, height = self.figure.get_size_inches()
+        for place, line in enumerate(self.block.text.split("\n")):
+            colour = "black" if place == 0 else STRANGE if line.startswith("exception") else FAINT
+            size, weight = (6.5, "bold") if place == 0 else (6, "normal")
+            at = 1 - (self.top + LINE * (place + 0.75)) / height
+            self.figure.text(self.left / width, at, line, va="baseline", size=size, weight=weight, color=colour)
+
+    def _name(self, method: str, y: float) -> None:
+        width, height = self.figure.get_size_inches()
+        long = _width() * self.block.shape
+        name = _on_two_lines(method, int(long / LETTER))
+        style: dict[str, Any] = {"size": 5, "rotation": 90, "ha": "center", "va": "center", "linespacing": 1}
+        self.figure.text((self.left + NAMES / 2) / width, 1 - (y + long / 2) / height, name, **style)
+
+    def _frame(self, picture: Image, at: tuple[int, float], first: bool) -> None:
+        width, height = self.figure.get_size_inches()
+        column, y = at
+        size = _width() / width, _width() * self.block.shape / height
+        x = (self.left + NAMES + column * (_width() + GAP)) / width
+        axis = self.figure.add_axes((x, 1 - y / height - size[1], *size))
+        axis.imshow(picture, aspect="auto", extent=(0, 1, 1, 0), interpolation="nearest")
+        axis.set_axis_off()
+        time = self.block.times[column]
+        for box in boxes(self.block.drawing, time):
+            x1, y1, x2, y2 = box.corners
+            colour = tuple(channel / 255 for channel in box.colour)
+            axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour,
+                                     linewidth=1.2 if box.strong else 0.4))  # fmt: skip
+        if first:
+            axis.text(0, -0.03, f"{time:.1f} s", size=5, color=FAINT, va="bottom")

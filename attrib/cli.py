@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from attrib.commands import bench, compare, explain, handin, listing
+from attrib.commands import bench, compare, explain, handin, listing, tasks
 from attrib.commands.shared import notes
 from attrib.errors import AttribError
 
@@ -23,6 +23,7 @@ app.command("list")(listing.list_registered)
 app.command()(explain.explain)
 app.command()(bench.bench)
 app.command()(compare.compare)
+app.command()(tasks.tasks)
 app.command()(handin.figures)
 
 

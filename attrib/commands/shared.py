@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,14 @@ Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file with methods or metrics; repeatable.")
 ]
+
+
+class Split(StrEnum):
+    """The official splits of an annotated data set."""
+
+    train = "train"
+    valid = "valid"
+    test = "test"
 
 
 def load_plugins(paths: list[Path] | None) -> None:

@@ -1,0 +1,88 @@
+"""`attrib tasks`: the tasks of a data set, and how well a run answered them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from attrib.commands.shared import JsonFlag, Split, print_json, say, screen
+
+if TYPE_CHECKING:
+    from attrib.data.tasks import Task, Tasks
+
+ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns, of which those that are 0 everywhere are left out
+
+
+def tasks(
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout, or its file.")],
+    split: Annotated[Split, typer.Option(help="Which annotations.")] = Split.valid,
+    run: Annotated[Path | None, typer.Option(help="A finished run, for the accuracy on each task.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the tasks (distinct questions) with their numbers of videos and annotations, most videos first."""
+    from attrib.data.tasks import tasks as counted
+
+    accuracy = _accuracy(run) if run else {}
+    found = counted(str(data), split.value)
+    rows = [_row(task, accuracy) for task in found.tasks]
+    if as_json:
+        print_json({"annotations": str(found.layout.annotations), "split": found.layout.split, "videos": found.videos,
+                    "videos_without_question": found.without_question, "questions": found.questions,
+                    "tasks": rows})  # fmt: skip
+        return
+    screen.print(_table(rows, bool(run)))
+    say(_totals(found))
+    unknown = accuracy.keys() - {task.text for task in found.tasks}
+    if unknown:
+        say(f"{run}: {len(unknown)} of its {len(accuracy)} tasks are not in this data set")
+
+
+def _accuracy(run: Path) -> dict[str, tuple[float, int]]:
+    """By task, the share of its questions that the run's model answered right, and of how many with a known answer."""
+    from attrib.benchmarks import finished
+
+    answers = finished.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
+    grouped = answers.groupby("task")["correct"]
+    return {str(task): (float(part.astype(float).mean()), len(part)) for task, part in grouped}
+
+
+def _row(task: Task, accuracy: Mapping[str, tuple[float, int]]) -> dict[str, Any]:
+    share, answered = accuracy.get(task.text, (None, 0))
+    return {
+        "task": task.text, "videos": task.videos, "questions": task.questions,
+        **{name: task.annotated[name] for name in ("tracks", "boxes", "point tracks", "points", "actions", "sounds")},
+        "area": sorted(filter(None, task.areas)), "reasoning": sorted(filter(None, task.reasonings)),
+        "accuracy": share, "answered": answered,
+    }  # fmt: skip
+
+
+def _table(rows: list[dict[str, Any]], with_accuracy: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    numbers = ["videos", *(["questions"] * any(row["questions"] != row["videos"] for row in rows))]
+    numbers += [name for name in ANNOTATED if any(row[name] for row in rows)]
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    if with_accuracy:
+        table.add_column("right", justify="right", no_wrap=True)
+    for name in ("area", "reasoning", "task"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        share = "-" if row["accuracy"] is None else f"{row['accuracy']:.0%} of {row['answered']}"
+        words = (", ".join(row["area"]), ", ".join(row["reasoning"]), row["task"])
+        cells = [*(f"{row[name]:,}" for name in numbers), *([share] * with_accuracy), *words]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _totals(found: Tasks) -> str:
+    empty = f" ({found.without_question} of them without a question)" if found.without_question else ""
+    return f"{_of(len(found.tasks), 'task')}, {_of(found.videos, 'video')}{empty}, {_of(found.questions, 'question')}"
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -203,8 +203,11 @@ def toy_clip(frames: int = FRAMES) -> Clip:
 
 
 def toy_sample() -> Sample:
-    """The toy clip's question with the red cell as evidence, the blue cell as distractor and one action."""
-    tracks = (_track(1, "red cell", RED), _track(2, "blue cell", BLUE))
+    """The toy clip's question with the red cell as evidence, the blue cell as distractor and one action.
+
+    While it is red, the red cell hides a ball.
+    """
+    tracks = (_track(1, "red cell", RED), _track(2, "blue cell", BLUE), _hidden(_track(3, "ball", RED), RED[0]))
     action = Segment("action", "turning red", 1.0, 1.5, parents=(1,))
     evidence = (Evidence(1, 1.0, 1.5),)
     return Sample("toy_0", Path("toy.mp4"), QUESTION, "toy", tracks, (action,), evidence)
@@ -249,6 +252,12 @@ def _track(number: int, label: str, place: tuple[int, int, int]) -> Track:
     box = [column / COLUMNS, row / ROWS, (column + 1) / COLUMNS, (row + 1) / ROWS]
     times = np.arange(FRAMES) / 2.0
     return Track(number, label, times, np.tile(box, (FRAMES, 1)), np.zeros(FRAMES, bool))
+
+
+def _hidden(track: Track, frame: int) -> Track:
+    """The track in one frame only, where its object is fully hidden."""
+    only = slice(frame, frame + 1)
+    return replace(track, times=track.times[only], boxes=track.boxes[only], hidden=np.ones(1, bool))
 
 
 def toy_subject(model: VideoModel | None = None, seed: int = 0) -> Subject:

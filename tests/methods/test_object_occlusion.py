@@ -35,7 +35,7 @@ def test_the_fall_lies_on_the_object_during_the_stretch(seconds: float, frames: 
 
 
 def test_overlapping_objects_share_a_cell() -> None:
-    red, blue = toy_sample().tracks
+    red, blue, _ = toy_sample().tracks
     table = replace(red, id=3, boxes=np.tile([0.0, 0, 1, 1], (FRAMES, 1)))
     expected = everywhere()
     expected[2:] = DROP  # the table takes the red with it

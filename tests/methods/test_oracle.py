@@ -32,7 +32,7 @@ def test_alternatives_count_and_context_does_not() -> None:
 
 
 def test_only_what_is_visible_counts_and_cells_by_their_share() -> None:
-    red, blue = toy_sample().tracks
+    red, blue, _ = toy_sample().tracks
     left = red.boxes * [1, 1, 1, 1] - [0.125, 0, 0.125, 0]  # half a cell to the left
     moved = replace(red, boxes=left, hidden=np.array([False, False, False, True]))
     values = found(replace(toy_sample(), tracks=(moved, blue), evidence=(Evidence(1, 1.0, 2.0),)))

@@ -16,7 +16,7 @@ from attrib.model import require_vision_attention
 from attrib.subject import Subject
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,15 @@ def _sinks(layer: LayerRecord) -> Tensor:
 def _described(maps: Float[Tensor, "l heads t h w"], shares: Tensor, frames: int = 1) -> HeadStatistics:
     entropies = [[spatial_entropy(part) for part in layer] for layer in maps]
     return HeadStatistics(maps, maps.sum(dim=(2, 3, 4)) / frames, shares, torch.tensor(entropies))
+
+
+def high_activity(visual_mass: Float[Tensor, "rows heads"]) -> Bool[Tensor, " rows"]:
+    """Which rows (layers) look at the video much: mean over heads one standard deviation above the mean over rows.
+
+    The highest always; the deviation is that of the population.
+    """
+    mass = visual_mass.mean(dim=1)
+    return mass >= torch.minimum(mass.mean() + mass.std(correction=0), mass.max())
 
 
 def spatial_entropy(values: Float[Tensor, "t h w"]) -> float:

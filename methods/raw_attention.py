@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-import torch
-
 from attrib import attention
 from attrib.attention_method import AttentionMethod
 from attrib.attention_record import AttentionRecord
+from attrib.attention_statistics import high_activity
 from attrib.method import require_choice
 
 if TYPE_CHECKING:
@@ -43,13 +42,7 @@ class RawAttention(AttentionMethod):
         record.on_layer = found.step
         attention.run(subject, "raw_attention", record)
         parts = found.chosen(self.layers, self.heads)
-        kept = high_activity(parts[0][..., record.visual]) if self.active else slice(None)
+        kept = high_activity(parts[0][0][..., record.visual].sum(dim=2)) if self.active else slice(None)
         reduced = [part[:, kept].mean(dim=(1, 2)) if self.reduction == "mean" else part[:, kept].amax(dim=(1, 2))
                    for part in parts]  # fmt: skip
         return attention.visual(subject, record, attention.divided(*reduced))
-
-
-def high_activity(seen: Float[Tensor, "1 l heads n"]) -> Float[Tensor, " l"]:
-    """Which layers are of high activity."""
-    mass = seen[0].sum(dim=2).mean(dim=1)
-    return mass >= torch.minimum(mass.mean() + mass.std(correction=0), mass.max())

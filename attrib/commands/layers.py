@@ -1,0 +1,118 @@
+"""`attrib layers`: the answer's attention layer by layer, of one video; layers x heads, over a set of videos."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attrib.commands.shared import JsonFlag, Sets, Split, check_output, print_json, progress, say, warn
+from attrib.errors import InputError
+
+if TYPE_CHECKING:
+    from attrib.subject import Subject
+    from attrib.types import Sample
+
+
+class Reduction(StrEnum):
+    """How a layer's heads become one map."""
+
+    max = "max"
+    mean = "mean"
+
+
+class Columns(StrEnum):
+    """Which frames are drawn where there are too many."""
+
+    even = "even"
+    most = "most"
+
+
+def layers(
+    source: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file.")] = None,
+    question: Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="An answer option; two or more. None: the model's own words.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data set in the Perception Test layout.")] = None,
+    video: Annotated[str | None, typer.Option(help="Id of a video in --data.")] = None,
+    question_id: Annotated[int | None, typer.Option(help="Which of its questions. Default: the first.")] = None,
+    split: Annotated[Split, typer.Option(help="Which annotations of --data.")] = Split.valid,
+    output: Annotated[Path | None, typer.Option("--output", "-O", help="Directory for what is drawn.")] = None,
+    model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
+    reduction: Annotated[Reduction, typer.Option(help="A layer's map: over its heads.")] = Reduction.max,
+    layer: Annotated[int | None, typer.Option(help="Draw this layer's heads in place of layers.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All rows, not only those of high activity.")] = False,
+    columns: Annotated[int, typer.Option(min=1, max=32, help="At most so many frames.")] = 8,
+    frames_by: Annotated[Columns, typer.Option(help="Frames spaced evenly, or of most attention.")] = Columns.even,
+    sets: Sets = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Draw the answer's attention over a video's frames, layer by layer (.png, .pdf, and all layers as .mp4)."""
+    if output is None:
+        raise InputError("--output: expected a directory for what is drawn")
+    check_output(output)
+    from attrib.benchmarks.layers import Choice, draw
+    from attrib.benchmarks.parts import file_name
+
+    choice = Choice(reduction.value, layer, every, columns, frames_by.value)
+    if (source is None) == (data is None):
+        raise InputError("expected a video file, or --data with --video; got " + ("both" if data else "neither"))
+    if data is not None:
+        sample = _annotated(data, split.value, video, question_id)
+    else:
+        sample = _asked(Path(str(source)), question, option or [])
+    with progress(as_json) as step:
+        step("asking the model", 0, 0)
+        subject = _subject(sample, model, sets)
+        step("drawing", 0, 0)
+        path = output / file_name(sample.id)
+        rows = draw(path, subject, choice)
+    warn(subject.clip.warnings)
+    shown_rows = [name for name, there in zip(rows.names, rows.shown, strict=True) if there]
+    if as_json:
+        print_json({"sample": sample.id, "question": sample.question.text, "answer": subject.description,
+                    "rows": rows.kind, "mass": rows.mass.tolist(), "high_activity": float(rows.threshold),
+                    "shown": shown_rows, "frames": list(rows.columns), "full_colour": rows.top,
+                    "files": [f"{path}.{ending}" for ending in ("png", "pdf", "mp4")]})  # fmt: skip
+        return
+    say(f"{rows.kind}s drawn: {', '.join(shown_rows)} of {len(rows.names)}")
+    say(f"written to {path}.{{png,pdf,mp4}}")
+
+
+def _asked(source: Path, question: str | None, options: list[str]) -> Sample:
+    """A video file with a question of one's own."""
+    from attrib.types import Question, Sample
+
+    if question is None:
+        raise InputError("--question: expected the question that the video is asked")
+    if len(set(options)) < len(options):
+        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    return Sample(source.stem, source, Question(question, tuple(options)))
+
+
+def _annotated(data: Path, split: str, video: str | None, question_id: int | None) -> Sample:
+    """A question of an annotated video."""
+    from attrib import config
+
+    if video is None:
+        raise InputError("--video: expected the id of a video of --data")
+    section = {"name": "perception_test", "root": str(data), "split": split, "ids": [video]}
+    found = {sample.question.id: sample for sample in
+             config.dataset(config.parse({"data": section, "methods": {}, "metrics": {}}))}  # fmt: skip
+    if not found:
+        raise InputError(f"{data}: video {video!r} has no question with options")
+    if question_id is not None and question_id not in found:
+        raise InputError(f"--question-id: expected one of {', '.join(map(str, found))}, got {question_id}")
+    return next(iter(found.values())) if question_id is None else found[question_id]
+
+
+def _subject(sample: Sample, model: str, sets: list[str] | None) -> Subject:
+    from attrib import api, config
+    from attrib.benchmarks.layers import bound
+
+    given = config.parse({"methods": {}, "metrics": {}, **config.override({}, sets or ())})
+    given = given.model_copy(update={"model": given.model.model_copy(update={"name": model})})
+    return bound(api.load(given.model), given, sample)

@@ -1,0 +1,86 @@
+"""What a page of layers shows: rows of maps, which of them and of the frames are drawn, and the words above."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.errors import InputError
+
+PERCENTILE = 99.5  # of the drawn values: what full colour stands for
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Words above: `title`, then `answers` with whether each is the model's own, then `below` in small letters.
+
+    `notes` stand at the foot: what a cell, a row and a box is.
+    """
+
+    title: str
+    answers: tuple[tuple[str, bool], ...] = ()
+    below: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LayerRows:
+    """Rows of attention on each visual token, `maps` (r, t, h, w), 0 or more, called `names` (r,), a `kind` each.
+
+    `mass` (r,) is each row's sum over the video, in [0, 1]; `shown` (r,) the rows that the page has, those above
+    `threshold`. `overall` (t, h, w) is its last line; `columns` numbers the frames that it has.
+    Raises InputError where shapes disagree.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    maps: NDArray[np.float32]
+    mass: NDArray[np.float64]
+    shown: NDArray[np.bool_]
+    threshold: float
+    overall: NDArray[np.float32]
+    columns: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        shapes: tuple[Any, ...] = (self.maps.shape[:1], self.mass.shape, self.shown.shape)
+        if self.maps.ndim != 4 or shapes != ((count,),) * 3 or self.overall.shape != self.maps.shape[1:]:
+            raise InputError(f"rows: expected {count} maps (t, h, w), masses and flags, got {shapes}")
+        if not self.columns or not all(0 <= column < self.maps.shape[1] for column in self.columns):
+            raise InputError(f"columns: expected frames from 0 to {self.maps.shape[1] - 1}, got {self.columns}")
+
+    def values(self, row: int | None) -> NDArray[np.float32]:
+        """A row's map (t, h, w); for None the last line's."""
+        return self.overall if row is None else np.asarray(self.maps[row])
+
+    @property
+    def drawn(self) -> NDArray[np.float32]:
+        """All that the page shows, (lines, columns, h, w)."""
+        return np.concatenate([self.maps[self.shown], self.overall[None]])[:, list(self.columns)]
+
+    @property
+    def top(self) -> float:
+        """What full colour stands for."""
+        return float(np.percentile(self.drawn, PERCENTILE)) or float(self.drawn.max())
+
+    def level(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values as the colour scale takes them, square roots of their shares of the top, in [0, 1]."""
+        top = self.top
+        return np.sqrt(np.clip(values / top, 0, 1)).astype(np.float32) if top > 0 else np.zeros_like(values)
+
+
+def spaced(count: int, most: int, profile: Sequence[float] | None = None) -> tuple[int, ...]:
+    """At most `most` of `count` frames: evenly spaced with both ends, or those of greatest `profile`, in time's order.
+
+    Raises InputError when `most` is less than 1.
+    """
+    if most < 1:
+        raise InputError(f"columns: expected at least 1 frame, got {most}")
+    if profile is None:
+        return tuple(np.unique(np.rint(np.linspace(0, count - 1, min(most, count))).astype(int)).tolist())
+    order = np.argsort(-np.asarray(profile), kind="stable")
+    return tuple(sorted(order[: min(most, count)].tolist()))

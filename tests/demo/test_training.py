@@ -79,11 +79,20 @@ def _still() -> np.random.Generator:
     return _Still(np.random.PCG64(0))
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The rendered frames, which all trainings of these settings share."""
+    folder = tmp_path_factory.mktemp("drawn")
+    data.rendered(SMALL, folder)
+    return next(folder.iterdir())
+
+
 @pytest.mark.parametrize("stage", ["tower", "words", "focus", "joint"])
-def test_a_resumed_stage_equals_an_unbroken_one(stage: str, tmp_path: Path) -> None:
+def test_a_resumed_stage_equals_an_unbroken_one(stage: str, drawn: Path, tmp_path: Path) -> None:
     def run(work: Path, *stops: int) -> dict[str, torch.Tensor]:
         """Weights after the last stop; every stop but the last breaks the run off."""
         work.mkdir()
+        (work / drawn.name).symlink_to(drawn)
         for stop in stops:
             trainer = Trainer(replace(SMALL, **{stage: Stage(4, 2, warmup=2)}), work)
             trainer.run(stage, until=stop)

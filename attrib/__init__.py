@@ -11,25 +11,47 @@ if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and con
     __path__.append(str(_ROOT))
 
 if TYPE_CHECKING:
-    from attrib.api import Explanation, bench, explain
+    from attrib.api import bench, explain, explain_sample
     from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
+    from attrib.explanation import Explanation
     from attrib.method import AnnotatedControl, Attribution, Control, Method, PeerControl
     from attrib.metric import ContrastMetric, Metric, Score
     from attrib.model import TokenGrid, VideoModel
     from attrib.models import load as load_model
     from attrib.subject import Subject, Target
-    from attrib.types import Clip, Counterfactual, Evidence, Question, SaliencyVolume, Sample, Segment, Track
+    from attrib.types import (
+        Clip,
+        Counterfactual,
+        Evidence,
+        PointTrack,
+        Question,
+        SaliencyVolume,
+        Sample,
+        Segment,
+        Track,
+    )
 
 # Loaded when first asked for, so that `attrib --help` needs neither torch nor transformers.
 _HOMES = {
-    "attrib.api": ("Explanation", "bench", "explain"),
+    "attrib.api": ("bench", "explain", "explain_sample"),
     "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
+    "attrib.explanation": ("Explanation",),
     "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method", "PeerControl"),
     "attrib.metric": ("ContrastMetric", "Metric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),
     "attrib.models": ("load_model",),
     "attrib.subject": ("Subject", "Target"),
-    "attrib.types": ("Clip", "Counterfactual", "Evidence", "Question", "Sample", "SaliencyVolume", "Segment", "Track"),
+    "attrib.types": (
+        "Clip",
+        "Counterfactual",
+        "Evidence",
+        "PointTrack",
+        "Question",
+        "Sample",
+        "SaliencyVolume",
+        "Segment",
+        "Track",
+    ),
 }
 _RENAMED = {"load_model": "load"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -50,6 +72,7 @@ __all__ = [
     "Method",
     "Metric",
     "PeerControl",
+    "PointTrack",
     "Question",
     "SaliencyVolume",
     "Sample",
@@ -64,6 +87,7 @@ __all__ = [
     "VideoModel",
     "bench",
     "explain",
+    "explain_sample",
     "load_model",
 ]  # fmt: skip
 

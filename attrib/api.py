@@ -2,108 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import config, models, registry, render, video
+from attrib import config, models, registry, video
 from attrib.errors import InputError, told
-from attrib.files import write_text
-from attrib.method import Control, Method
+from attrib.explanation import Explanation
+from attrib.explanation import Step as Step  # whoever calls these functions finds it here
+from attrib.explanation import tell as tell
+from attrib.method import Control, Method, NeedsAnnotation
 from attrib.model import VideoModel, require_free_answers
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question, SaliencyVolume
+from attrib.types import Clip, Question, SaliencyVolume, Sample
 
 if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
-
-Step = Callable[[str, int, int], None]  # what begins now, how many are done, of how many
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """One answer explained: the subject, a volume for each method, and the error of each that failed.
-
-    Word by word, volumes and failures are called METHOD.WORD, and the subject explains the whole answer. `explained`
-    says in words what each volume explains.
-    """
-
-    subject: Subject
-    volumes: Mapping[str, SaliencyVolume]
-    failures: Mapping[str, str]
-    explained: Mapping[str, str]
-
-    @property
-    def answer(self) -> str:
-        """The option that the model chooses, in words, or the free answer."""
-        reply = self.subject.question.reply
-        return reply.text if reply else self.subject.question.options[self.subject.predicted]
-
-    def summary(self) -> dict[str, Any]:
-        """What `summary.json` holds: question, answer, probabilities, frames, and each method's cost and reports."""
-        subject, question = self.subject, self.subject.question
-        return {
-            "video": str(subject.clip.path), "question": question.text, "options": list(question.options),
-            **(_said(subject) if question.reply else _chosen(subject)), "answer_text": self.answer,
-            "target": str(subject.target), "explained": subject.description,
-            "score": float(subject.log_odds(subject.logprobs[None])[0]),
-            "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
-            "times": subject.clip.times.tolist(), "warnings": list(subject.clip.warnings),
-            "methods": {name: self._costs(name) for name in self.volumes},
-            "failures": dict(self.failures),
-        }  # fmt: skip
-
-    def save(self, directory: str | Path, step: Step | None = None) -> None:
-        """Write NAME.npz, NAME.mp4 and NAME.png for each method, and summary.json."""
-        folder = Path(directory)
-        for done, (name, volume) in enumerate(self.volumes.items()):
-            tell(step, f"drawing {name}", done, len(self.volumes))
-            volume.save(folder / f"{name}.npz")
-            drawing = render.Drawing(title=name, subtitle=f"{self.subject.question.text}  {self.explained[name]}")
-            render.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
-            render.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, drawing)
-        write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
-
-    def _costs(self, name: str) -> dict[str, Any]:
-        made = self.volumes[name].provenance
-        return {
-            "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
-            "peak_memory": made.peak_memory, **made.extras,
-        }  # fmt: skip
-
-
-def _chosen(subject: Subject) -> dict[str, Any]:
-    """The answer to a question with options, as letters, and their probabilities."""
-    question = subject.question
-    return {
-        "answer": question.letters[subject.predicted],
-        "correct_answer": None if question.answer is None else question.letters[question.answer],
-        "probabilities": [math.exp(value) for value in subject.logprobs.tolist()],
-    }
-
-
-def _said(subject: Subject) -> dict[str, Any]:
-    """A free answer, the log-probability of each token and the mean of each content word's."""
-    reply, logprobs = subject.question.reply, subject.logprobs
-    assert reply is not None  # the caller has looked
-    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in reply.content_words}
-    tokens = zip(reply.tokens, logprobs.tolist(), strict=True)
-    return {
-        "answer": reply.text, "generated": reply.generated,
-        "tokens": [{"token": token, "logprob": logprob} for token, logprob in tokens],
-        "words": {word: float(part.log_odds(logprobs[None])[0]) for word, part in parts.items()},
-    }  # fmt: skip
-
-
-def tell(step: Step | None, what: str, done: int, total: int) -> None:
-    """Report progress to `step`, if anybody listens."""
-    if step is not None:
-        step(what, done, total)
 
 
 def explain(
@@ -124,23 +41,57 @@ def explain(
 
     Without options that is `answer`, or what the model itself says: all of it, the `words` of it, or, with `per_word`,
     each of them (by default each content word) by itself. `methods`: names, or a mapping from row labels to parameters
-    or Method objects; by default every registered method that is no control. `settings` are those of a benchmark's
-    `model` section and `seed`. Raises InputError for bad input; a method that fails is recorded in `failures`.
+    or Method objects; by default every registered method that is no control and needs no annotation. `settings` are
+    those of a benchmark's `model` section and `seed`. Raises InputError for bad input; a method that fails is recorded
+    in `failures`.
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     _check_asked(options, answer, bool(words or per_word), target)
-    chosen = _method_objects(methods)
-    parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
-    if isinstance(model, str):
-        parsed = parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
+    chosen, parsed = _method_objects(methods), _parsed(settings, model)
     wanted = Target.parse(target) if options else Target("answer", words=() if per_word else words)
     asked = _with_answer(Question(question, tuple(options)), wanted)
-    network = model if isinstance(model, VideoModel) else load(parsed.model)
-    clip = video.read(source, frames=parsed.model.frames or network.frames, sampling=parsed.model.sampling)
+    network, clip = _watched(source, model, parsed)
     tell(step, "asking the model", 0, len(chosen))
     asked = asked if options else _with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, wanted, parsed.seed)
     return _explained(subject, _by_word(subject, chosen, words) if per_word else _plain(subject, chosen), step)
+
+
+def explain_sample(
+    sample: Sample,
+    *,
+    model: str | VideoModel = "demo",
+    methods: Iterable[str] | Mapping[str, Mapping[str, Any] | Method | None] | None = None,
+    target: str = "predicted",
+    settings: Mapping[str, Any] | None = None,
+    step: Step | None = None,
+) -> Explanation:
+    """Explain the model's answer to an annotated question; pictures and summary then show the annotation too.
+
+    `sample` is one of a data set's, such as `PerceptionTest(root).sample("video_7110")`. Methods that need an
+    annotation can be asked for, and are among the default ones; all else is as with `explain`.
+    """
+    chosen, parsed = _method_objects(methods, annotated=True), _parsed(settings, model)
+    wanted = Target.parse(target)
+    network, clip = _watched(sample.video, model, parsed)
+    tell(step, "asking the model", 0, len(chosen))
+    subject = Subject.bind(network, clip, _with_answer(sample.question, wanted), wanted, parsed.seed)
+    subject = replace(subject, sample=sample)
+    return _explained(subject, _plain(subject, chosen), step)
+
+
+def _parsed(settings: Mapping[str, Any] | None, model: str | VideoModel) -> config.Config:
+    """The settings with the model's name, where `model` is one."""
+    parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
+    named = parsed.model.model_copy(update={"name": model}) if isinstance(model, str) else parsed.model
+    return parsed.model_copy(update={"model": named})
+
+
+def _watched(source: str | Path, model: str | VideoModel, parsed: config.Config) -> tuple[VideoModel, Clip]:
+    """The model and the clip that it is shown."""
+    network = model if isinstance(model, VideoModel) else load(parsed.model)
+    frames = parsed.model.frames or network.frames
+    return network, video.read(source, frames=frames, sampling=parsed.model.sampling)
 
 
 def _check_asked(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
@@ -201,10 +152,12 @@ def _explained(subject: Subject, rows: Rows, step: Step | None) -> Explanation:
     return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
 
 
-def _method_objects(methods: Any) -> dict[str, Method]:
+def _method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
+    """By label; by default those that are no controls, and that need an annotation only where there is one."""
     if methods is None:
         every = {name: config.build("methods", name).item for name in registry.names("methods")}
-        return {name: item for name, item in every.items() if not isinstance(item, Control)}
+        others = Control if annotated else (Control, NeedsAnnotation)
+        return {name: item for name, item in every.items() if not isinstance(item, others)}
     if not isinstance(methods, Mapping):
         methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
     if not methods:

@@ -16,7 +16,7 @@ import numpy as np
 
 from attrib import video
 from attrib.errors import InputError, VideoError
-from attrib.render_panel import Panel, draw_boxes
+from attrib.render_panel import Panel, draw_boxes, draw_dots
 from attrib.render_sheet import draw_sheet
 from attrib.render_style import Drawing, Image, View, heat, mix
 from attrib.video_source import Source, open_source
@@ -109,10 +109,11 @@ class _Painter:
     panel: Panel
 
     def paint(self, frame: Image, time: float) -> Image:
-        """One picture (H + panel, W, 3): heat, boxes, panel."""
+        """One picture (H + panel, W, 3): heat, boxes, points, panel."""
         place = int(np.searchsorted(self.panel.times, time + 5e-4, side="right")) - 1
         picture = mix(frame, *_spread(self.panel, place)) if place >= 0 else frame.copy()
         draw_boxes(picture, self.panel.drawing, time)
+        draw_dots(picture, self.panel.drawing, time)
         return np.concatenate([picture, self.panel.at(time)])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from attrib.render_style import Band, Colour, Drawing, Image, View, bands, boxes, heat, mix
+from attrib.render_style import Band, Colour, Drawing, Image, View, bands, boxes, dots, heat, mix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +73,15 @@ def draw_boxes(image: Image, drawing: Drawing, time: float, size: int | None = N
     for box, (label, (left, top, right, bottom)) in zip(found, tags, strict=True):
         cv2.rectangle(image, (left, top), (right, bottom), box.colour, -1)
         put(image, label, (left + 2, top + size), size, _GROUND)
+
+
+def draw_dots(image: Image, drawing: Drawing, time: float, size: int | None = None) -> None:
+    """The ground-truth points that can be seen at `time`, as dots with a dark rim, beside letters of `size` pixels."""
+    radius = max(2, round((size or text_size(*image.shape[:2])) / 4))
+    for dot in dots(drawing, time):
+        x, y, _, _ = _pixels(image, (*dot.at, *dot.at))
+        cv2.circle(image, (x, y), radius + 1, _GROUND, -1, cv2.LINE_AA)
+        cv2.circle(image, (x, y), radius, dot.colour, -1, cv2.LINE_AA)
 
 
 def _stacked(tags: list[tuple[str, Pixels]]) -> list[tuple[str, Pixels]]:

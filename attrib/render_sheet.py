@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from attrib.files import writing
-from attrib.render_panel import draw_boxes
+from attrib.render_panel import draw_boxes, draw_dots
 from attrib.render_style import Band, Drawing, Image, View, bands, blend, heat, mix
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ class _Sheet:
         shrinks = width < frame.shape[1]
         shown = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
         picture = blend(np.asarray(shown, dtype=np.uint8), self.view.values[place], self.drawing)
-        draw_boxes(picture, self.drawing, time, 14 if self.page.grid[1] <= 6 else 11)
+        letters = 14 if self.page.grid[1] <= 6 else 11
+        draw_boxes(picture, self.drawing, time, letters)
+        draw_dots(picture, self.drawing, time, letters)
         return picture
 
     def time(self, clip: Clip, lanes: list[list[Band]]) -> None:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.types import Evidence, SaliencyVolume, Segment, Track
+from attrib.types import Evidence, PointTrack, SaliencyVolume, Sample, Segment, Track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ Colour = tuple[int, int, int]
 
 # Okabe and Ito's palette: told apart with every common kind of colour vision.
 _TRACKS: tuple[Colour, ...] = ((86, 180, 233), (240, 228, 66), (204, 121, 167), (0, 158, 115), (230, 159, 0))
+_POINT: Colour = (255, 255, 255)
 EVIDENCE: Colour = (0, 200, 140)
 BANDS: dict[str, Colour] = {"action": (86, 180, 233), "sound": (204, 121, 167), "evidence": EVIDENCE}
 # Blue against, orange for; pale in between and never red against green.
@@ -34,7 +35,7 @@ class Drawing:
     `title` and `subtitle` default to the volume's method and target. Unless `signed`, only the positive part is shown.
     Full colour is `percentile` of the whole volume's values; `opacity` in (0, 1] is what covers the picture there.
     `smooth` is the sigma, as a share of the frame, of a blur that turns single pixels into places; grids stay as is.
-    Tracks are drawn as boxes, segments and the evidence's intervals as bands in time.
+    Tracks are drawn as boxes, points as dots, segments and the evidence's intervals as bands in time.
     """
 
     title: str | None = None
@@ -46,6 +47,15 @@ class Drawing:
     tracks: tuple[Track, ...] = ()
     segments: tuple[Segment, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    points: tuple[PointTrack, ...] = ()
+
+    @staticmethod
+    def of(sample: Sample, title: str, subtitle: str | None = None) -> Drawing:
+        """All that is annotated, with a method's name and by default the question."""
+        return Drawing(
+            title, sample.question.text if subtitle is None else subtitle, tracks=sample.tracks,
+            segments=sample.segments, evidence=sample.evidence, points=sample.points,
+        )  # fmt: skip
 
     def texts(self, volume: SaliencyVolume) -> tuple[str, str]:
         """The title and the line below it, which says what is explained."""
@@ -172,6 +182,27 @@ def boxes(drawing: Drawing, time: float) -> list[Box]:
         colour = EVIDENCE if strong else _TRACKS[place % len(_TRACKS)]
         found.append(Box(f"{track.id} : {track.label}", (x1, y1, x2, y2), colour, strong))
     return sorted(found, key=lambda box: box.strong)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A ground-truth point in normalised x, y at one moment, in the colour of the first track that it lies on."""
+
+    at: tuple[float, float]
+    colour: Colour
+
+
+def dots(drawing: Drawing, time: float) -> list[Dot]:
+    """The points that can be seen at `time`, within the picture."""
+    colour_of = {track.id: _TRACKS[place % len(_TRACKS)] for place, track in enumerate(drawing.tracks)}
+    colour_of |= {track: EVIDENCE for track in colour_of if _rests_on(drawing.evidence, track, time)}
+    found = []
+    for point in drawing.points:
+        xy = point.at(time)
+        if xy is not None and ((xy >= 0) & (xy <= 1)).all():
+            colour = next((colour_of[parent] for parent in point.parents if parent in colour_of), _POINT)
+            found.append(Dot((float(xy[0]), float(xy[1])), colour))
+    return found
 
 
 def _rests_on(evidence: Sequence[Evidence], track: int, time: float) -> bool:

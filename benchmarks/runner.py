@@ -193,7 +193,4 @@ def _overlay(found: Map) -> None:
     path, made = found.item.run.overlay_path(sample, label), found.path()
     if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
         return
-    drawing = render.Drawing(
-        label, sample.question.text, tracks=sample.tracks, segments=sample.segments, evidence=sample.evidence
-    )
-    render.write_overlay(path, found.volume, found.item.clip, drawing)
+    render.write_overlay(path, found.volume, found.item.clip, render.Drawing.of(sample, label))

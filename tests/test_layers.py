@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 LEVELS = (
     {"errors"}, {"files", "reply", "untrusted", "batching"}, {"types"}, {"attention_record"}, {"model", "cover"},
     {"subject"}, {"method", "metric", "attention", "quadrature"},
-    {"registry", "space", "attention_method", "attention_statistics"}, {"config", "removal", "testing"}, {"api"},
+    {"registry", "space", "attention_method", "attention_statistics"}, {"config", "removal", "testing"},
+    {"explanation"}, {"api"},
     {"commands"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
@@ -29,7 +30,7 @@ SIDE = {
     "models": VALUES | {"attention_record", "model", "registry"},
     "demo": VALUES | {"video", "data", "model", "models"},
 }
-ON_TOP = {"api", "commands", "cli"}  # they alone join the ladder, the sides and the plug-ins
+ON_TOP = {"explanation", "api", "commands", "cli"}  # they alone join the ladder, the sides and the plug-ins
 MODEL_LIBRARIES = {"transformers", "tokenizers", "timm"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from attrib.commands.shared import (
     JsonFlag,
     Plugins,
     Sets,
+    Split,
     check_output,
     finish,
     load_plugins,
@@ -26,13 +28,14 @@ from attrib.commands.shared import (
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
-    from attrib.api import Explanation
+    from attrib.explanation import Explanation
+    from attrib.types import Sample
 
 
 def explain(
-    video: Annotated[Path, typer.Argument(help="Video file.")],
-    question: Annotated[str, typer.Option("--question", "-q", help="The question's text.")],
     output: Annotated[Path, typer.Option("--output", "-O", help="Directory for volumes, videos and sheets.")],
+    source: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file, with --question.")] = None,
+    question: Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")] = None,
     option: Annotated[list[str] | None, typer.Option("--option", help="An answer option; two or more.")] = None,
     answer: Annotated[
         str | None, typer.Option(help="A free answer to explain. Default without options: what the model says.")
@@ -41,6 +44,10 @@ def explain(
     per_word: Annotated[
         bool, typer.Option("--per-word", help="Explain each content word, or each --word, by itself.")
     ] = False,
+    data: Annotated[Path | None, typer.Option(help="Annotated data set, instead of VIDEO and --question.")] = None,
+    video: Annotated[str | None, typer.Option(help="With --data: the video's id.")] = None,
+    question_id: Annotated[int | None, typer.Option(help="With --data: which of several questions.")] = None,
+    split: Annotated[Split | None, typer.Option(help="With --data: which annotations; default: valid.")] = None,
     model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
     method: Annotated[
         list[str] | None, typer.Option(help="Repeatable; `all` for every one. Default: all that are no controls.")
@@ -50,18 +57,27 @@ def explain(
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Explain one answer: per method a volume (.npz), an overlay video (.mp4) and a contact sheet (.png)."""
+    """Explain one answer: per method a volume (.npz), an overlay video (.mp4) and a contact sheet (.png).
+
+    Ask about a video file with --question, or take an annotated question with --data and --video: its boxes, points,
+    segments and evidence are then drawn too.
+    """
+    asked = {"VIDEO": source, "--question": question, "--option": option, "--answer": answer, "--word": word,
+             "--per-word": per_word or None}  # fmt: skip
+    _check_form(asked, {"--data": data, "--video": video, "--question-id": question_id, "--split": split})
     load_plugins(plugin)
     check_output(output)
     from attrib import api, config
 
     given = config.override({}, sets or ())
-    methods = _chosen(method, given.pop("methods", {}) or {})
+    methods = _chosen(method, given.pop("methods", {}) or {}, data is not None)
+    if data is not None and video is not None:
+        explained = partial(api.explain_sample, _sample(data, video, question_id, split))
+    else:
+        explained = partial(api.explain, source, question, option or (), answer=answer, words=word or (),
+                            per_word=per_word)  # fmt: skip
     with progress(as_json) as step:
-        found = api.explain(
-            video, question, option or (), answer=answer, words=word or (), per_word=per_word, model=model,
-            methods=methods, target=target, settings=given, step=step,
-        )  # fmt: skip
+        found = explained(model=model, methods=methods, target=target, settings=given, step=step)
         found.save(output, step)
     warn(found.subject.clip.warnings)
     if as_json:
@@ -71,23 +87,40 @@ def explain(
     finish([f"{name}: {error}" for name, error in found.failures.items()])
 
 
-def _chosen(names: list[str] | None, parameters: Any) -> dict[str, Any] | None:
+def _check_form(asked: dict[str, Any], annotated: dict[str, Any]) -> None:
+    """Refuse a mixture of the two forms, and half a form."""
+    forms = "expected VIDEO and --question, or --data and --video"
+    given, taken = ([name for name, value in form.items() if value is not None] for form in (asked, annotated))
+    if given and taken:
+        raise InputError(f"{forms}; got {given[0]} and {taken[0]}")
+    needed = ("--data", "--video") if taken else ("VIDEO", "--question")
+    for name in needed:
+        if name not in (taken or given):
+            raise InputError(f"{forms}; got no {name}")
+
+
+def _sample(data: Path, video: str, question_id: int | None, split: Split | None) -> Sample:
+    from attrib.data.perception_test import PerceptionTest
+
+    return PerceptionTest(str(data), (split or Split.valid).value).sample(video, question_id)
+
+
+def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[str, Any] | None:
     """Row labels to parameters from `--method` and `--set methods.NAME.x=y`; None for the default."""
     if not isinstance(parameters, dict):
         raise InputError(f"methods: expected --set methods.NAME.PARAMETER=VALUE, got {parameters!r}")
     if not names and not parameters:
         return None
-    every = _explainable() if "all" in (names or ()) else []
+    every = _explainable(annotated) if "all" in (names or ()) else []
     return {**dict.fromkeys([*every, *(name for name in names or () if name != "all")]), **parameters}
 
 
-def _explainable() -> list[str]:
-    """Every method that needs no annotation."""
-    from attrib.method import NeedsAnnotation
+def _explainable(annotated: bool) -> list[str]:
+    """Every method but those that need an annotation, where there is none, or that of other videos."""
+    from attrib.method import NeedsAnnotation, PeerControl
 
-    return [
-        name for name in registry.names("methods") if not issubclass(registry.get("methods", name), NeedsAnnotation)
-    ]
+    lacking = PeerControl if annotated else NeedsAnnotation
+    return [name for name in registry.names("methods") if not issubclass(registry.get("methods", name), lacking)]
 
 
 def _show_explanation(found: Explanation, output: Path) -> None:
@@ -95,7 +128,8 @@ def _show_explanation(found: Explanation, output: Path) -> None:
     free = found.subject.question.reply is not None
     table = _token_table(summary) if free else _option_table(summary)
     own = " (the model's own)" if free and summary["generated"] else ""
-    screen.print(summary["question"], table, f"explained: {summary['explained']}{own}", "", sep="\n", markup=False)
+    lines = [f"explained: {summary['explained']}{own}", *_annotation_lines(summary), ""]
+    screen.print(summary["question"], table, *lines, sep="\n", markup=False)
     costs = Table("method", "seconds", "completeness error", box=None, pad_edge=False)
     for name, cost in summary["methods"].items():
         error = cost.get("completeness_error")
@@ -104,6 +138,18 @@ def _show_explanation(found: Explanation, output: Path) -> None:
         screen.print(costs)
     names = "{" + ",".join(found.volumes) + "}.{npz,mp4,png}"
     say(f"\nwritten to {output}: summary.json" + (f", {names}" if found.volumes else ""))
+
+
+def _annotation_lines(summary: dict[str, Any]) -> list[str]:
+    """The right answer and the evidence of an annotated question."""
+    if "evidence_rule" not in summary:
+        return []
+    right = summary["correct_answer"]
+    tracks = dict.fromkeys(f"{item['track']} : {item['label']}" for item in summary["evidence"])
+    return [
+        "the right answer is not known" if right is None else f"right answer: {right}",
+        f"evidence by the rule {summary['evidence_rule']!r}: {', '.join(tracks)}" if tracks else "no evidence is known",
+    ]
 
 
 def _option_table(summary: dict[str, Any]) -> Table:

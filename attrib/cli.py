@@ -26,6 +26,7 @@ app.command()(compare.compare)
 app.command()(tasks.tasks)
 app.command()(layers.layers)
 app.command()(handin.figures)
+app.command()(handin.techreport)
 
 
 def main() -> None:

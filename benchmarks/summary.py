@@ -10,10 +10,8 @@ import pandas as pd
 
 from attrib.benchmarks import agreement, board, critical_difference, tasks
 from attrib.benchmarks.differences import Drawing, Roles, roles
-from attrib.benchmarks.matrix import scored
 from attrib.benchmarks.nulls import gather
 from attrib.benchmarks.ranking import Ranking
-from attrib.benchmarks.statistics import PRIMARY
 from attrib.config import Config, Entry
 from attrib.files import writing
 
@@ -48,7 +46,7 @@ def summarise(
     return Summary(
         found.rows, found.differences, agreement.rank_table(agreement.rankings(results, directions)),
         agreement.agreement_table(results, directions), report.rows, report.exceptions,
-        _shown(results, directions), parts,
+        agreement.primary_rankings(results, directions), parts,
     )  # fmt: skip
 
 
@@ -69,18 +67,3 @@ def write(
         for ending in ("png", "pdf"):
             (directory / f"{FIGURE}.{ending}").unlink(missing_ok=True)  # of an earlier run with other metrics
     return found
-
-
-def _shown(results: pd.DataFrame, directions: dict[str, str]) -> dict[str, Ranking]:
-    """The primary metrics' rankings by title; a metric's imputers are averaged within each sample first."""
-    rows = scored(results)
-    names = ["sample", "video", "task", "method", "metric"]
-    pooled = rows.groupby(names, sort=False, dropna=False)["value"].mean().reset_index().assign(imputer="")
-    shown = {}
-    for metric in (name for name in PRIMARY if name in set(rows["metric"])):
-        imputers = rows.loc[rows["metric"] == metric, "imputer"].dropna().unique()
-        title = f"{metric}, mean of {' and '.join(imputers)}" if len(imputers) > 1 else metric
-        (one,) = agreement.rankings(pooled[pooled["metric"] == metric], directions).values()
-        if len(one.methods) > 2 and one.blocks > 1:
-            shown[title] = one
-    return shown

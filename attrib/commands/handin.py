@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attrib.commands.shared import Plugins, check_output, load_plugins, progress, say, warn
+from attrib.commands.shared import Plugins, check_output, finish, load_plugins, progress, say, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 
@@ -36,3 +37,43 @@ def figures(
         say(f"{missing.name}: left out: {missing.reason}")
     warn(found.troubles)
     say(f"written to {folder}, with captions.md and figures.json")
+
+
+class Paper(StrEnum):
+    """Sizes that the report is set for."""
+
+    A4 = "a4"
+    LETTER = "us-letter"
+
+
+def techreport(
+    run: RunDirectory,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="PDF file. Default: RUN/techreport.pdf.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Default: model, methods and tasks, from the run.")] = "",
+    author: Annotated[list[str] | None, typer.Option("--author", help="Repeatable.")] = None,
+    training_note: Annotated[
+        str, typer.Option(help="How the model was trained. Default: its own record, or: as published.")
+    ] = "",
+    paper: Annotated[Paper, typer.Option(help="Size of the page.")] = Paper.A4,
+    plugin: Plugins = None,
+) -> None:
+    """Technical report of two pages (PDF), filled from the run; more than two pages are an error."""
+    load_plugins(plugin)
+    path = output or run / "techreport.pdf"
+    from attrib.benchmarks.finished import read
+    from attrib.benchmarks.handin.report_text import Wanted
+    from attrib.benchmarks.handin.techreport import TooLong, write_report
+
+    finished = read(run)
+    check_output(path.parent)
+    wanted = Wanted(title, tuple(author or ()), training_note, paper.value)
+    try:
+        with progress(False) as step:
+            found = write_report(finished, path, wanted, step)
+    except TooLong as error:
+        finish([str(error)])
+        return
+    warn(found.troubles)
+    say(f"written to {path}: {found.pages} pages")

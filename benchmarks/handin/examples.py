@@ -10,6 +10,7 @@ import pandas as pd
 
 from attrib.benchmarks.handin.numbers import Column, Numbers
 
+MINUS = "\N{MINUS SIGN}"
 Why = Literal["best", "median", "worst", "exception"]
 
 
@@ -81,7 +82,9 @@ def shown_methods(numbers: Numbers) -> list[str]:
 
 
 def short(value: float) -> str:
-    """`.83`, `-.05`, `1.00`, `7.78`; `undefined` for NaN."""
+    """`.83`, `1.00`, `7.78`, with a true minus sign below zero; `undefined` for NaN."""
     if not np.isfinite(value):
         return "undefined"
-    return f"{value:.2f}".replace("-0.", "-.").removeprefix("0") if abs(value) < 1 else f"{value:.2f}"
+    size = f"{abs(value):.2f}"
+    sign = MINUS if value < 0 and float(size) else ""
+    return sign + size.removeprefix("0")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -71,7 +71,7 @@ def _pictures(rows: LayerRows, clip: Clip, drawing: Drawing, heading: Heading) -
     page = Page.of_lines(clip, lines[0], len(lines) - 1, heading, captions=True)
     for row in [*range(len(rows.names)), None]:
         sheet = Sheet(page, rows, drawing)
-        canvas = FigureCanvasAgg(sheet.figure)
+        canvas: Any = FigureCanvasAgg(sheet.figure)
         sheet.head(heading)
         for line, frames in enumerate(lines):
             sheet.cells(clip, frames, line, row, tags=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,16 @@ def max_t(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
     Sign flips of whole videos, the same for all columns, so that what they share is used. (columns,); single step.
     NaN for a column with fewer than two videos; videos without a value count as 0.
     """
+    return _above(found, resamples, seed, lambda flipped: flipped.max(axis=1, keepdims=True, initial=-np.inf))
+
+
+def one_sided(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
+    """As `max_t`, each column by itself: not corrected."""
+    return _above(found, resamples, seed, lambda flipped: flipped)
+
+
+def _above(found: Totals, resamples: int, seed: int, held_against: Callable[[Floats], Floats]) -> Floats:
+    """p of each column's t among what `held_against` makes of the flipped ones, (draws, columns)."""
     parts = found.contributions()
     usable = found.present.sum(axis=0) > 1
     parts = parts[:, usable]
@@ -104,8 +114,8 @@ def max_t(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
     rows = max(1, DRAWS_AT_ONCE // max(1, *parts.shape))
     for start in range(0, resamples, rows):
         signs = generator.choice((-1.0, 1.0), (min(rows, resamples - start), len(parts)))
-        largest = _t(signs @ parts, squares, found.present.sum(axis=0)[usable]).max(axis=1, initial=-np.inf)
-        reached += (largest[:, None] >= observed - TIE * np.abs(observed)).sum(axis=0)
+        flipped = held_against(_t(signs @ parts, squares, found.present.sum(axis=0)[usable]))
+        reached += (flipped >= observed - TIE * np.abs(observed)).sum(axis=0)
     result = np.full(len(usable), np.nan)
     result[usable] = (1 + reached) / (1 + resamples)
     return result

@@ -12,6 +12,7 @@ from attrib.commands.shared import JsonFlag, Sets, Split, check_output, print_js
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
+    from attrib.config import Config
     from attrib.subject import Subject
     from attrib.types import Sample
 
@@ -30,8 +31,18 @@ class Columns(StrEnum):
     most = "most"
 
 
+class Causal(StrEnum):
+    """What is knocked out."""
+
+    none = "none"
+    heads = "heads"
+    layers = "layers"
+
+
 def layers(
-    source: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[VIDEO|CONFIG]", help="Video file; or YAML of a benchmark: an atlas.")
+    ] = None,
     question: Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", help="An answer option; two or more. None: the model's own words.")
@@ -47,19 +58,34 @@ def layers(
     every: Annotated[bool, typer.Option("--all", help="All rows, not only those of high activity.")] = False,
     columns: Annotated[int, typer.Option(min=1, max=32, help="At most so many frames.")] = 8,
     frames_by: Annotated[Columns, typer.Option(help="Frames spaced evenly, or of most attention.")] = Columns.even,
+    run: Annotated[Path | None, typer.Option(help="A finished run: an atlas of its videos, in RUN/layers.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="Atlas: heads that are chosen on each half of the videos.")] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="Atlas: random controls of each knockout.")] = 5,
+    causal: Annotated[Causal, typer.Option(help="Atlas: what is knocked out; layers: heads too.")] = Causal.layers,
+    figures: Annotated[int, typer.Option(min=0, help="Atlas: draw so many videos too.")] = 1,
     sets: Sets = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Draw the answer's attention over a video's frames, layer by layer (.png, .pdf, and all layers as .mp4)."""
-    if output is None:
-        raise InputError("--output: expected a directory for what is drawn")
-    check_output(output)
+    """Draw the answer's attention layer by layer on one video; or chart layers x heads over a set of videos.
+
+    One video: VIDEO with --question, or --data with --video; writes SAMPLE.png, .pdf and, through all layers, .mp4.
+    An atlas: CONFIG or --run; writes atlas.parquet, .csv, .png and .pdf, and selection.json: heads chosen on one half
+    of the videos and reported on the other.
+    """
+    _check_sources(source, data, run)
+    config_file = source if source is not None and source.suffix in (".yaml", ".yml") else None
+    if run is not None or config_file is not None:
+        from attrib.benchmarks.atlas import Options
+        from attrib.commands.layers_atlas import chart
+
+        settings, samples = _set_of_videos(run, config_file, sets)
+        chart(settings, samples, _folder(output, run), Options(top, draws, causal.value), figures, as_json)
+        return
+    folder = _folder(output)
     from attrib.benchmarks.layers import Choice, draw
     from attrib.benchmarks.parts import file_name
 
     choice = Choice(reduction.value, layer, every, columns, frames_by.value)
-    if (source is None) == (data is None):
-        raise InputError("expected a video file, or --data with --video; got " + ("both" if data else "neither"))
     if data is not None:
         sample = _annotated(data, split.value, video, question_id)
     else:
@@ -68,7 +94,7 @@ def layers(
         step("asking the model", 0, 0)
         subject = _subject(sample, model, sets)
         step("drawing", 0, 0)
-        path = output / file_name(sample.id)
+        path = folder / file_name(sample.id)
         rows = draw(path, subject, choice)
     warn(subject.clip.warnings)
     shown_rows = [name for name, there in zip(rows.names, rows.shown, strict=True) if there]
@@ -80,6 +106,41 @@ def layers(
         return
     say(f"{rows.kind}s drawn: {', '.join(shown_rows)} of {len(rows.names)}")
     say(f"written to {path}.{{png,pdf,mp4}}")
+
+
+def _check_sources(source: Path | None, data: Path | None, run: Path | None) -> None:
+    given = {"a video or configuration": source, "--data": data, "--run": run}
+    found = [name for name, value in given.items() if value is not None]
+    if len(found) != 1:
+        said = " and ".join(found) or "none"
+        raise InputError(
+            f"expected one of: a video file, --data with --video, a configuration (.yaml), --run; got {said}"
+        )
+
+
+def _folder(output: Path | None, run: Path | None = None) -> Path:
+    """Where things are written. Raises InputError where that cannot be."""
+    if output is None and run is None:
+        raise InputError("--output: expected a directory for what is drawn")
+    folder = output or Path(str(run)) / "layers"
+    check_output(folder)
+    return folder
+
+
+def _set_of_videos(
+    run: Path | None, config_file: Path | None, sets: list[str] | None
+) -> tuple[Config, tuple[Sample, ...]]:
+    """Settings and samples of a finished run, or of a configuration."""
+    from attrib import config
+
+    if run is None:
+        settings = config.parse(config.override(config.read(Path(str(config_file))), sets or ()))
+        return settings, tuple(config.dataset(settings))
+    from attrib.benchmarks import finished
+
+    found = finished.read(run)
+    settings = config.parse(config.override(found.settings.model_dump(), sets or ()))
+    return settings, tuple(found.samples.values())
 
 
 def _asked(source: Path, question: str | None, options: list[str]) -> Sample:

@@ -68,6 +68,17 @@ class Bench:
         return kept or self.run.parts.compute(name, key, lambda: [asdict(row) for row in make()], given.given)
 
 
+MISSING = Part("")  # stands for a part that is not kept
+
+
+class Probe(Bench):
+    """A bench that looks and computes nothing: what is not kept comes as MISSING."""
+
+    def keep(self, name: Name, key: str, make: Callable[[], Iterable[Any]], given: Map) -> Part:
+        """The rows kept under `name`, or MISSING."""
+        return self.kept(name, key) or MISSING
+
+
 def is_failed(row: Row) -> bool:
     """Whether a row has no value because of an error."""
     return str(row["reason"]).startswith(FAILED)

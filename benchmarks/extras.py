@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,21 @@ import pandas as pd
 from attrib.api import Step, tell
 from attrib.benchmarks import extra_parts, floors, sanity
 from attrib.benchmarks.choosing import groups, partners, spread_out
-from attrib.benchmarks.extra_parts import FAILED, Bench, floor_parts, is_failed, null_parts, sanity_parts
+from attrib.benchmarks.extra_parts import (
+    FAILED,
+    MISSING,
+    Bench,
+    Probe,
+    floor_parts,
+    is_failed,
+    null_parts,
+    sanity_parts,
+)
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.keys import digest
+from attrib.benchmarks.maps import Map
 from attrib.benchmarks.pairings import LEAST, alignment, pairing_rows, primary, unpaired_rows
-from attrib.benchmarks.parts import Part
+from attrib.benchmarks.parts import Part, State
 from attrib.benchmarks.plan import Plan
 from attrib.benchmarks.run import Run
 from attrib.benchmarks.sources import Sources
@@ -87,14 +97,13 @@ def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = Non
         return Extras()
     tables: dict[str, pd.DataFrame] = {}
     troubles: list[Trouble] = []
-    lengths = {sample.id: length for sample in plan.samples if (length := _frames(plan, run, sample))}
-    for kind, (work, samples) in _jobs(plan, run, lengths).items():
+    for kind, (work, samples) in _jobs(plan, run).items():
         rows = []
         for number, (sample, parts) in enumerate(zip(samples, spread(work, samples, plan.workers), strict=True), 1):
             tell(step, f"{kind}  {sample.id}", number, len(samples))
             rows += [row for label, part in parts.items() for row in _rows(sample, label, part)]
             troubles += [found for label, part in parts.items() if (found := _trouble(kind, sample, label, part))]
-        rows += _unpaired(plan, lengths) if kind == "nulls" else []
+        rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []
         tables[kind] = pd.DataFrame(rows, columns=list(COLUMNS[kind])).astype(COLUMNS[kind])
         with writing(run.directory / f"{kind}.parquet") as file:
             tables[kind].to_parquet(file, index=False)
@@ -105,13 +114,34 @@ def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = Non
     return extras
 
 
-def _jobs(plan: Plan, run: Run, lengths: Mapping[str, int]) -> dict[str, tuple[Work, tuple[Sample, ...]]]:
+def states(plan: Plan, run: Run) -> Iterator[tuple[str, str, State]]:
+    """Table, method and state of each part that `compute` would make or find; nothing is computed."""
+    for kind, (work, samples) in _jobs(plan, run, Probe).items():
+        for sample in samples:
+            found = work(sample)
+            for method in plan.methods:
+                part = found.get(method.label) or Map(Item(plan, run, sample), method).kept() or MISSING
+                yield kind, method.label, _state(part)
+
+
+def _state(part: Part) -> State:
+    """`part` is of rows, MISSING, or stands for a map: one that failed gives no rows."""
+    if part.error or (isinstance(part.value, list) and any(map(is_failed, part.value))):
+        return "failed"
+    return "missing" if part is MISSING else "kept"
+
+
+def _lengths(plan: Plan, run: Run) -> dict[str, int]:
+    return {sample.id: length for sample in plan.samples if (length := _frames(plan, run, sample))}
+
+
+def _jobs(plan: Plan, run: Run, kind: type[Bench] = Bench) -> dict[str, tuple[Work, tuple[Sample, ...]]]:
     """What to do with which samples, by table."""
-    config, sources = plan.config, Sources()
+    config, sources, lengths = plan.config, Sources(), _lengths(plan, run)
 
     def bench(metrics: Sequence[Entry], item: Callable[..., Any]) -> Bench:
         own = fingerprint([Path(extra_parts.__file__)])
-        return Bench(plan, run, tuple(metrics), digest(sources.of(item), own), lengths)
+        return kind(plan, run, tuple(metrics), digest(sources.of(item), own), lengths)
 
     jobs: dict[str, tuple[Work, tuple[Sample, ...]]] = {}
     if config.sanity.videos:

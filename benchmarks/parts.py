@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from attrib.benchmarks.keys import digest
@@ -21,6 +21,7 @@ from attrib.files import write_text
 
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
+State = Literal["kept", "missing", "failed"]
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,7 @@ metrics: {{mass: , srg: }}
     assert code == 0, err
     assert re.search(r"^volumes +0 +4 +0 +unknown", out, re.MULTILINE)
     assert re.search(r"^scores imputer blur +0 +4 +0 +unknown", out, re.MULTILINE)
-    assert "to compute: 20 items; time: unknown" in out  # 2 answers, 2 gates, 4 maps, 4 x 3 groups of scores
+    assert "to compute: 28 items; time: unknown" in out  # 2 answers, 2 gates, 4 x (1 map, 3 groups, 2 pairs of curves)
     assert not folder.exists()
 
 

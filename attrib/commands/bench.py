@@ -85,7 +85,7 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
     say(f"to compute: {missing} items; time: {_duration(found.seconds)} with workers={found.workers}")
     peak = "unknown: no map is kept here" if found.peak_memory is None else f"{found.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
-    say("not counted: sanity checks, floors, re-paired scores and overlay videos")
+    say("not counted: overlay videos")
 
 
 def _duration(seconds: float | None) -> str:

@@ -14,7 +14,7 @@ import torch
 from scipy.stats import spearmanr
 
 import attrib
-from attrib import registry, video
+from attrib import api, registry, video
 from attrib.benchmarks.extra_tables import extra_tables
 from attrib.benchmarks.metrics.tracks import Mass
 from attrib.benchmarks.run import Run
@@ -164,6 +164,29 @@ def test_what_fails_is_told_once_for_each_sample(ran: tuple[Path, Outcome]) -> N
     failures = ran[1].failures
     assert [(each.method, each.metric) for each in failures] == [("sees_colour", "floors")] * 3
     assert failures[0].error.startswith("ValueError: no colour")
+
+
+def test_a_dry_run_counts_them(ran: tuple[Path, Outcome], settings: Settings, tmp_path: Path) -> None:
+    folder = ran[0]
+
+    def counted(where: Path, **changes: Any) -> dict[tuple[str, str], tuple[int, int, int]]:
+        found = api.bench_forecast(settings(**changes), where).counts
+        return {
+            (each.kind, each.method): (each.kept, each.missing, each.failed) for each in found if each.kind in KINDS
+        }
+
+    before = len(computed(folder))
+    kept = {
+        ("sanity", "motion"): (3, 0, 0), ("sanity", "sees_colour"): (3, 0, 0), ("floors", "motion"): (3, 0, 0),
+        ("floors", "sees_colour"): (0, 0, 3), ("nulls", "motion"): (5, 0, 0), ("nulls", "sees_colour"): (5, 0, 0),
+    }  # fmt: skip
+    assert counted(folder) == kept
+    assert counted(folder, sanity={"videos": 3, "stages": 2}, floors={"videos": 0}) == {
+        **{name: count for name, count in kept.items() if name[0] == "nulls"},
+        ("sanity", "motion"): (0, 3, 0), ("sanity", "sees_colour"): (0, 3, 0),
+    }  # fmt: skip
+    assert counted(tmp_path / "none") == {name: (0, sum(count), 0) for name, count in kept.items()}
+    assert len(computed(folder)) == before and not (tmp_path / "none").exists()
 
 
 def test_sanity_rows_and_the_verdict_on_a_control(ran: tuple[Path, Outcome]) -> None:

@@ -58,6 +58,7 @@ class Metadata(_Annotation):
     """Of the original video, which may have been thinned or cut since."""
 
     frame_rate: float = Field(RATE, gt=0, le=1000)
+    video_id: Annotated[Text, Words] = ""
     num_frames: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     is_cup_game: bool | None = None
 
@@ -113,8 +114,9 @@ class TimedSegment(_Annotation):
 
     label: Text
     timestamps: tuple[Microseconds, Microseconds]
-    parent_objects: Annotated[list[Parent], NoNull] = []
+    parent_objects: Parents = []
     is_visible: bool | None = None
+    frame_ids: Numbers = []  # as a track's
 
 
 class MultipleChoice(_Annotation):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from attrib.reply import FUNCTION_WORDS
 
@@ -14,9 +15,10 @@ _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = ("ing", "es", "ed", "s")
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=2**12)
+def words(text: str) -> tuple[str, ...]:
     """The words of a text, in order."""
-    return _WORD.findall(text.casefold())
+    return tuple(_WORD.findall(text.casefold()))
 
 
 def named(labels: Iterable[str], text: str) -> frozenset[str]:
@@ -44,6 +46,7 @@ def _same(one: str, other: str) -> bool:
     return bool(short) and long in (short, f"{short}s", f"{short}es")
 
 
+@lru_cache(maxsize=2**12)
 def told_of(label: str, text: str) -> bool:
     """Whether all of an action's content words ("Putting something into something": put) stand in the text.
 
@@ -56,6 +59,7 @@ def told_of(label: str, text: str) -> bool:
 _EMPTY: frozenset[str] = FUNCTION_WORDS | {"something", "someone", "somebody", "somewhere"}
 
 
+@lru_cache(maxsize=2**14)  # the same words come again and again
 def stem(word: str) -> str:
     """A verb without ing, es, ed, s, a doubled last consonant (but l, s, z) and a last e: put, putting; move, moves."""
     endings = (end for end in _ENDINGS if word.endswith(end) and len(word) - len(end) >= 3)

@@ -1,0 +1,78 @@
+"""`attrib data check`: whether a data set can be used, and what to know about it before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from attrib.commands.shared import JsonFlag, Split, print_json, say, screen
+
+if TYPE_CHECKING:
+    from attrib.data.check import Checked, Finding
+
+data = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
+COUNTS = ("videos", "questions", "grounded questions", "tracks", "boxes", "point tracks", "points", "actions", "sounds",
+          "cuts")  # fmt: skip
+
+
+@data.callback()
+def group() -> None:
+    """Annotated data sets."""
+
+
+@data.command("check")
+def check(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout.")],
+    split: Annotated[Split | None, typer.Option(help="Only these annotations; default: all that are there.")] = None,
+    videos: Annotated[bool, typer.Option("--videos", help="Decode every video from end to end; slow.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what is there, what is missing and what is odd. Exit code 0: usable; 1: there are faults."""
+    from attrib.data.check import check as checked
+    from attrib.data.layout import Layout
+
+    layouts = (Layout.of(str(directory), split.value),) if split else Layout.every(str(directory))
+    done = checked(layouts, videos)
+    if as_json:
+        print_json([_record(found) for found in done])
+    else:
+        for found in done:
+            _show(found)
+    if any(finding.is_fault for found in done for finding in found.findings):
+        raise typer.Exit(1)
+
+
+def _record(found: Checked) -> dict[str, Any]:
+    return {
+        "annotations": str(found.layout.annotations), "split": found.layout.split,
+        "counts": {name: found.counts[name] for name in COUNTS},
+        "findings": [
+            {"kind": item.kind, "fault": item.is_fault, "count": item.count, "examples": item.examples,
+             "meaning": item.meaning}
+            for item in found.findings
+        ],
+    }  # fmt: skip
+
+
+def _show(found: Checked) -> None:
+    screen.print(Text(f"{found.layout.annotations}", style="bold"))
+    say(", ".join(f"{found.counts[name]:,} {name}" for name in COUNTS if found.counts[name] or name == "videos"))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in found.findings:
+        table.add_row(*_cells(finding))
+    screen.print(table if found.findings else "nothing odd", "")
+
+
+def _cells(finding: Finding) -> tuple[Text, Text, Text]:
+    mark = Text("fault", style="red") if finding.is_fault else Text("odd", style="dim")
+    more = ", ..." if finding.count > len(finding.examples) else ""
+    examples = "; ".join(filter(None, finding.examples))
+    words = Text.assemble(f"{finding.kind}: {finding.meaning}", (f"\n{examples}{more}" if examples else "", "dim"))
+    return mark, Text(f"{finding.count:,}"), words

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from attrib.commands import bench, compare, explain, handin, layers, listing, tasks
+from attrib.commands import bench, compare, data, explain, handin, layers, listing, tasks
 from attrib.commands.shared import notes
 from attrib.errors import AttribError
 
@@ -24,6 +24,7 @@ app.command()(explain.explain)
 app.command()(bench.bench)
 app.command()(compare.compare)
 app.command()(tasks.tasks)
+app.add_typer(data.data, name="data")
 app.command()(layers.layers)
 app.command()(handin.figures)
 app.command()(handin.techreport)

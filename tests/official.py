@@ -20,7 +20,8 @@ def video(rng: np.random.Generator, tracks: int = 20, boxes: int = 30, points: i
     seen = [k for k in range(int(SECONDS * RATE)) if k % 7]
     return {
         "metadata": {"split": "train", "frame_rate": RATE, "num_frames": int(SECONDS * RATE),
-                     "resolution": [1080, 1920], "audio_samples": 960_000, "audio_sample_rate": 48_000, "is_cup_game": 0, "is_camera_moving": 0},
+                     "resolution": [1080, 1920], "audio_samples": 960_000, "audio_sample_rate": 48_000,
+                     "is_cup_game": 0, "is_camera_moving": 0},
         "object_tracking": [_track(rng, number, frames) for number in range(tracks)],
         "point_tracking": [
             {"id": number, "label": "point", "parent_objects": [number], "frame_ids": seen,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib import config, models, registry, video
-from attrib.errors import InputError, told
+from attrib.errors import InputError, nearest, told
 from attrib.explanation import Explanation
 from attrib.explanation import Step as Step  # whoever calls these functions finds it here
 from attrib.explanation import tell as tell
@@ -211,11 +212,12 @@ def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: It
 
 
 def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """A YAML file's settings, the built-in benchmark's without one, with each plug-in file's methods and metrics added.
+    """A YAML file's settings with each plug-in file's methods and metrics added; without one the built-in benchmark's.
 
-    Raises InputError when a file cannot be read or run.
+    `path` may be the plain name of a shipped one, such as `perception_test`, where no such file lies here. Raises
+    InputError when a file cannot be read or run.
     """
-    found = config.read(Path(path or str(files("attrib.configs") / "demo.yaml")))
+    found = config.read(_settings_file(Path(path or "demo")))
     for plugin in plugins:
         for kind, names in registry.load_plugin(plugin).items():
             section = found.setdefault(kind, {})
@@ -223,3 +225,13 @@ def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path]
                 named = {*section, *(given.get(kind[:-1]) for given in section.values() if isinstance(given, dict))}
                 section.update(dict.fromkeys(name for name in names if name not in named))
     return found
+
+
+def _settings_file(path: Path) -> Path:
+    """The file, or the shipped one of that name."""
+    if path.suffix or os.path.exists(path):
+        return path
+    shipped = {found.stem: found for found in Path(str(files("attrib.configs"))).glob("*.yaml")}
+    if str(path) not in shipped:
+        raise InputError(f"{path}: expected a YAML file or the name of a shipped one; {nearest(str(path), shipped)}")
+    return shipped[str(path)]

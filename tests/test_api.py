@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import attrib
-from attrib import video
+from attrib import config, video
+from attrib.api import bench_settings
 from attrib.errors import InputError, UnsupportedModel
 from attrib.method import Method
 from attrib.methods.centre import Centre
@@ -163,3 +164,14 @@ def test_bad_input_is_one_line(toy_video: Path, bad: dict[str, object]) -> None:
     with pytest.raises(InputError) as caught:
         attrib.explain(toy_video, QUESTION.text, QUESTION.options, **{"model": SmallToy(), **bad})  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_a_shipped_configuration_goes_by_its_name(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("demo", "methods"):
+        assert bench_settings(name) == config.read(root / "configs" / f"{name}.yaml")
+    assert bench_settings() == bench_settings("demo")
+    with pytest.raises(InputError, match=r"metods: expected a YAML file or the name .*; did you mean 'methods'\?"):
+        bench_settings("metods")
+    monkeypatch.chdir(tmp_path)
+    Path("methods").write_text("seed: 7")
+    assert bench_settings("methods") == {"seed": 7}, "a file that lies here comes first"

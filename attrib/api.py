@@ -229,7 +229,7 @@ def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path]
 
 def _settings_file(path: Path) -> Path:
     """The file, or the shipped one of that name."""
-    if path.suffix or os.path.exists(path):
+    if path.suffix or os.path.isfile(path):
         return path
     shipped = {found.stem: found for found in Path(str(files("attrib.configs"))).glob("*.yaml")}
     if str(path) not in shipped:

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from attrib.commands import bench, compare, data, explain, handin, layers, listing, tasks
+from attrib.commands import bench, compare, data, explain, handin, layers, listing, report, tasks
 from attrib.commands.shared import notes
 from attrib.errors import AttribError
 
@@ -26,6 +26,8 @@ app.command()(compare.compare)
 app.command()(tasks.tasks)
 app.add_typer(data.data, name="data")
 app.command()(layers.layers)
+app.command()(report.report)
+app.command()(report.view)
 app.command()(handin.figures)
 app.command()(handin.techreport)
 

@@ -1,0 +1,60 @@
+"""`attrib report` and `attrib view`: a finished run as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from attrib.commands.shared import check_output, progress, say, stopping, warn
+
+if TYPE_CHECKING:
+    from attrib.benchmarks.report.page import Report
+
+RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
+Players = Annotated[int, typer.Option("--players", min=0, help="Samples with a player, at most.")]
+
+
+def report(
+    run: RunDirectory,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-O", help="Directory of report.html; default: the run's own.")
+    ] = None,
+    players: Players = 60,
+) -> None:
+    """Write report.html: leaderboard, figures, tasks and a player for each sample; it opens without a server."""
+    check_output(run if output is None else output)
+    from attrib.benchmarks.report import page
+
+    with stopping("the report is not written"), progress(quiet=False) as step:
+        made = page.write(run, output, players, step)
+    _tell(made)
+
+
+def _tell(made: Report) -> None:
+    warn(made.warnings)
+    beside = "" if made.embedded else f", with videos and maps in {made.path.parent / 'report'}"
+    say(f"report: {made.path} ({made.size / 2**20:.1f} MiB{beside})")
+    if made.shown < made.samples:
+        say(f"{made.shown} of {made.samples} samples have a player; --players shows more")
+
+
+def view(
+    run: RunDirectory,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+    players: Players = 60,
+) -> None:
+    """Serve the run's report on this machine alone, made first where it is missing or older than the run."""
+    from attrib.benchmarks.report import page, serve
+
+    with progress(quiet=False) as step:
+        made = page.write(run, None, players, step) if page.is_stale(run) else None
+    if made is not None:
+        _tell(made)
+    with stopping("the report is no longer served"), serve.serving(run, port) as server:
+        say(f"{server.address} (Ctrl-C stops)")
+        if not no_browser:
+            typer.launch(server.address)
+        server.serve()

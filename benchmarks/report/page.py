@@ -1,0 +1,199 @@
+"""`report.html`: gather what the run says, fill the page, and put beside it what is too large for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from attrib.api import Step, tell
+from attrib.benchmarks import finished
+from attrib.benchmarks.choosing import spread_out
+from attrib.benchmarks.differences import roles
+from attrib.benchmarks.finished import Finished
+from attrib.benchmarks.parts import file_name
+from attrib.benchmarks.report import asked, axes, layers, lines, media, players, tables
+from attrib.errors import InputError, NotWritten, VideoError
+from attrib.files import write_text, writing
+from attrib.render_style import BANDS, EVIDENCE, colours
+from attrib.types import Sample
+
+PAGE, BESIDE = "report.html", "report"
+READ = {".csv", ".json", ".parquet", ".png", ".yaml"}  # endings of what a report rests on
+EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("dom", "board", "charts", "tables", "canvas", "timeline", "player", "main")  # in this order
+
+
+@dataclass(frozen=True)
+class Report:
+    """The page, its own size in bytes, whether it holds videos and maps itself, the samples that it shows, how many
+    there are, and what it could not show."""
+
+    path: Path
+    size: int
+    embedded: bool
+    shown: int
+    samples: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A sample of the page: what its player shows, and its video's file beside the page; None where it has none."""
+
+    sample: Sample
+    body: dict[str, Any]
+    video: str | None
+
+
+def write(run: Path, output: Path | None = None, most: int = 60, step: Step | None = None) -> Report:
+    """Write report.html, and report/ beside it, to `output`, by default the run's own directory.
+
+    At most `most` samples have a player, as many of one task as of another. Raises InputError without a finished run.
+    """
+    found, folder = finished.read(run), output or run
+    beside = folder / BESIDE
+    _make(beside)
+    shown, notes = _players(found, beside, most, step)
+    tell(step, "writing the page", 0, 0)
+    body = _body(found, shown, notes)
+    embedded = _weight(shown, beside) <= EMBEDDED
+    islands = _embed(shown, beside) if embedded else _lay(shown, beside)
+    body["atlas"] = layers.atlas(found.directory, beside)
+    body["files"] = _copy_tables(found, beside)
+    text = render(body, islands)
+    write_text(folder / PAGE, text)
+    samples = found.results["sample"].nunique()
+    return Report(folder / PAGE, len(text.encode()), embedded, len(shown), samples, tuple(notes))
+
+
+def is_stale(run: Path) -> bool:
+    """Whether there is no report in the run's directory, or one that is older than what it reports."""
+    page = run / PAGE
+    if not page.is_file():
+        return True
+    sources = [path for folder in (run, run / layers.FOLDER) for path in folder.glob("*.*") if path.suffix in READ]
+    return any(path.stat().st_mtime > page.stat().st_mtime for path in sources)
+
+
+def _make(beside: Path) -> None:
+    try:
+        beside.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{beside}: cannot be made: {error.strerror}") from error
+
+
+def _players(found: Finished, beside: Path, most: int, step: Step | None) -> tuple[list[_Shown], list[str]]:
+    """The chosen samples, and what could not be shown."""
+    try:
+        samples = tuple(found.samples.values())
+    except InputError:
+        return [], []  # the head says so
+    chosen, notes = _chosen(samples, most, found.settings.seed), []
+    ends: dict[Path, tuple[float, str | None]] = {}
+    shown = []
+    for number, sample in enumerate(chosen):
+        tell(step, f"player of {sample.id}", number, len(chosen))
+        if sample.video not in ends:
+            name = f"{file_name(sample.video_id)}.mp4"
+            try:
+                ends[sample.video] = media.make(sample.video, beside / name), name
+            except VideoError as error:
+                notes.append(f"{sample.video_id}: no video in the report: {error}")
+                ends[sample.video] = 0.0, None
+        end, video = ends[sample.video]
+        shown.append(_Shown(sample, players.player(found, sample, list(found.settings.methods), end), video))
+    return shown, notes
+
+
+def _chosen(samples: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]:
+    """All samples of the videos that are chosen: as many of one task as of another."""
+    if len(samples) <= most:
+        return samples
+    videos = {sample.video_id for sample in spread_out(samples, most, seed)}
+    return [sample for sample in samples if sample.video_id in videos][:most]
+
+
+def _body(found: Finished, shown: Sequence[_Shown], notes: Iterable[str]) -> dict[str, Any]:
+    """What the page's scripts read."""
+    parts = roles(found.settings)
+    return {
+        "head": asked.head(found), "warnings": [*asked.warnings(found), *notes], "failures": asked.failures(found),
+        "methods": axes.methods(found.settings, parts), "metrics": axes.metrics(found.settings),
+        "board": tables.board(found), "ranks": tables.ranks(found), "curves": lines.lines(found),
+        "tasks": tables.tasks(found), "exceptions": tables.exceptions(found), "sanity": tables.sanity(found),
+        "floors": tables.floors(found), "colours": _colours(),
+        "samples": [
+            {"id": one.sample.id, "task": one.sample.task, "question": one.sample.question.text,
+             "correct": _correct(one), "file": file_name(one.sample.id), "video": one.video}
+            for one in shown
+        ],
+    }  # fmt: skip
+
+
+def _correct(one: _Shown) -> bool | None:
+    given, answer = one.body["probabilities"], one.sample.question.answer
+    return given.index(max(given)) == answer if given and answer is not None else None
+
+
+def _colours() -> dict[str, Any]:
+    """The project's colour maps, 256 RGB triples as base64, and the colours of bands and boxes."""
+    tables = {name: base64.b64encode(colours(name == "signed").tobytes()).decode() for name in ("signed", "plain")}
+    return {**tables, "bands": {**BANDS, "evidence": EVIDENCE}}
+
+
+def _weight(shown: Sequence[_Shown], beside: Path) -> int:
+    """Bytes of all that the players need, as the page would hold it."""
+    videos = {one.video for one in shown if one.video}
+    bodies = sum(len(json.dumps(one.body)) for one in shown)
+    return bodies + sum((beside / name).stat().st_size * 4 // 3 for name in videos)
+
+
+def _embed(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
+    """Samples and videos as elements of the page, by the element's id; the files beside are not needed."""
+    islands: dict[str, Any] = {f"sample-{file_name(one.sample.id)}": one.body for one in shown}
+    for name in {one.video for one in shown if one.video}:
+        islands[f"video-{name}"] = base64.b64encode((beside / name).read_bytes()).decode()
+        (beside / name).unlink()
+    return islands
+
+
+def _lay(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
+    """Samples as scripts beside the page: a page without a server may load nothing else."""
+    for one in shown:
+        name = file_name(one.sample.id)
+        call = f"attribReport.loaded({json.dumps(name)}, {json.dumps(one.body, allow_nan=False)});\n"
+        write_text(beside / f"{name}.js", call)
+    return {}
+
+
+def _copy_tables(found: Finished, beside: Path) -> list[str]:
+    """Copies of the run's tables, so that the report can be moved and served without the run; their names."""
+    names = [f"{name}.csv" for name in tables.FILES if (found.directory / f"{name}.csv").is_file()]
+    for name in names:
+        with writing(beside / name) as part:
+            shutil.copyfile(found.directory / name, part)
+    return names
+
+
+def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
+    """The page. Data are JSON that cannot break out of its element; only the page's own script may run."""
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}
+    script = "".join((TEMPLATES / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    script = f'(() => {{\n"use strict";\n{script}\n}})();\n'
+    hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        body=body, islands=islands, script=Markup(script), hash=hashed,  # noqa: S704  # our own file
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+    )  # fmt: skip

@@ -1,0 +1,103 @@
+"""The run's tables as the page holds them: leaderboard, ranks, tasks, exceptions, sanity and floors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from attrib.benchmarks import agreement
+from attrib.benchmarks.finished import Finished
+from attrib.benchmarks.matrix import ALL, FLAGS, MACRO, TASK
+from attrib.benchmarks.report.axes import key
+from attrib.benchmarks.report.numbers import number, records
+
+FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
+MOST_ROWS = 20_000  # of the leaderboard in the page; tasks of fewer videos are left to its file
+MOST_EXCEPTIONS = 2_000
+TITLES = {
+    ALL: "all questions", MACRO: "mean over tasks", "correct": "answered correctly", "gated": "passing the gate",
+    "vision": "needing the video",
+}  # fmt: skip
+CELL = ("mean", "low", "high", "chance", "videos", "undefined", "control_mean", "p_holm", "p_pairing", "p_shift")
+SHARES = (
+    "videos", "partners", "beats", "beats_low", "beats_high", "beats_chance", "above", "above_low", "above_high",
+)  # fmt: skip
+
+
+def board(run: Finished) -> dict[str, Any]:
+    """Subsets, and for each of them the rows: method, metric's key, best control, then the numbers of CELL."""
+    table = run.table("leaderboard")
+    assert table is not None, "`finished.read` has read it"
+    sizes = table.groupby("subset", sort=False).agg(rows=("mean", "size"), videos=("videos", "max"))
+    tasks = sizes[sizes.index.str.startswith(TASK)].sort_values("videos", ascending=False, kind="stable")
+    names = [name for name in (ALL, MACRO, *FLAGS) if name in sizes.index]
+    room = MOST_ROWS - int(sizes.loc[names, "rows"].sum())
+    kept = tasks[tasks["rows"].cumsum() <= room]
+    rows = {str(name): _cells(part) for name, part in table.groupby("subset", sort=False)}
+    return {
+        "subsets": [
+            {"name": name, "title": TITLES.get(name, name), "videos": int(sizes.loc[name, "videos"])}
+            for name in [*names, *kept.index]
+        ],
+        "rows": {name: rows[name] for name in [*names, *kept.index]}, "columns": list(CELL),
+        "left_out": len(tasks) - len(kept),
+    }  # fmt: skip
+
+
+def _cells(part: pd.DataFrame) -> list[list[Any]]:
+    """One list for each row."""
+    numbers = records(part, ("method", "metric", "imputer", "control"), CELL)
+    return [
+        [row["method"], key(row["metric"], row["imputer"]), row["control"], *(row[name] for name in CELL)]
+        for row in numbers
+    ]
+
+
+def ranks(run: Finished) -> list[dict[str, Any]]:
+    """What the critical-difference diagrams show, the primary metrics one by one."""
+    return [
+        {
+            "title": title, "methods": list(one.methods), "ranks": [number(value) for value in one.ranks],
+            "cliques": [list(clique) for clique in one.cliques], "videos": one.blocks, "p": number(one.p),
+            "left_out": list(one.left_out),
+        }
+        for title, one in agreement.primary_rankings(run.results, run.directions).items()
+    ]  # fmt: skip
+
+
+def tasks(run: Finished) -> list[dict[str, Any]]:
+    """Generality of each task: in which share of its videos each map beats its own null."""
+    table = run.table("tasks")
+    if table is None:
+        table = run.table("generality")
+    if table is None or table.empty:
+        return []
+    if "kind" in table:
+        table = table[(table["kind"] == "task") & (table["split"] == "all")].rename(columns={"group": "task"})
+    table = table[table["beats"].notna()]
+    return records(table, ("task", "method", "metric", "null"), SHARES)
+
+
+def exceptions(run: Finished) -> dict[str, Any]:
+    """The videos in which a map does not beat its null: the first ones, and how many there are."""
+    table = run.table("exceptions")
+    if table is None or table.empty:
+        return {"rows": [], "total": 0}
+    texts = ("task", "method", "metric", "null", "sample", "video", "correct")
+    shown = records(table.head(MOST_EXCEPTIONS), texts, ("value", "null_median", "p"))
+    return {"rows": shown, "total": len(table)}
+
+
+def sanity(run: Finished) -> list[dict[str, Any]]:
+    """Each method's similarity with the maps of a model made random, and the verdict."""
+    table = run.table("sanity")
+    return [] if table is None else records(table, ("method", "part", "curve", "verdict"), ("emprt", "videos"))
+
+
+def floors(run: Finished) -> list[dict[str, Any]]:
+    """Real minus floor, with interval."""
+    table = run.table("floors")
+    if table is None:
+        return []
+    return records(table, ("method", "metric", "floor"), ("real", "difference", "low", "high", "videos"))

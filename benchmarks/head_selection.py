@@ -19,6 +19,7 @@ from attrib.benchmarks.statistics import Floats, clustered_interval, totals
 SELECTING = ("object_auc", "shuffled_auc")  # the statistic that heads are chosen by: the first that has values
 RANDOM_CHOICES = 1000
 Head = tuple[int, int]  # layer, head
+Parts = list[tuple[NDArray[np.bool_], list[int]]]  # reported samples (n,), and heads chosen on the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,13 +102,13 @@ def mean_over(values: Floats) -> Floats:
     return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
-def halves(scores: Scores, top: int) -> list[tuple[NDArray[np.bool_], list[int]]]:
+def halves(scores: Scores, top: int) -> Parts:
     """Of each half, the samples that are reported and the heads, which were chosen on the others."""
     first = first_half(scores.videos, scores.seed)
     return [(~first, best(scores.of(first), top)), (first, best(scores.of(~first), top))]
 
 
-def crossed(scores: Scores, parts: Sequence[tuple[NDArray[np.bool_], list[int]]]) -> dict[str, Any]:
+def crossed(scores: Scores, parts: Parts) -> dict[str, Any]:
     """As `report`, of all videos, each with the heads that were chosen on the half that it is not in."""
     own, every = np.full(len(scores.values), np.nan), mean_over(scores.values)
     drawn = np.full((RANDOM_CHOICES, len(scores.values)), np.nan)

@@ -75,7 +75,7 @@ def layers(
     _check_sources(source, data, run)
     config_file = source if source is not None and source.suffix in (".yaml", ".yml") else None
     if run is not None or config_file is not None:
-        from attrib.benchmarks.atlas import Options
+        from attrib.benchmarks.atlas_work import Options
         from attrib.commands.layers_atlas import chart
 
         settings, samples = _set_of_videos(run, config_file, sets)

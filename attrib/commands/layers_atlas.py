@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.shared import check_output, finish, print_json, progress, say, screen, stopping, warn
+from attrib.commands.shared import finish, print_json, progress, say, screen, stopping, warn
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from attrib.api import Step
-    from attrib.benchmarks.atlas import Atlas, Options
+    from attrib.benchmarks.atlas import Atlas
+    from attrib.benchmarks.atlas_work import Options
     from attrib.config import Config
     from attrib.model import VideoModel
     from attrib.types import Sample
@@ -35,11 +36,12 @@ def chart(
     """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
     from attrib import api
     from attrib.benchmarks.atlas import atlas
+    from attrib.benchmarks.atlas_work import Work
 
-    check_output(folder)
-    with stopping("nothing was written: the atlas is made of all videos"), progress(as_json) as step:
+    kept = f"what was computed is kept in {folder}: the same command goes on from there"
+    with stopping(kept), progress(as_json) as step:
         model = api.load(settings.model)
-        found = atlas(model, settings, samples, options, step)
+        found = atlas(Work.of(model, settings, samples, options, folder), step)
         found.write(folder)
         there = [sample for sample in samples if sample.id not in found.failures]
         troubles = _drawn(model, settings, there[:figures], folder, step)

@@ -11,6 +11,7 @@ import sys
 
 import typer
 
+from attrib.commands import app as live
 from attrib.commands import bench, compare, data, explain, handin, layers, listing, report, tasks
 from attrib.commands.shared import notes
 from attrib.errors import AttribError
@@ -30,6 +31,8 @@ app.command()(report.report)
 app.command()(report.view)
 app.command()(handin.figures)
 app.command()(handin.techreport)
+app.command()(handin.notebook)
+app.command("app")(live.app)
 
 
 def main() -> None:

@@ -77,3 +77,30 @@ def techreport(
         return
     warn(found.troubles)
     say(f"written to {path}: {found.pages} pages")
+
+
+def notebook(
+    run: RunDirectory,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Notebook file. Default: RUN/notebook.ipynb.")
+    ] = None,
+    execute: Annotated[
+        bool, typer.Option("--run", help="Run it here, and keep its outputs; needs nbclient and ipykernel.")
+    ] = False,
+    source: Annotated[
+        str, typer.Option(help="What pip installs where attrib is missing: a name, or git+https://...")
+    ] = "attrib",
+    plugin: Plugins = None,
+) -> None:
+    """Notebook that explains example videos, shows the figures and checks a number; for Colab or beside the run."""
+    load_plugins(plugin)
+    path = output or run / "notebook.ipynb"
+    from attrib.benchmarks.finished import read
+    from attrib.benchmarks.handin.notebook import run_notebook, write_notebook
+
+    finished = read(run)
+    check_output(path.parent)
+    write_notebook(finished, path, source, plugin or ())
+    if execute:
+        run_notebook(path)
+    say(f"written to {path}" + (", with its outputs" if execute else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -184,3 +184,14 @@ def _line(kind: str, place: int) -> dict[str, Any]:
 def finite(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows in which `name` has a value."""
     return table[np.isfinite(table[name].to_numpy(np.float64))]
+
+
+def restored(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A table that was kept as JSON: a column of nothing but null holds numbers that are not there."""
+    table = pd.DataFrame(columns)
+    return table.astype(dict.fromkeys(table.columns[table.isna().all()], np.float64))
+
+
+DRAWN = {
+    "leaderboard": leaderboard, "faithfulness_alignment": axes_scatter, "generality": generality, "curves": curves,
+}  # fmt: skip

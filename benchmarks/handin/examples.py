@@ -70,6 +70,12 @@ def _example(part: pd.DataFrame, place: int, why: Why) -> Example:
     return Example(str(row["sample"]), str(row["video"]), str(row["task"]), why, float(row["value"]), of)
 
 
+def told(example: Example, by: Choice) -> str:
+    """Why it is shown, in a line: `median of 3: object_auc of relevance .83`."""
+    why = f"{example.why} of {example.of}" if example.why != "exception" else "exception"
+    return f"{why}: {by.column.title} of {by.method} {short(example.value)}"
+
+
 def shown_methods(numbers: Numbers) -> list[str]:
     """What is drawn of each example: the best in alignment, the best in faithfulness (or the second), a control."""
     by = choice(numbers)

@@ -13,13 +13,13 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from attrib.api import Step, tell
 from attrib.benchmarks import agreement, critical_difference
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.handin import plotted, strip
 from attrib.benchmarks.handin.numbers import Numbers
 from attrib.benchmarks.handin.plotted import LeftOut, Plot
 from attrib.benchmarks.handin.style import DOUBLE, SMALL, printed, write
+from attrib.explanation import Step, tell
 from attrib.files import write_text, writing
 
 NAMES = (
@@ -132,7 +132,7 @@ def examples(numbers: Numbers, most: int | None = None) -> Drawn | LeftOut:
     found = strip.strip(numbers, most)
     if isinstance(found, LeftOut):
         return found
-    return Drawn("examples", found.caption, strip.draw(found), troubles=found.troubles)
+    return Drawn("examples", found.caption, strip.draw(found.blocks), troubles=found.troubles)
 
 
 def layers(numbers: Numbers) -> Drawn | LeftOut:

@@ -55,7 +55,7 @@ def data(numbers: Numbers, budget: Budget, wanted: Wanted, drawn: Sequence[Drawn
     return {
         "title": wanted.title or _title(numbers, model["name"]), "authors": list(wanted.authors), "paper": wanted.paper,
         "summary": " ".join(findings.headline(numbers)), "model": model, "asked": _asked(numbers),
-        "about": _about(numbers), **_methods(numbers, budget), "judged": _judged(numbers), "columns": columns,
+        "about": about(numbers), **_methods(numbers, budget), "judged": _judged(numbers), "columns": columns,
         "tasks": rows, "tasks_caption": caption, "findings": findings.findings(numbers),
         "limits": limits.limits(numbers), **_pictures(drawn), **_repeat(numbers),
     }  # fmt: skip
@@ -77,7 +77,7 @@ def _asked(numbers: Numbers) -> str:
     )
 
 
-def _about(numbers: Numbers) -> str:
+def about(numbers: Numbers) -> str:
     """Data set, videos, questions, tasks, areas and rules of evidence."""
     settings, rows = numbers.run.settings.data, numbers.run.results
     name = "The built-in benchmark" if settings.get("name") == facts.BUILT_IN else settings.get("name")

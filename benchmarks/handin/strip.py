@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attrib import video
-from attrib.benchmarks.handin.examples import Example, choice, examples, short, shown_methods
+from attrib.benchmarks.handin.examples import Example, choice, examples, shown_methods, told
 from attrib.benchmarks.handin.numbers import Numbers
 from attrib.benchmarks.handin.plotted import LeftOut
 from attrib.benchmarks.handin.style import DOUBLE, FAINT, HIGHEST
 from attrib.errors import InputError
 from attrib.render_style import Drawing, Image, View, blend, boxes
-from attrib.types import Clip, Sample
+from attrib.types import Clip, Question, SaliencyVolume, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 FRAMES, ACROSS = 5, 2
 NAMES, GAP, BETWEEN, LINE = 0.2, 0.03, 0.16, 0.125  # inches: method names, between frames and blocks, a line of text
@@ -97,23 +97,46 @@ def _block(numbers: Numbers, example: Example) -> Block:
     sample = numbers.run.samples.get(example.sample)
     if sample is None:
         raise InputError(f"{example.sample} is not in the data set any more")
+    found = {method: numbers.run.volume(sample, method) for method in shown_methods(numbers)}
+    volumes = {method: volume for method, volume in found.items() if volume is not None}
+    if not volumes:
+        raise InputError(f"{example.sample}: the run has no maps of it")
+    clip = _clip(numbers, sample, len(next(iter(volumes.values())).times))
+    rows = numbers.run.results[numbers.run.results["sample"] == example.sample]
+    letters = rows["answer"].dropna()
+    answer = str(letters.iloc[0]) if len(letters) else None
+    return block(heading(sample.question, answer, _why(numbers, example)), clip, volumes, sample)
+
+
+def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: Sample) -> Block:
+    """Frames at even distances with each of the maps over them. Raises InputError for maps of other frames."""
     drawing = Drawing(tracks=sample.tracks, evidence=sample.evidence)
-    rows: dict[str, list[Image]] = {}
-    times: tuple[float, ...] = ()
-    for method in shown_methods(numbers):
-        volume = numbers.run.volume(sample, method)
-        if volume is None:
-            continue
-        clip = _clip(numbers, sample, len(volume.times))
-        if not np.allclose(clip.times, volume.times, atol=1e-3):
-            raise InputError(f"{example.sample}: the map is of other frames than the video has now")
-        at = np.unique(np.linspace(0, len(clip) - 1, FRAMES).round().astype(int))
+    at = np.unique(np.linspace(0, len(clip) - 1, FRAMES).round().astype(int))
+    rows = {}
+    for method, volume in volumes.items():
+        if len(volume.times) != len(clip) or not np.allclose(clip.times, volume.times, atol=1e-3):
+            raise InputError(f"{sample.id}: the map of {method} is of other frames than the video has now")
         view = View.of(volume, drawing)
         rows[method] = [blend(_sized(clip.frames[place]), view.values[place], drawing) for place in at]
-        times = tuple(clip.times[at].tolist())
-    if not rows:
-        raise InputError(f"{example.sample}: the run has no maps of it")
-    return Block(_text(numbers, example, sample), times, rows, drawing)
+    return Block(text, tuple(clip.times[at].tolist()), rows, drawing)
+
+
+def heading(question: Question, answer: str | None, why: str) -> str:
+    """Three lines: the question, the model's answer (a letter) and whether it is right, and why it is shown."""
+    options = dict(zip(question.letters, question.options, strict=True))
+    answered = f"“{options.get(answer, answer)}”" if answer else "unknown"
+    verdict = ""
+    if question.answer is not None and answer:
+        right = question.letters[question.answer] == answer
+        verdict = " (right)" if right else f" (wrong: “{question.options[question.answer]}”)"
+    asked = textwrap.shorten(question.text, 66, placeholder=" …")
+    return f"{asked}\n{textwrap.shorten(f'Answer {answered}{verdict}', 60, placeholder=' …')}\n{why}"
+
+
+def _why(numbers: Numbers, example: Example) -> str:
+    by = choice(numbers)
+    assert by is not None  # it chose the example
+    return told(example, by)
 
 
 def _clip(numbers: Numbers, sample: Sample, frames: int) -> Clip:
@@ -127,24 +150,6 @@ def _sized(frame: Image) -> Image:
     size = (max(round(frame.shape[1] * scale), 1), max(round(frame.shape[0] * scale), 1))
     shown = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     return np.asarray(shown, dtype=np.uint8)
-
-
-def _text(numbers: Numbers, example: Example, sample: Sample) -> str:
-    by = choice(numbers)
-    assert by is not None  # it chose the example
-    question = sample.question
-    rows = numbers.run.results[numbers.run.results["sample"] == example.sample]
-    letters = rows["answer"].dropna()
-    options = dict(zip(question.letters, question.options, strict=True))
-    answered = f"“{options.get(letters.iloc[0], letters.iloc[0])}”" if len(letters) else "unknown"
-    verdict = ""
-    if question.answer is not None and len(letters):
-        right = question.letters[question.answer] == letters.iloc[0]
-        verdict = " (right)" if right else f" (wrong: “{question.options[question.answer]}”)"
-    why = f"median of {example.of}" if example.why == "median" else example.why
-    asked = textwrap.shorten(question.text, 66, placeholder=" …")
-    answer = textwrap.shorten(f"Answer {answered}{verdict}", 60, placeholder=" …")
-    return f"{asked}\n{answer}\n{why}: {by.column.title} of {by.method} {short(example.value)}"
 
 
 def _width() -> float:
@@ -168,12 +173,12 @@ def _height(blocks: Sequence[Block]) -> float:
     return sum(height for height, _ in _bands(blocks))
 
 
-def draw(found: Strip) -> Figure:
+def draw(blocks: Sequence[Block]) -> Figure:
     """Two blocks beside each other, as many rows of them as there are."""
-    figure = Figure(figsize=(DOUBLE, _height(found.blocks)))
+    figure = Figure(figsize=(DOUBLE, _height(blocks)))
     FigureCanvasAgg(figure)
     top = 0.0
-    for height, part in _bands(found.blocks):
+    for height, part in _bands(blocks):
         for place, block in enumerate(part):
             _Placed(figure, block, place * (DOUBLE + BETWEEN) / ACROSS, top).draw()
         top += height

@@ -12,7 +12,6 @@ from typing import Any
 
 import typst
 
-from attrib.api import Step, tell
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.handin import figures, report_text
 from attrib.benchmarks.handin.figures import Drawn
@@ -21,6 +20,7 @@ from attrib.benchmarks.handin.plotted import LeftOut, leaderboard, scatter
 from attrib.benchmarks.handin.report_text import Budget, Wanted
 from attrib.benchmarks.handin.style import printed, write
 from attrib.errors import AttribError, InputError
+from attrib.explanation import Step, tell
 from attrib.files import writing
 
 PAGES = 2

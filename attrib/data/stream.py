@@ -13,6 +13,7 @@ from attrib.untrusted import DECODER
 
 CHUNK = 2**20  # characters that are read at once, at least
 _SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER = " \t\n\r,:}"  # what may follow a key or a value
 _SLACK = 16  # a text that ends in the middle of a number, name or escape is found wrong so close to its end
 
 
@@ -93,7 +94,8 @@ class _Window:
                 if cut and self._more():
                     continue
                 raise self.fault(error.msg, error.pos) from None
-            if end < len(self._text) or not self._more():  # 12 at the end may become 123
+            whole = end < len(self._text) and self._text[end] in _AFTER  # 12 or 12. at the end may become 12.3
+            if whole or end < len(self._text) - _SLACK or not self._more():
                 self.at = end
                 return found
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from linear import blank, sample_of, track_of
+from linear import blank, sample_of
 
 from attrib.metric import Score
 from attrib.subject import Subject
-from attrib.types import Evidence, Sample, Track
+from attrib.types import Sample, Track
 
 
 def video_of(name: str, *tracks: Track, **sample: Any) -> Sample:
@@ -32,17 +31,6 @@ def subjects_of(videos: Sequence[Sample], frames: int, side: int) -> list[Subjec
         replace(blank(frames, side, side), sample=own, peers=tuple(each for each in videos if each is not own))
         for own in videos
     ]
-
-
-def centred(count: int, frames: int = 8, seed: int = 0) -> list[Sample]:
-    """Videos whose evidence is a box jittered round the centre, for two seconds from a random one on."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for index in range(count):
-        middle, half, start = 0.5 + rng.normal(0, 0.08, 2), rng.uniform(0.12, 0.22, 2), rng.uniform(0, 2)
-        track = track_of(1, [[*(middle - half), *(middle + half)]] * frames)
-        found.append(video_of(f"v{index:03}", track, evidence=(Evidence(1, start, start + 2),)))
-    return found
 
 
 class Near:

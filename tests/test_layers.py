@@ -18,7 +18,7 @@ LEVELS = (
     {"subject"}, {"method", "metric", "attention", "quadrature"},
     {"registry", "space", "attention_method", "attention_statistics"}, {"config", "removal", "testing"},
     {"explanation"}, {"api"},
-    {"commands"}, {"cli"}, {"__main__"},
+    {"app"}, {"commands"}, {"cli"}, {"__main__"},
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 VALUES = {"errors", "files", "reply", "types", "untrusted"}
@@ -30,7 +30,7 @@ SIDE = {
     "models": VALUES | {"attention_record", "model", "registry"},
     "demo": VALUES | {"video", "data", "model", "models"},
 }
-ON_TOP = {"explanation", "api", "commands", "cli"}  # they alone join the ladder, the sides and the plug-ins
+ON_TOP = {"explanation", "api", "app", "commands", "cli"}  # they alone join the ladder, the sides and the plug-ins
 MODEL_LIBRARIES = {"transformers", "tokenizers", "timm"}
 
 

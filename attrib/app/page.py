@@ -1,0 +1,207 @@
+"""The page: what is asked on the left, what was found on the right. Built with Gradio, extra `[app]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from attrib import registry
+from attrib.app.answering import Explainer, Shown
+from attrib.app.asking import CHARACTERS, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
+from attrib.errors import AttribError, InputError, told
+from attrib.method import Control
+from attrib.types import Sample
+
+OWN = "Your own video"
+FIRST = ("relevance", "integrated_gradients", "grad_cam")  # methods that are chosen at first, where they are registered
+ANSWERED = ("the answer that the model chooses", "predicted")
+LIMITS = (
+    f"Videos of at most {MEGABYTES} MB and {SECONDS} s; one explanation at a time. The video stays on this machine."
+)
+EMPTY = '<div class="at-empty">Choose an example or upload a video, ask a question, and press <b>Explain</b>.</div>'
+
+
+class Asked(NamedTuple):
+    """The components that a visitor fills in."""
+
+    video: Any
+    question: Any
+    options: Any
+    methods: Any
+    target: Any
+
+
+class Found(NamedTuple):
+    """The components that an explanation fills."""
+
+    error: Any
+    answer: Any
+    method: Any
+    overlay: Any
+    timeline: Any
+    sheet: Any
+    files: Any
+    results: Any
+    kept: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What the page works with: what answers, and example samples by their name."""
+
+    explainer: Explainer
+    examples: dict[str, Sample]
+
+    def build(self) -> gr.Blocks:
+        """The page with its events; one explanation runs at a time, and a few wait."""
+        with gr.Blocks(title="attrib", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
+            gr.HTML(
+                '<div class="at-head"><h1>Where does the answer come from?</h1>'
+                f"<p>Model: {escape(self.explainer.model.name)}. {LIMITS}</p></div>"
+            )
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=4, min_width=320):
+                    example, asked, button = self._asking()
+                with gr.Column(scale=6, min_width=320):
+                    found = _finding()
+            private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
+            example.input(self.pick, example, [asked.video, asked.question, asked.options, asked.target], **private)
+            asked.video.input(lambda: OWN, None, example, **private)
+            asked.options.change(targets, [asked.options, asked.target], asked.target, **private)
+            given = [*asked, found.kept]
+            button.click(
+                self.explain, given, list(found), api_visibility="private", concurrency_limit=1, concurrency_id="one",
+                trigger_mode="once", show_progress_on=[found.error], scroll_to_output=True,
+            )  # fmt: skip
+            shown = [found.overlay, found.timeline, found.sheet]
+            found.method.input(show, [found.method, found.kept], shown, **private)
+        return blocks.queue(max_size=8, api_open=False)
+
+    def _asking(self) -> tuple[Any, Asked, Any]:
+        first = next(iter(self.examples), OWN)
+        video, question, options, _ = self.pick(first)
+        example = gr.Dropdown(
+            [*self.examples, OWN], value=first, label="Example", filterable=False, elem_id="at-example"
+        )
+        film = gr.Video(
+            video, label=f"Video (at most {MEGABYTES} MB, {SECONDS} s)", sources=["upload"], height=260,
+            include_audio=True, loop=True, buttons=[],
+        )  # fmt: skip
+        asked = Asked(
+            film,
+            gr.Textbox(question, label="Question", lines=2, max_length=CHARACTERS),
+            gr.Textbox(
+                options, label="Options", lines=3, max_length=OPTIONS * (CHARACTERS + 1), elem_id="at-options",
+                info="One a line. Without any, the model answers in its own words, and these are explained.",
+            ),
+            gr.Dropdown(
+                choices(), value=[name for name in FIRST if name in explainable()], label="Methods", multiselect=True,
+                info=f"At most {METHODS} at a time.", max_choices=METHODS, elem_id="at-methods",
+            ),
+            gr.Dropdown(_target_choices(options or ""), value="predicted", label="Explain", filterable=False),
+        )  # fmt: skip
+        _only_below(self.explainer.folder, film)
+        return example, asked, gr.Button("Explain", variant="primary", elem_id="at-explain")
+
+    def pick(self, name: str) -> tuple[Any, ...]:
+        """Video, question, options and target of an example; an empty video for one's own."""
+        if name not in self.examples:
+            return None, gr.skip(), gr.skip(), gr.skip()
+        sample = self.examples[name]
+        options = "\n".join(sample.question.options)
+        return str(sample.video), sample.question.text, options, targets(options, "predicted")
+
+    def explain(  # the page's five fields, and what the last explanation left
+        self, video: str | None, question: str, options: str, methods: list[str], target: str, last: Shown | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
+    ) -> Sequence[Any]:  # fmt: skip
+        """What an explanation fills, or the error in one line."""
+
+        def step(what: str, done: int, total: int) -> None:
+            progress((done, total or None), desc=what)
+
+        try:
+            shown = self.explainer.answer(Request.of(video, question, options, methods, target), step)
+        except AttribError as error:
+            return self._refused(self.explainer.complaint(error))
+        except Exception as error:  # a model or a method may raise anything; the page goes on
+            return self._refused(self.explainer.complaint(AttribError(told(error))))
+        if last is not None:
+            last.remove()
+        first = shown.methods[0]
+        overlay, timeline, sheet = show(first, shown)
+        return Found(
+            "", shown.answer, gr.update(choices=list(shown.methods), value=first), overlay, timeline, sheet,
+            [str(path) for path in shown.files()], gr.update(visible=True), shown,
+        )  # fmt: skip
+
+    def _refused(self, words: str) -> Sequence[Any]:
+        return [f'<p class="at-error" role="alert">{escape(words)}</p>', *[gr.skip()] * (len(Found._fields) - 1)]
+
+
+def _finding() -> Found:
+    error = gr.HTML(EMPTY)
+    with gr.Column(visible=False) as results:
+        said = gr.HTML(elem_id="at-answer")
+        method = gr.Radio([], label="Method shown", elem_id="at-method")
+        overlay = gr.Video(
+            label="Saliency", show_label=False, interactive=False, elem_id="at-overlay", autoplay=True, loop=True,
+            height=460, buttons=["download"],
+        )  # fmt: skip
+        timeline = gr.HTML(elem_id="at-timeline")
+        sheet = gr.Image(
+            label="Contact sheet", interactive=False, type="filepath", format="png", elem_id="at-sheet",
+            buttons=["download", "fullscreen"],
+        )  # fmt: skip
+        with gr.Accordion("Volumes and summary", open=False):
+            files = gr.File(label="NAME.npz for each method, summary.json", file_count="multiple", interactive=False)
+    kept = gr.State(None, delete_callback=lambda shown: shown.remove() if shown else None)
+    return Found(error, said, method, overlay, timeline, sheet, files, results, kept)
+
+
+def _only_below(folder: Path, field: Any) -> None:
+    """Let a file field take what lies below `folder` only: Gradio fetches the address that a forged request names."""
+    move = field.async_move_resource_to_block_cache
+
+    async def checked(path: Any) -> Any:
+        if path is not None and not Path(path).resolve().is_relative_to(folder):
+            raise InputError("video: expected an example or an upload of this page")
+        return await move(path)
+
+    field.async_move_resource_to_block_cache = checked
+
+
+def choices() -> list[tuple[str, str]]:
+    """Methods with what they are called on the page."""
+    return [
+        (f"{name} (control)" if issubclass(registry.get("methods", name), Control) else name, name)
+        for name in explainable()
+    ]
+
+
+def targets(options: str, chosen: str) -> Any:
+    """The choices of what to explain for these options, one a line; `chosen` stays where there still is such."""
+    known = _target_choices(options)
+    return gr.update(choices=known, value=chosen if chosen in dict(known).values() else "predicted")
+
+
+def _target_choices(options: str) -> list[tuple[str, str]]:
+    lines = [line.strip() for line in options.splitlines() if line.strip()]
+    letters = [chr(ord("A") + place) for place in range(min(len(lines), OPTIONS))]
+    return [ANSWERED, *((f"{letter}. {text}", f"option:{place}")
+                        for place, (letter, text) in enumerate(zip(letters, lines, strict=False)))]  # fmt: skip
+
+
+def show(method: str, kept: Shown | None) -> tuple[Any, Any, Any]:
+    """Overlay, timeline and sheet of one method; nothing changes where there is none."""
+    try:
+        if kept is None:
+            raise InputError("method: explain it first")
+        return str(kept.overlay(method)), kept.timelines[method], str(kept.sheet(method))
+    except InputError:
+        return gr.skip(), gr.skip(), gr.skip()

@@ -1,0 +1,31 @@
+"""`attrib app`: one answer explained in a browser."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from attrib.commands.shared import Plugins, Sets, load_plugins, say, stopping
+from attrib.errors import InputError
+
+
+def app(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine only; 0: any that is free.")] = 7860,
+    model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
+    sets: Sets = None,
+    plugin: Plugins = None,
+) -> None:
+    """Explain answers in a browser: a page on this machine, to choose a video and methods and watch the saliency."""
+    if find_spec("gradio") is None:
+        raise InputError("the app needs Gradio: pip install 'attrib[app]'")
+    load_plugins(plugin)
+    from attrib import api, config
+    from attrib.app.serving import serving
+
+    given = config.override({"model": {"name": model}}, sets or ())
+    network = api.load(config.parse({"methods": {}, "metrics": {}, **given}).model)
+    with stopping("the app's files are removed"), serving(network, port, given) as (address, server, listening):
+        say(f"attrib app: {address}  (stop with Ctrl-C)")
+        server.run(sockets=[listening])

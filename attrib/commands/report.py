@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from attrib.commands.shared import check_output, progress, say, stopping, warn
-
-if TYPE_CHECKING:
-    from attrib.benchmarks.report.page import Report
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 Players = Annotated[int, typer.Option("--players", min=0, help="Samples with a player, at most.")]
@@ -29,10 +26,6 @@ def report(
 
     with stopping("the report is not written"), progress(quiet=False) as step:
         made = page.write(run, output, players, step)
-    _tell(made)
-
-
-def _tell(made: Report) -> None:
     warn(made.warnings)
     beside = "" if made.embedded else f", with videos and maps in {made.path.parent / 'report'}"
     say(f"report: {made.path} ({made.size / 2**20:.1f} MiB{beside})")
@@ -47,12 +40,10 @@ def view(
     players: Players = 60,
 ) -> None:
     """Serve the run's report on this machine alone, made first where it is missing or older than the run."""
-    from attrib.benchmarks.report import page, serve
+    from attrib.benchmarks.report import place, serve
 
-    with progress(quiet=False) as step:
-        made = page.write(run, None, players, step) if page.is_stale(run) else None
-    if made is not None:
-        _tell(made)
+    if place.is_stale(run):
+        report(run, None, players)
     with stopping("the report is no longer served"), serve.serving(run, port) as server:
         say(f"{server.address} (Ctrl-C stops)")
         if not no_browser:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from attrib.benchmarks.report.numbers import number
+from attrib.benchmarks.report.place import LAYERS
 from attrib.files import writing
 
-FOLDER = "layers"
 PICTURE, SELECTION = "atlas.png", "selection.json"
 EMBEDDED = 2**20  # bytes of a picture that the page holds itself
 
 
 def atlas(run: Path, beside: Path) -> dict[str, Any] | None:
     """The picture's source, and the numbers of the chosen heads by name; None without a picture."""
-    picture = run / FOLDER / PICTURE
+    picture = run / LAYERS / PICTURE
     if not picture.is_file():
         return None
     content = picture.read_bytes()
@@ -27,7 +27,7 @@ def atlas(run: Path, beside: Path) -> dict[str, Any] | None:
         source = f"{beside.name}/{PICTURE}"
         with writing(beside / PICTURE) as part:
             part.write_bytes(content)
-    return {"source": source, "numbers": _numbers(run / FOLDER / SELECTION)}
+    return {"source": source, "numbers": _numbers(run / LAYERS / SELECTION)}
 
 
 def _numbers(path: Path) -> list[list[str]]:

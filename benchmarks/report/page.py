@@ -21,13 +21,12 @@ from attrib.benchmarks.differences import roles
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.parts import file_name
 from attrib.benchmarks.report import asked, axes, layers, lines, media, players, tables
+from attrib.benchmarks.report.place import BESIDE, PAGE
 from attrib.errors import InputError, NotWritten, VideoError
 from attrib.files import write_text, writing
 from attrib.render_style import BANDS, EVIDENCE, colours
 from attrib.types import Sample
 
-PAGE, BESIDE = "report.html", "report"
-READ = {".csv", ".json", ".parquet", ".png", ".yaml"}  # endings of what a report rests on
 EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("dom", "board", "charts", "tables", "canvas", "timeline", "player", "main")  # in this order
@@ -74,15 +73,6 @@ def write(run: Path, output: Path | None = None, most: int = 60, step: Step | No
     write_text(folder / PAGE, text)
     samples = found.results["sample"].nunique()
     return Report(folder / PAGE, len(text.encode()), embedded, len(shown), samples, tuple(notes))
-
-
-def is_stale(run: Path) -> bool:
-    """Whether there is no report in the run's directory, or one that is older than what it reports."""
-    page = run / PAGE
-    if not page.is_file():
-        return True
-    sources = [path for folder in (run, run / layers.FOLDER) for path in folder.glob("*.*") if path.suffix in READ]
-    return any(path.stat().st_mtime > page.stat().st_mtime for path in sources)
 
 
 def _make(beside: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from attrib.benchmarks.report.page import BESIDE, PAGE
+from attrib.benchmarks.report.place import BESIDE, PAGE
 from attrib.errors import InputError
 
 HOST = "127.0.0.1"

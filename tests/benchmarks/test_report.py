@@ -19,7 +19,7 @@ from reported import ACTION, ERROR, EVIL, IDS, OPTIONS, QUESTION, TRACK, forgott
 
 from attrib import video
 from attrib.benchmarks import finished
-from attrib.benchmarks.report import asked, axes, layers, media, page, players
+from attrib.benchmarks.report import asked, axes, layers, media, page, place, players
 from attrib.benchmarks.run import Run
 from attrib.config import parse
 from attrib.errors import InputError
@@ -76,7 +76,7 @@ def copy(run: Path, tmp_path: Path) -> Path:
 
 
 def read(path: Path) -> Page:
-    return Page((path / page.PAGE).read_text(encoding="utf-8"))
+    return Page((path / place.PAGE).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_markup_in_names_stays_text(made: Page) -> None:
 
 def test_only_the_pages_own_script_may_run_and_nothing_is_loaded_from_elsewhere(run: Path, tmp_path: Path) -> None:
     page.write(run, tmp_path)
-    text = (tmp_path / page.PAGE).read_text(encoding="utf-8")
+    text = (tmp_path / place.PAGE).read_text(encoding="utf-8")
     (script,) = [body for attributes, body in Page(text).scripts if not attributes]
     hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = re.search('Content-Security-Policy" content="([^"]*)"', text)
@@ -259,7 +259,7 @@ def test_an_unfinished_run_is_refused_in_one_line(copy: Path, tmp_path: Path) ->
     (copy / "leaderboard.csv").unlink()
     with pytest.raises(InputError, match=r"expected a finished run, found no leaderboard\.csv"):
         page.write(copy)
-    assert not (copy / page.PAGE).exists()
+    assert not (copy / place.PAGE).exists()
 
 
 def test_what_is_too_large_lies_beside_the_page(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,13 +282,13 @@ def test_at_most_so_many_samples_have_a_player(run: Path, tmp_path: Path) -> Non
 
 
 def test_a_report_is_stale_when_the_run_is_newer(copy: Path) -> None:
-    assert page.is_stale(copy)
+    assert place.is_stale(copy)
     page.write(copy)
-    assert not page.is_stale(copy)
+    assert not place.is_stale(copy)
     (copy / "log.jsonl").touch()
-    assert not page.is_stale(copy)
+    assert not place.is_stale(copy)
     pd.read_csv(copy / "ranks.csv").to_csv(copy / "ranks.csv")
-    assert page.is_stale(copy)
+    assert place.is_stale(copy)
 
 
 def test_a_large_video_is_made_small_at_its_own_times(tmp_path: Path) -> None:

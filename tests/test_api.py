@@ -21,6 +21,7 @@ from attrib.model import VideoModel
 from attrib.reply import Reply
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, FRAMES, QUESTION, RED, ROWS, ToyModel, toy_clip
+from attrib.types import Evidence, Sample, Segment, Track
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,34 @@ def test_by_default_every_method_that_is_no_control(toy_video: Path) -> None:
     assert {"integrated_gradients", "grad_cam", "attention_rollout"} <= set(found.volumes)
     assert not {"uniform", "random", "centre", "motion"} & set(found.volumes)
     assert all(len(volume.values) == FRAMES for volume in found.volumes.values())
+
+
+def test_an_annotated_question_is_explained_with_its_annotation(toy_video: Path, tmp_path: Path) -> None:
+    boxes = np.array([[0.5, 1 / 3, 0.75, 2 / 3]] * 2)
+    tracks = (Track(4, "square", np.array([0.0, 1.5]), boxes, np.zeros(2, bool)),)
+    sample = Sample(
+        "toy_1", toy_video, QUESTION, tracks=tracks, evidence=(Evidence(4, 0.5),), rule="grounded",
+        segments=(Segment("action", "lift", 0, 1, (4,)),),
+    )  # fmt: skip
+    found = attrib.explain_sample(sample, model=SmallToy(), methods=["oracle", "centre"], target="correct")
+    assert found.failures == {}
+    assert found.subject.sample is sample
+    found.save(tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert (summary["correct_answer"], summary["target"], summary["evidence_rule"]) == ("A", "correct", "grounded")
+    assert summary["evidence"] == [
+        {"track": 4, "label": "square", "start": 0.5, "end": None, "role": "necessary"},
+    ]  # fmt: skip
+    assert summary["tracks"] == [{"id": 4, "label": "square", "boxes": 2, "is_evidence": True}]
+    assert summary["segments"][0]["label"] == "lift"
+    drawn = video.read(tmp_path / "out" / "centre.mp4", sampling="times", times=[1.0]).frames[0].astype(int)
+    rows, columns = np.nonzero(np.abs(drawn[: ROWS * 64] - (0, 200, 140)).max(axis=-1) < 30)
+    height, width = ROWS * 64, COLUMNS * 64
+    assert columns.min() >= 0.45 * width and columns.max() <= 0.8 * width and rows.max() <= 0.72 * height
+    every = attrib.explain_sample(sample, model=SmallToy())
+    assert "object_occlusion" in every.volumes and "oracle" not in every.volumes
+    plain = attrib.explain(toy_video, QUESTION.text, QUESTION.options, model=SmallToy())
+    assert plain.failures == {} and "object_occlusion" not in plain.volumes
 
 
 def test_target_says_what_is_explained(toy_video: Path) -> None:

@@ -16,8 +16,18 @@ from attrib import render, video
 from attrib.errors import InputError
 from attrib.render_panel import draw_boxes, shortened, text_width
 from attrib.render_sheet import _grid
-from attrib.render_style import Drawing, View, bands, blend, boxes, colours
-from attrib.types import Clip, Evidence, Provenance, SaliencyVolume, Segment, Track
+from attrib.render_style import Drawing, View, bands, blend, boxes, colours, dots
+from attrib.types import (
+    Clip,
+    Evidence,
+    PointTrack,
+    Provenance,
+    Question,
+    SaliencyVolume,
+    Sample,
+    Segment,
+    Track,
+)
 
 
 def grey(count: int = 4, height: int = 120, width: int = 160) -> Clip:
@@ -143,6 +153,38 @@ def test_boxes_and_evidence() -> None:
     assert boxes(drawing, 9.0) == []
     shown = render.overlay(spot(value=0), grey(), drawing)
     assert tuple(shown[1, 90, 80]) == (0, 200, 140)  # the lower edge, at 0.75 of 120, where evidence lies on top
+
+
+def test_points_are_dots_in_the_colour_of_what_they_lie_on() -> None:
+    one = PointTrack(0, "corner", np.array([1.0, 2.0]), np.array([[0.25, 0.5], [0.75, 0.5]]), (9, 3))
+    other = PointTrack(1, "", np.array([1.0]), np.array([[0.5, 0.75]]))
+    outside = PointTrack(2, "", np.array([1.0]), np.array([[1.5, 0.5]]))
+    drawing = render.Drawing(tracks=(track(3),), points=(one, other, outside), evidence=(Evidence(3, 2.0, 3.0),))
+    blue, white = dots(drawing, 1.0)
+    assert (blue.at, white.at, white.colour) == ((0.25, 0.5), (0.5, 0.75), (255, 255, 255))
+    assert blue.colour == boxes(drawing, 1.0)[0].colour
+    assert [dot.colour for dot in dots(drawing, 2.0)] == [(0, 200, 140)]  # evidence by then
+    assert dots(drawing, 1.1) == []  # a frame that is left out is one in which it is hidden
+    bare = render.Drawing(points=(one, other))
+    shown = render.overlay(spot(value=0), grey(), bare)[:, :120]
+    changed = (shown != 90).any(axis=-1)
+    assert changed.any(axis=(1, 2)).tolist() == [False, True, True, False]
+    y, x = np.nonzero(changed[2])
+    assert (y.mean(), x.mean()) == pytest.approx((0.5 * 119, 0.75 * 159), abs=1)
+    assert tuple(shown[1, round(0.75 * 119), round(0.5 * 159)]) == (255, 255, 255)
+
+
+def test_a_drawing_of_a_sample_has_all_that_is_annotated() -> None:
+    point = PointTrack(0, "", np.array([1.0]), np.array([[0.5, 0.5]]))
+    sample = Sample(
+        "v_0", Path("v.mp4"), Question("Why?", ("a", "b")), tracks=(track(),), points=(point,),
+        segments=(Segment("action", "lift", 0, 1),), evidence=(Evidence(3),),
+    )  # fmt: skip
+    drawing = render.Drawing.of(sample, "mine")
+    assert (drawing.title, drawing.subtitle) == ("mine", "Why?")
+    assert render.Drawing.of(sample, "mine", "other").subtitle == "other"
+    for part in ("tracks", "points", "segments", "evidence"):
+        assert getattr(drawing, part) == getattr(sample, part) != ()
 
 
 def test_labels_do_not_cover_each_other() -> None:

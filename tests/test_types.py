@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attrib.errors import InputError
-from attrib.types import Clip, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
+from attrib.types import Clip, Evidence, PointTrack, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 
 MADE = Provenance(
     "grad_cam", {"layer": "last", "steps": 3}, "demo", "abc", "float32", 7, "option:1", {"torch": "2.15"}, "k", 1.5,
@@ -356,3 +356,26 @@ def _npy(array: np.ndarray[Any, Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def test_a_point_is_known_in_its_own_frames_alone() -> None:
+    point = PointTrack(1, "corner", np.array([0.0, 1 / 30, 3 / 30]), np.array([[0.1, 0.2], [0.2, 0.3], [0.4, 0.5]]))
+    assert point.at(0.01).tolist() == [0.1, 0.2]  # type: ignore[union-attr]
+    assert point.at(1 / 30 + 0.015).tolist() == [0.2, 0.3]  # type: ignore[union-attr]
+    assert point.at(2 / 30) is None  # occluded between two frames in which it is seen
+    assert point.at(0.2) is None
+    assert PointTrack(1, "", np.zeros(0), np.zeros((0, 2))).at(0) is None
+
+
+@pytest.mark.parametrize(
+    ("times", "xy", "message"),
+    [
+        ([0.0, 1.0], [[0, 0]], "expected 1 times"),
+        ([1.0, 0.0], [[0, 0], [1, 1]], "increase strictly"),
+        ([0.0], [[0, 0, 0]], r"expected xy \(n, 2\)"),
+        ([0.0], [[0, np.nan]], "must be finite"),
+    ],
+)
+def test_points_are_validated(times: list[float], xy: list[list[float]], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PointTrack(4, "p", np.array(times), np.array(xy, np.float64))

@@ -194,6 +194,45 @@ def test_boxes_follow_their_times_whatever_the_order_and_off_the_grid(tmp_path: 
     np.testing.assert_allclose(found.at(1.6833335), [0.15, 0, 0.25, 0.5])  # half way between frames 30 and 71
 
 
+def test_points_are_stored_y_first_at_frames_of_the_original(tmp_path: Path) -> None:
+    point = {"id": 3, "label": "corner", "parent_objects": [-1, 2], "frame_ids": [60, 0, 30, 30],
+             "points": [[0.6, 0.1, 0.3, 0.9], [0.7, 0.2, 0.4, 0.9]]}  # fmt: skip
+    never = {"id": 4, "frame_ids": [], "points": []}
+    video = annotation(point_tracking=[point, never, {**never, "id": 5, "points": None}])
+    first, *others = only(written(tmp_path, {"a": video})).points
+    np.testing.assert_allclose(first.times, [0, 30 / 29.97, 60 / 29.97])
+    np.testing.assert_allclose(first.xy, [[0.2, 0.1], [0.4, 0.3], [0.7, 0.6]])  # x, y; the first of frame 30
+    assert (first.id, first.label, first.parents) == (3, "corner", (2,))
+    assert [(other.id, other.xy.shape) for other in others] == [(4, (0, 2)), (5, (0, 2))]
+    assert only(written(tmp_path, {"a": annotation(point_tracking=None)})).points == ()
+
+
+def test_what_is_never_used_cannot_disturb(tmp_path: Path) -> None:
+    """Frame numbers, the one-hot first box and the number of frames may say what they like: times decide."""
+    odd = track(frame_ids=[5, 6], initial_tracking_box=[0, 1])
+    video = annotation(object_tracking=[odd], metadata={"frame_rate": 29.97, "num_frames": 3, "is_cup_game": 0})
+    plain, other = (only(written(tmp_path, {"a": found})) for found in (annotation(), video))
+    np.testing.assert_array_equal(plain.tracks[0].times, other.tracks[0].times)
+    np.testing.assert_array_equal(plain.tracks[0].boxes, other.tracks[0].boxes)
+
+
+def test_between_boxes_two_seconds_apart_nothing_is_known(tmp_path: Path) -> None:
+    far = track(timestamps=[0, 2_100_000])
+    (found,) = only(written(tmp_path, {"a": annotation(object_tracking=[far])})).tracks
+    assert found.at(1.0) is None
+    assert found.at(2.1) is not None
+    (near,) = only(written(tmp_path, {"a": annotation(object_tracking=[track(timestamps=[0, 2_000_000])])})).tracks
+    np.testing.assert_allclose(near.at(1.0), [0.3, 0.2, 0.5, 0.4])
+
+
+@pytest.mark.parametrize("answer", [{}, {"answer_id": None}, {"answer_id": -1}], ids=["absent", "null", "-1"])
+def test_test_videos_have_no_answer(tmp_path: Path, answer: dict[str, Any]) -> None:
+    question = {"id": 7, "question": "Which cup?", "options": ["the cup", "no"], **answer}
+    found = only(written(tmp_path, {"a": annotation(mc_question=[question])}))
+    assert found.question.answer is None
+    assert (found.rule, found.evidence) == ("label in question", (Evidence(2),))
+
+
 def test_null_stands_for_what_is_not_annotated(tmp_path: Path) -> None:
     question = {"id": 1, "question": "Why?", "options": ["a", "b"], "answer_id": None}
     lists = ("object_tracking", "action_localisation", "sound_localisation", "grounded_question", "metadata")

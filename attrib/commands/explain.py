@@ -71,11 +71,11 @@ def explain(
 
     given = config.override({}, sets or ())
     methods = _chosen(method, given.pop("methods", {}) or {}, data is not None)
-    if data is not None and video is not None:
-        explained = partial(api.explain_sample, _sample(data, video, question_id, split))
-    else:
+    if source is not None and question is not None:
         explained = partial(api.explain, source, question, option or (), answer=answer, words=word or (),
                             per_word=per_word)  # fmt: skip
+    else:
+        explained = partial(api.explain_sample, _sample(data, video, question_id, split))
     with progress(as_json) as step:
         found = explained(model=model, methods=methods, target=target, settings=given, step=step)
         found.save(output, step)
@@ -99,7 +99,8 @@ def _check_form(asked: dict[str, Any], annotated: dict[str, Any]) -> None:
             raise InputError(f"{forms}; got no {name}")
 
 
-def _sample(data: Path, video: str, question_id: int | None, split: Split | None) -> Sample:
+def _sample(data: Path | None, video: str | None, question_id: int | None, split: Split | None) -> Sample:
+    assert data is not None and video is not None  # `_check_form` has looked
     from attrib.data.perception_test import PerceptionTest
 
     return PerceptionTest(str(data), (split or Split.valid).value).sample(video, question_id)

@@ -6,7 +6,8 @@ A fault is what the reader refuses, or what would make numbers wrong without a w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,8 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SLACK = 0.1  # seconds that a segment may last beyond the end
 
 
-class Odd(NamedTuple):
+@dataclass(frozen=True)
+class Odd:
     """How many of one kind there are at one place."""
 
     kind: str
@@ -136,9 +138,10 @@ def _boxes(video: given.Video, cut: float | None) -> Iterator[Odd]:
 
 def _times(video: given.Video) -> Iterator[Odd]:
     """Times held against frame numbers, where both are given: their ratio says in which unit the times are."""
+    items: list[given.ObjectTrack | given.TimedSegment] = [*video.object_tracking, *video.action_localisation]
     pairs = [
         (np.asarray(item.timestamps, np.float64), np.asarray(item.frame_ids, np.float64))
-        for item in (*video.object_tracking, *video.action_localisation, *video.sound_localisation)
+        for item in (*items, *video.sound_localisation)
         if len(item.frame_ids) == len(item.timestamps)
     ]
     if not pairs:

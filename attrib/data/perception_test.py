@@ -113,11 +113,9 @@ class Beside:
     @staticmethod
     def of(layout: Layout) -> Beside:
         """Read what is there. Raises InputError for what is not of this layout."""
-        return Beside(
-            _optional(layout.beside("cut_frame_mapping"), given.CUTS),
-            _optional(layout.beside("evidence"), given.EVIDENCE),
-            _optional(layout.beside("counterfactuals"), given.COUNTERFACTUALS),
-        )
+        evidence = _optional(layout.beside("evidence"), given.EVIDENCE)
+        remade = _optional(layout.beside("counterfactuals"), given.COUNTERFACTUALS)
+        return Beside(_optional(layout.beside("cut_frame_mapping"), given.CUTS), evidence, remade)
 
     def cut(self, video_id: str, video: given.Video) -> float | None:
         """The time in seconds from which on nothing was shown; None where there is no cut."""

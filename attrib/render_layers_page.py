@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from attrib.types import Clip
 
-DPI = 240
+DPI = 200
 # Inches
 _WIDTH, _MARGIN, _NAME, _GAP, _LINE = 7.2, 0.12, 0.62, 0.05, 0.145
 _TIME, _FOOT, _TALLEST, _WIDEST = 0.16, 0.62, 1.7, 2.2

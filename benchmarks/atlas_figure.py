@@ -25,7 +25,7 @@ TITLES = {
     "object_auc": "object AUC", "shuffled_auc": "shuffled AUC", "time_lift": "time lift (bits)",
     "visual_mass": "visual mass", "sink_share": "share of sinks", "spatial_entropy": "spatial entropy (nats)",
 }  # fmt: skip
-DPI = 240
+DPI = 200
 # Inches
 _WIDTH, _LEFT, _RIGHT, _GAP, _BAR = 7.2, 0.42, 0.42, 0.68, 0.07
 _TITLE, _TOP, _BELOW, _LOWER, _NOTE = 0.3, 0.24, 0.32, 1.25, 0.118

@@ -16,7 +16,7 @@ from attrib.errors import HARMFUL, ConfigError, InputError, nearest, shown
 
 # Settings are small. What is larger than this, once its aliases are followed, is an accident or an attack.
 MOST_CHARACTERS, MOST_VALUES, DEEPEST = 2**18, 20_000, 30
-_MERGE = "tag:yaml.org,2002:merge"
+_MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,6 +78,8 @@ def _parts(node: yaml.Node) -> list[yaml.Node]:
         names: set[tuple[str, str]] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
+                if key.value == "null":  # a parameter's name: keys are words, never nothing
+                    key.tag = _TEXT
                 if (key.tag, key.value) in names:
                     raise ConstructorError(None, None, f"key {shown(key.value)} is given twice", key.start_mark)
                 names.add((key.tag, key.value))

@@ -82,3 +82,10 @@ def test_questions_are_text(text: str, option: str) -> None:
 def test_evidence_lasts() -> None:
     with pytest.raises(InputError, match=r"evidence of track 3: \[1.0, 1.0\) s is empty"):
         Evidence(3, 1.0, 1.0)
+
+
+def test_null_is_a_name_where_a_name_stands() -> None:
+    """Of a parameter, as in `{method: attention_rollout, null: divided}`."""
+    assert parse_yaml("{null: divided, b: null, c: ~}", "f") == {"null": "divided", "b": None, "c": None}
+    with pytest.raises(ConfigError, match="key 'null' is given twice"):
+        parse_yaml("null: 1\n'null': 2", "f")

@@ -7,11 +7,12 @@ TREE := .mypy_cache/tree
 
 .PHONY: install demo test check types speed clean
 
-# The evidence holds, the model knows its world, and how the methods fare.
+# The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
 	$(BIN)/python -m attrib.demo.evidence --items 100
 	$(BIN)/python -m attrib.demo.evaluate --videos 20
 	$(BIN)/attrib bench -O runs/demo
+	$(BIN)/attrib report runs/demo
 
 test: $(INSTALLED)
 	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
@@ -42,5 +43,5 @@ clean:
 # Installed again when the packaging changes: entry points and dependencies live there.
 $(INSTALLED): setup.cfg pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[app,dev]"
 	touch $@

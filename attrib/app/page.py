@@ -18,7 +18,7 @@ from attrib.method import Control
 from attrib.types import Sample
 
 OWN = "Your own video"
-FIRST = ("relevance", "integrated_gradients", "grad_cam")  # methods that are chosen at first, where they are registered
+FIRST = ("relevance", "grad_cam")  # methods that are chosen at first, where they are registered
 ANSWERED = ("the answer that the model chooses", "predicted")
 LIMITS = (
     f"Videos of at most {MEGABYTES} MB and {SECONDS} s; one explanation at a time. The video stays on this machine."

@@ -72,7 +72,7 @@ def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
     """The smallest p, and how many videos would tell."""
     known = tested.dropna(subset=["p", "difference"])
     known = known[known["difference"] > 0]
-    if known.empty:
+    if known.empty or numbers.videos == 1:
         return ""
     row = known.sort_values("p", kind="stable").iloc[0]
     need = _needed(numbers, row)
@@ -99,7 +99,9 @@ def _best(numbers: Numbers) -> Iterator[str]:
         if not leaders:
             continue
         row = numbers.of(column).loc[leaders[0]]
-        text = f"{column.title}: {leaders[0]} is best with {ranged(row['mean'], row['low'], row['high'])}"
+        equal = int((methods_of(numbers, numbers.of(column).reset_index())["mean"] == row["mean"]).sum()) - 1
+        others = f" (and {counted(equal, 'other')})" if equal else ""
+        text = f"{column.title}: {leaders[0]}{others} is best with {ranged(row['mean'], row['low'], row['high'])}"
         if row["control"] == row["control"]:
             gap = ranged(row["difference"], row["difference_low"], row["difference_high"], signed=True)
             told = _told_apart(row)
@@ -242,4 +244,5 @@ def _sanity(numbers: Numbers) -> Iterator[str]:
     unknown = rows[rows["verdict"] == "undefined"]["method"].nunique()
     passed = rows.groupby("method")["verdict"].agg(lambda verdicts: (verdicts == "pass").all()).sum()
     left = f", and cannot be judged for {unknown} ({counted(videos, 'video')})" if unknown else ""
-    yield f"Sanity (the map changes when the model's parameters are made random) holds for {int(passed)} methods{left}."
+    good = counted(int(passed), "method")
+    yield f"Sanity (the map changes when the model's parameters are made random) holds for {good}{left}."

@@ -54,12 +54,13 @@ def _evidence(numbers: Numbers) -> Iterator[str]:
     if not rules:
         yield "The run does not tell by which rule the evidence of a question was found."
     elif unsure := facts.exploratory(rules):
+        names = [rule for rule in rules if rule not in (*facts.ANNOTATED, "none")]
         yield (
-            f"For {unsure} of {sum(rules.values())} questions the evidence is a reading of the annotation (by labels "
-            "in question or option, or by actions): alignment there is exploratory."
+            f"For {unsure} of {counted(sum(rules.values()), 'question')} the evidence is a reading of the annotation "
+            f"({listed(names)}): alignment there is exploratory."
         )
     if rules.get("none"):
-        yield f"{rules['none']} questions have no evidence, and no alignment."
+        yield f"No evidence, and so no alignment, for {counted(rules['none'], 'question')}."
 
 
 def _nulls(numbers: Numbers) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Numbers:
         if table is None or missing:
             raise InputError(f"{self.run.directory}: leaderboard.csv lacks the columns {', '.join(missing)}")
         rows = table[table["subset"] == "all"]
-        return rows.assign(imputer=rows["imputer"].fillna("").astype(str))
+        return rows.assign(imputer=_text(rows["imputer"]))
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -159,7 +159,7 @@ class Numbers:
         wanted = {"kind", "group", "split", "method", "metric", "mean", "null", "partners", "beats", "above"}
         if table is None or not wanted.issubset(table.columns):
             return None
-        texts = {name: table[name].fillna("").astype(str) for name in ("kind", "group", "split", "imputer", "null")}
+        texts = {name: _text(table[name]) for name in ("kind", "group", "split", "imputer", "null")}
         return table.assign(**texts)
 
     def generality(self, column: Column, kind: str = "task") -> pd.DataFrame:
@@ -192,3 +192,8 @@ class Numbers:
     def seconds(self) -> pd.Series:
         """Median seconds of a map, by method."""
         return self.run.results.groupby("method")["seconds"].median()
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Empty where there is nothing."""
+    return column.astype("object").fillna("").astype(str)

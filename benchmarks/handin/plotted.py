@@ -67,10 +67,16 @@ def leaderboard(numbers: Numbers) -> Plot | LeftOut:
     names = ["column", "direction", "method", "kind", "place", "mean", "low", "high", "chance", "control_mean"]
     caption = (
         f"Means over {counted(numbers.tally.samples, 'question')}; {reserve(numbers)}. Methods are ordered by mean "
-        "rank over these metrics; below them, in grey, the controls, which know nothing of the model's answer, and the "
-        f"upper bound made from the annotation. Dashed: chance; dotted: the best control.{_imputer(numbers)}"
+        f"rank over these metrics; below them, in grey, {_others(numbers)}. Dashed: chance; dotted: the best "
+        f"control.{_imputer(numbers)}"
     )
     return Plot("leaderboard", pd.concat(parts)[names].reset_index(drop=True), caption, charts.leaderboard)
+
+
+def _others(numbers: Numbers) -> str:
+    kinds = [numbers.kind(name) for name in numbers.order]
+    bound = ", and the upper bound made from the annotation" if "bound" in kinds else ""
+    return f"the controls, which know nothing of the model's answer{bound}"
 
 
 def _imputer(numbers: Numbers) -> str:

@@ -52,12 +52,15 @@ def data(numbers: Numbers, budget: Budget, wanted: Wanted, drawn: Sequence[Drawn
     """What the template reads: texts and rows, no markup."""
     model = facts.model(numbers.run, wanted.training)
     columns, rows, caption = tasks(numbers, budget)
+    pictures = _pictures(drawn)
+    missing = [*pictures.pop("missing"), *([] if rows else ["the task table (the run has no tasks.csv)"])]
     return {
         "title": wanted.title or _title(numbers, model["name"]), "authors": list(wanted.authors), "paper": wanted.paper,
         "summary": " ".join(findings.headline(numbers)), "model": model, "asked": _asked(numbers),
         "about": about(numbers), **_methods(numbers, budget), "judged": _judged(numbers), "columns": columns,
         "tasks": rows, "tasks_caption": caption, "findings": findings.findings(numbers),
-        "limits": limits.limits(numbers), **_pictures(drawn), **_repeat(numbers),
+        "limits": limits.limits(numbers), **pictures, **_repeat(numbers),
+        "left_out": f"Left out: {'; '.join(missing)}." if missing else "",
     }  # fmt: skip
 
 
@@ -184,7 +187,9 @@ def _dash(row: pd.Series, name: str, low: str, high: str) -> str:
 
 
 def _pictures(drawn: Sequence[Drawn | LeftOut]) -> dict[str, Any]:
-    wide, narrow, missing = [], [], []
+    wide: list[dict[str, Any]] = []
+    narrow: list[dict[str, Any]] = []
+    missing: list[str] = []
     for item in drawn:
         if isinstance(item, LeftOut):
             missing.append(f"{item.name} ({item.reason})")
@@ -193,7 +198,7 @@ def _pictures(drawn: Sequence[Drawn | LeftOut]) -> dict[str, Any]:
         entry = {"file": f"{item.name}.pdf", "caption": item.caption, "alt": item.name, "bottom": below}
         (narrow if item.name == "layers" else wide).append(entry)
     return {
-        "wide": wide, "narrow": narrow, "left_out": f"Left out: {'; '.join(missing)}." if missing else "",
+        "wide": wide, "narrow": narrow, "missing": missing,
     }  # fmt: skip
 
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 FRAMES, ACROSS = 5, 2
-NAMES, GAP, BETWEEN, LINE = 0.2, 0.03, 0.16, 0.125  # inches: method names, between frames and blocks, a line of text
-LETTER = 0.043  # inches of a letter of the names
+NAME, GAP, BETWEEN, LINE = 0.1, 0.03, 0.16, 0.125  # inches: a method's name, between frames and blocks, a line of text
 LINES = 3  # of the text above a block
+LETTERS = {1: 106, 2: 66}  # of its question, by blocks across
 PIXELS = 192  # a frame's greater side: 300 dots an inch
 STRANGE = "#B34700"
 
@@ -61,11 +61,13 @@ def strip(numbers: Numbers, most: int | None = None) -> Strip | LeftOut:
     by = choice(numbers)
     if by is None:
         return LeftOut("examples", "no method has a value by which examples could be chosen")
-    blocks, troubles = [], []
+    blocks: list[Block] = []
+    troubles: list[str] = []
     wanted = examples(numbers, ("median", "exception"))
+    letters = LETTERS[min(ACROSS, len(wanted), most or ACROSS)]
     for example in [*wanted[-1:], *wanted[:-1]] if wanted[-1].why == "exception" else wanted:
         try:
-            block = _block(numbers, example)
+            block = _block(numbers, example, letters)
         except InputError as error:
             troubles.append(f"{example.sample}: {error}")
             continue
@@ -74,25 +76,27 @@ def strip(numbers: Numbers, most: int | None = None) -> Strip | LeftOut:
         blocks.append(block)
     if not blocks:
         return LeftOut("examples", "; ".join(troubles[:1]) or "no sample has a value")
-    if wanted[-1].why == "exception":
+    strange = wanted[-1].why == "exception"
+    if strange:
         blocks = [*blocks[1:], blocks[0]]  # it was drawn first, so that it is there, and is shown last
-    caption = _caption(numbers, (len(blocks), len(wanted)))
+    caption = _caption(numbers, (len(blocks), len(wanted)), strange)
     return Strip(tuple(blocks), caption, tuple(troubles))
 
 
-def _caption(numbers: Numbers, counts: tuple[int, int]) -> str:
+def _caption(numbers: Numbers, counts: tuple[int, int], strange: bool) -> str:
     by = choice(numbers)
     assert by is not None  # there are blocks
     some = f" {counts[0]} of {counts[1]} such examples fit here." if counts[0] < counts[1] else ""
+    odd = ", and one exception, the lowest value of all others" if strange else ""
     return (
         f"Chosen by rule: of each task the question with the median {by.column.title} of {by.method}, the method with "
-        f"the best mean, and one exception, the lowest value of all others.{some} {FRAMES} frames at even distances. "
+        f"the best mean{odd}.{some} {FRAMES} frames at even distances. "
         "Brighter is more salient, scaled over the whole volume of each map, never per frame. Green boxes: the "
         "annotated evidence while it counts; thin boxes: other annotated objects."
     )
 
 
-def _block(numbers: Numbers, example: Example) -> Block:
+def _block(numbers: Numbers, example: Example, letters: int) -> Block:
     """Raises InputError where the sample, its video or its maps are gone or do not fit each other."""
     sample = numbers.run.samples.get(example.sample)
     if sample is None:
@@ -101,11 +105,12 @@ def _block(numbers: Numbers, example: Example) -> Block:
     volumes = {method: volume for method, volume in found.items() if volume is not None}
     if not volumes:
         raise InputError(f"{example.sample}: the run has no maps of it")
-    clip = _clip(numbers, sample, len(next(iter(volumes.values())).times))
+    clip = clip_of(numbers, sample, len(next(iter(volumes.values())).times))
     rows = numbers.run.results[numbers.run.results["sample"] == example.sample]
-    letters = rows["answer"].dropna()
-    answer = str(letters.iloc[0]) if len(letters) else None
-    return block(heading(sample.question, answer, _why(numbers, example)), clip, volumes, sample)
+    answers = rows["answer"].dropna()
+    answer = str(answers.iloc[0]) if len(answers) else None
+    text = heading(sample.question, answer, _why(numbers, example), letters)
+    return block(text, clip, volumes, sample)
 
 
 def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: Sample) -> Block:
@@ -121,16 +126,16 @@ def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: 
     return Block(text, tuple(clip.times[at].tolist()), rows, drawing)
 
 
-def heading(question: Question, answer: str | None, why: str) -> str:
+def heading(question: Question, answer: str | None, why: str, letters: int = LETTERS[2]) -> str:
     """Three lines: the question, the model's answer (a letter) and whether it is right, and why it is shown."""
-    options = dict(zip(question.letters, question.options, strict=True))
+    texts = [textwrap.shorten(text, letters // 2 - 9, placeholder=" …") for text in question.options]
+    options = dict(zip(question.letters, texts, strict=True))
     answered = f"“{options.get(answer, answer)}”" if answer else "unknown"
     verdict = ""
     if question.answer is not None and answer:
         right = question.letters[question.answer] == answer
-        verdict = " (right)" if right else f" (wrong: “{question.options[question.answer]}”)"
-    asked = textwrap.shorten(question.text, 66, placeholder=" …")
-    return f"{asked}\n{textwrap.shorten(f'Answer {answered}{verdict}', 60, placeholder=' …')}\n{why}"
+        verdict = " (right)" if right else f" (wrong: “{texts[question.answer]}”)"
+    return f"{textwrap.shorten(question.text, letters, placeholder=' …')}\nAnswer {answered}{verdict}\n{why}"
 
 
 def _why(numbers: Numbers, example: Example) -> str:
@@ -139,7 +144,8 @@ def _why(numbers: Numbers, example: Example) -> str:
     return told(example, by)
 
 
-def _clip(numbers: Numbers, sample: Sample, frames: int) -> Clip:
+def clip_of(numbers: Numbers, sample: Sample, frames: int) -> Clip:
+    """The sample's video as the run read it. Raises VideoError where it cannot be read any more."""
     return video.read(sample.video, frames=frames, sampling=numbers.run.settings.model.sampling)
 
 
@@ -152,21 +158,27 @@ def _sized(frame: Image) -> Image:
     return np.asarray(shown, dtype=np.uint8)
 
 
-def _width() -> float:
+def _width(across: int) -> float:
     """Of a frame, inches."""
-    block = (DOUBLE - BETWEEN * (ACROSS - 1)) / ACROSS
-    return (block - NAMES - GAP * (FRAMES - 1)) / FRAMES
+    block = (DOUBLE - BETWEEN * (across - 1)) / across
+    return (block - GAP * (FRAMES - 1)) / FRAMES
 
 
-def _block_height(block: Block) -> float:
-    return LINE * (LINES + 1) + len(block.rows) * (_width() * block.shape + GAP) + BETWEEN
+def _row(block: Block, across: int) -> float:
+    """Height of one method's row of frames with its name, inches."""
+    return NAME + _width(across) * block.shape + GAP
+
+
+def _block_height(block: Block, across: int) -> float:
+    return LINE * LINES + NAME + len(block.rows) * _row(block, across) + BETWEEN
 
 
 def _bands(blocks: Sequence[Block]) -> Iterator[tuple[float, Sequence[Block]]]:
-    """Rows of blocks with their heights."""
-    for at in range(0, len(blocks), ACROSS):
-        part = blocks[at : at + ACROSS]
-        yield max(map(_block_height, part)), part
+    """Rows of blocks with their heights; a single block fills the width."""
+    across = min(ACROSS, len(blocks))
+    for at in range(0, len(blocks), across):
+        part = blocks[at : at + across]
+        yield max(_block_height(block, across) for block in part), part
 
 
 def _height(blocks: Sequence[Block]) -> float:
@@ -175,22 +187,15 @@ def _height(blocks: Sequence[Block]) -> float:
 
 def draw(blocks: Sequence[Block]) -> Figure:
     """Two blocks beside each other, as many rows of them as there are."""
+    across = min(ACROSS, len(blocks))
     figure = Figure(figsize=(DOUBLE, _height(blocks)))
     FigureCanvasAgg(figure)
     top = 0.0
     for height, part in _bands(blocks):
         for place, block in enumerate(part):
-            _Placed(figure, block, place * (DOUBLE + BETWEEN) / ACROSS, top).draw()
+            _Placed(figure, block, place * (DOUBLE + BETWEEN) / across, top, across).draw()
         top += height
     return figure
-
-
-def _on_two_lines(name: str, letters: int) -> str:
-    """A label of so many letters, broken after an underscore where it is longer; two lines at most."""
-    if len(name) <= letters:
-        return name
-    at = name.rfind("_", 0, letters) + 1 or letters
-    return f"{name[:at]}\n{textwrap.shorten(name[at:], letters, placeholder='…')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,37 +206,35 @@ class _Placed:
     block: Block
     left: float
     top: float
+    across: int
 
     def draw(self) -> None:
         self._head()
-        begin = self.top + LINE * (LINES + 1)
+        begin = self.top + LINE * LINES + NAME
         for row, (method, pictures) in enumerate(self.block.rows.items()):
-            y = begin + row * (_width() * self.block.shape + GAP)
-            self._name(method, y)
+            y = begin + row * _row(self.block, self.across) + NAME
+            self._text(self.left, y - 0.02, method, size=5.5)
             for column, picture in enumerate(pictures):
                 self._frame(picture, (column, y), row == 0)
 
-    def _head(self) -> None:
+    def _text(self, x: float, y: float, text: str, **style: Any) -> None:
+        """Its base line's left end lies (x, y) inches from the top left."""
         width, height = self.figure.get_size_inches()
+        self.figure.text(x / width, 1 - y / height, text, va="baseline", **style)
+
+    def _head(self) -> None:
         for place, line in enumerate(self.block.text.split("\n")):
             colour = "black" if place == 0 else STRANGE if line.startswith("exception") else FAINT
             size, weight = (6.5, "bold") if place == 0 else (6, "normal")
-            at = 1 - (self.top + LINE * (place + 0.75)) / height
-            self.figure.text(self.left / width, at, line, va="baseline", size=size, weight=weight, color=colour)
-
-    def _name(self, method: str, y: float) -> None:
-        width, height = self.figure.get_size_inches()
-        long = _width() * self.block.shape
-        name = _on_two_lines(method, int(long / LETTER))
-        style: dict[str, Any] = {"size": 5, "rotation": 90, "ha": "center", "va": "center", "linespacing": 1}
-        self.figure.text((self.left + NAMES / 2) / width, 1 - (y + long / 2) / height, name, **style)
+            self._text(self.left, self.top + LINE * (place + 0.75), line, size=size, weight=weight, color=colour)
 
     def _frame(self, picture: Image, at: tuple[int, float], first: bool) -> None:
         width, height = self.figure.get_size_inches()
         column, y = at
-        size = _width() / width, _width() * self.block.shape / height
-        x = (self.left + NAMES + column * (_width() + GAP)) / width
-        axis = self.figure.add_axes((x, 1 - y / height - size[1], *size))
+        wide = _width(self.across)
+        x = self.left + column * (wide + GAP)
+        axis = self.figure.add_axes((x / width, 1 - (y + wide * self.block.shape) / height, wide / width,
+                                     wide * self.block.shape / height))  # fmt: skip
         axis.imshow(picture, aspect="auto", extent=(0, 1, 1, 0), interpolation="nearest")
         axis.set_axis_off()
         time = self.block.times[column]
@@ -241,4 +244,4 @@ class _Placed:
             axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour,
                                      linewidth=1.2 if box.strong else 0.4))  # fmt: skip
         if first:
-            axis.text(0, -0.03, f"{time:.1f} s", size=5, color=FAINT, va="bottom")
+            self._text(x + wide, y - NAME - 0.02, f"{time:.1f} s", size=5.5, color=FAINT, ha="right")

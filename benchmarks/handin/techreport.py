@@ -26,8 +26,8 @@ from attrib.files import writing
 PAGES = 2
 # From rich to lean: tasks in the table, methods with a line each, examples, letters of a question.
 BUDGETS = (
-    Budget(tasks=16, lines=True, examples=4, letters=110, scatter=True),
-    Budget(tasks=12, lines=True, examples=4, letters=110), Budget(tasks=10, lines=True, examples=2, letters=70),
+    Budget(tasks=16, lines=True, examples=4, letters=160, scatter=True),
+    Budget(tasks=12, lines=True, examples=4, letters=160), Budget(tasks=10, lines=True, examples=2, letters=70),
     Budget(tasks=8, lines=True, examples=2, letters=60), Budget(tasks=10, lines=False, examples=2, letters=60),
     Budget(tasks=6, lines=False, examples=2, letters=50), Budget(tasks=5, lines=False, examples=0, letters=50),
     Budget(tasks=3, lines=False, examples=0, letters=40),

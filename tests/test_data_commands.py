@@ -14,6 +14,7 @@ import pytest
 
 from attrib import video
 from attrib.cli import main
+from attrib.commands.explain import _chosen
 from attrib.demo.generate import generate
 from attrib.types import SaliencyVolume
 
@@ -167,6 +168,13 @@ def test_explain_says_what_it_took(attrib: Run, world: Path, tmp_path: Path) -> 
                             "--method", "object_occlusion", "--set", "model.frames=2")  # fmt: skip
     assert code == 0, err  # a method that needs the annotation has it
     assert "right answer: " in out and "evidence by the rule 'exact': " in out
+
+
+def test_all_methods_are_those_that_have_what_they_need() -> None:
+    annotated, plain = (_chosen(["all"], {"centre": {"sigma": 1}}, known) or {} for known in (True, False))
+    assert set(annotated) - set(plain) == {"object_occlusion", "oracle"}
+    assert "dataset_prior" not in annotated  # that is of other videos
+    assert plain["centre"] == {"sigma": 1} and "relevance" in plain
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,17 @@ def test_points_are_dots_in_the_colour_of_what_they_lie_on() -> None:
     assert tuple(shown[1, round(0.75 * 119), round(0.5 * 159)]) == (255, 255, 255)
 
 
+def test_points_are_on_the_sheet_too(tmp_path: Path) -> None:
+    point = PointTrack(0, "", np.array([1.0]), np.array([[0.5, 0.5]]))
+    pages = []
+    for name, points in (("bare", ()), ("dotted", (point,))):
+        render.contact_sheet(tmp_path / f"{name}.png", spot(value=0), grey(), render.Drawing("x", points=points))
+        pages.append(cv2.imread(str(tmp_path / f"{name}.png")).astype(int))
+    rows, columns = np.nonzero((pages[0] != pages[1]).any(axis=-1))
+    assert 20 < len(rows) < 600  # one dot
+    assert np.ptp(rows) < 25 and np.ptp(columns) < 25
+
+
 def test_a_drawing_of_a_sample_has_all_that_is_annotated() -> None:
     point = PointTrack(0, "", np.array([1.0]), np.array([[0.5, 0.5]]))
     sample = Sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,12 +17,12 @@ from attrib.data.oddities import FAULTS, HANDLED, Odd, odd_video
 from attrib.data.perception_test import Beside, samples
 from attrib.data.stream import entries
 from attrib.data.tasks import counts
-from attrib.errors import InputError, VideoError, shown
+from attrib.errors import InputError, VideoError, one_line, shown
 from attrib.untrusted import complaint
 from attrib.video_decode import opened
 from attrib.video_source import open_source
 
-EXAMPLES = 3
+EXAMPLES, LONGEST = 3, 240  # places that are kept of a kind; characters of each
 _VIDEO = TypeAdapter(given.Video)
 _BAD = "annotations that are not of this layout"
 
@@ -64,7 +65,7 @@ class Checked:
         finding = self.found.setdefault(odd.kind, Finding(odd.kind))
         finding.count += odd.count
         if len(finding.examples) < EXAMPLES:
-            finding.examples.append(" ".join(filter(None, (video_id, odd.where))))
+            finding.examples.append(one_line(" ".join(filter(None, (video_id, odd.where))), LONGEST))
 
 
 def check(layouts: tuple[Layout, ...], decode: bool = False) -> list[Checked]:
@@ -87,17 +88,21 @@ def _split(layout: Layout, decode: bool) -> Checked:
         beside = Beside.of(layout)
     except InputError as error:
         beside = Beside()
-        found.add(Odd(_BAD, str(error)))
+        found.add(_refused(layout, error))
     try:
         for video_id, raw in entries(layout.annotations):
             found.videos.add(video_id)
             for odd in _video(found, video_id, raw, beside, decode):
                 found.add(odd, video_id)
     except InputError as error:  # cut short, or no JSON: what came before is counted
-        found.add(Odd(_BAD, str(error)))
+        found.add(_refused(layout, error))
     for video_id in sorted(set(beside.cuts).difference(found.videos)):
         found.add(Odd("cuts of unknown videos", video_id))
     return found
+
+
+def _refused(layout: Layout, error: InputError) -> Odd:
+    return Odd(_BAD, str(error).removeprefix(f"{layout.folder}{os.sep}"))
 
 
 def _video(found: Checked, video_id: str, raw: Any, beside: Beside, decode: bool) -> Iterator[Odd]:

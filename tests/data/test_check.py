@@ -193,7 +193,7 @@ def test_each_kind_is_found_alone(kind: str, tmp_path: Path, film: Path) -> None
         (within("point_tracking", 0, "points", value=[[1, 2, 3], [1, 2, 3], [1, 2, 3]]), "points"),
         (within("point_tracking", 0, "frame_ids", value=[1]), "expected as many points as frame_ids"),
         (within("metadata", "frame_rate", value=0), "frame_rate"),
-        (beside("cut_frame_mapping", {"v": "x"}), "cut_frame_mapping_valid.json"),
+        (beside("cut_frame_mapping", {"v": "x"}), "cut_frame_mapping_valid.json: v: input should be a valid integer"),
     ],
 )
 def test_what_the_reader_refuses_is_a_fault(change: Change, message: str, tmp_path: Path, film: Path) -> None:
@@ -210,6 +210,17 @@ def test_a_file_cut_short_is_a_fault_and_the_rest_is_counted(tmp_path: Path) -> 
     assert [finding.kind for finding in done.findings if finding.is_fault] == [
         "videos that are missing", "annotations that are not of this layout",
     ]  # fmt: skip
+
+
+def test_what_acts_on_a_terminal_is_shown_as_text(tmp_path: Path) -> None:
+    (tmp_path / "all_valid.json").write_text(
+        json.dumps({"\x1b[31mred": [], "w" * 900: [], "v": {"mc_question": "\u202e"}})
+    )
+    (done,) = check(Layout.every(str(tmp_path)))
+    bad = done.found["annotations that are not of this layout"]
+    assert bad.count == 3
+    assert bad.examples[0].startswith("\\x1b[31mred ")
+    assert all(place.isprintable() and len(place) <= 240 for place in bad.examples)
 
 
 def test_splits_are_checked_together(tmp_path: Path, film: Path) -> None:

@@ -19,6 +19,7 @@ from attrib.benchmarks.maps import Map
 from attrib.benchmarks.parts import Part
 from attrib.benchmarks.plan import Plan
 from attrib.benchmarks.run import Run
+from attrib.benchmarks.summary import Summary
 from attrib.benchmarks.workers import spread
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, told
@@ -37,15 +38,20 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A finished run: its directory, the long table of results, the leaderboard and what failed."""
+    """A finished run: its directory, the long table of results, what they say together and what failed."""
 
     directory: Path
     results: pd.DataFrame
-    leaderboard: pd.DataFrame
+    summary: Summary
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]  # each video's, once, and what was found damaged
     computed: int  # parts computed now: answers, gates, maps, groups of scores; the others were kept from before
     extras: Extras  # sanity checks, floors and nulls, as far as they were asked for
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row for each subset, method and metric."""
+        return self.summary.leaderboard
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,13 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
         beside = extras.compute(plan, run, results, step)
-        board = summary.write(directory, results, beside.nulls, plan.metrics, config).leaderboard
+        found = summary.write(directory, results, beside.nulls, plan.metrics, config)
         computed = sum(1 for _ in run.parts.logged(begun))
     tell(step, "done", len(done), len(done))
     troubles = (Failure(*trouble) for trouble in beside.troubles)
     failures = *(failure for each in done for failure in each.failures), *drawn, *troubles
     warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
-    return Outcome(directory, results, board, failures, tuple(dict.fromkeys(warnings)), computed, beside)
+    return Outcome(directory, results, found, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 
 def _samples(plan: Plan, run: Run, step: Step | None) -> Iterator[_Done]:

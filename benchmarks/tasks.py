@@ -48,6 +48,7 @@ def build(results: pd.DataFrame, nulls: pd.DataFrame | None, context: Context) -
     shares = _shares(scored(results), gaps)
     table = table.merge(shares, how="left", on=[*GROUP, *MAP, "imputer"]).reindex(columns=COLUMNS)
     table["imputer"] = table["imputer"].replace("", pd.NA)
+    table["tested"] = table["tested"].astype("Int64")
     return TaskReport(table, _exceptions(scored(results), gaps, context))
 
 

@@ -115,7 +115,7 @@ def _records(table: pd.DataFrame | None) -> Any:
 
 
 def _show_outcome(outcome: Outcome) -> None:
-    from attrib.benchmarks import extra_tables, leaderboard
+    from attrib.benchmarks import extra_tables, leaderboard, task_tables
 
     count = leaderboard.tally(outcome.results)
     titles = {"all": f"all {count.samples} questions"}
@@ -127,11 +127,13 @@ def _show_outcome(outcome: Outcome) -> None:
         screen.print(f"[bold]Leaderboard, {title}[/bold]  mean [95 % interval over videos]", "", sep="\n")
         for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
             screen.print(table, "")
+    for table in task_tables.task_tables(outcome.summary.tasks, outcome.summary.roles):
+        screen.print("[bold]Tasks[/bold]", "", table, "", sep="\n")
     for title, table in extra_tables.extra_tables(outcome.extras):
         screen.print(Text(title, style="bold"), "", table, "", sep="\n")
     if count.tested:
         say(f"gate: {count.passed} of {count.tested} questions ({count.passed / count.tested:.2f})")
     folder = outcome.directory
-    say(f"results: {folder}/results.parquet and leaderboard.csv")
+    say(f"results: {folder}/results.parquet, leaderboard.csv and, by task, tasks.csv")
     if any((folder / "videos").glob("*/*.mp4")):
         say(f"overlay videos: {folder}/videos/METHOD/SAMPLE.mp4")

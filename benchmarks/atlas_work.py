@@ -53,8 +53,9 @@ class Found:
     def told(self) -> dict[str, Any]:
         """As JSON keeps it: NaNs are null."""
         values = np.asarray(self.values, np.float64)
-        plain = np.where(np.isnan(values), None, values.astype(object)).tolist()
-        return {"values": plain, "reason": self.reason, "warnings": list(self.warnings)}
+        plain = values.astype(object)
+        plain[np.isnan(values)] = None
+        return {"values": plain.tolist(), "reason": self.reason, "warnings": list(self.warnings)}
 
     @staticmethod
     def of(part: Part) -> Found:
@@ -95,8 +96,8 @@ class Work:
 
         By several processes where the model is on the CPU, which forked ones can share.
         """
-        sources = Sources()
-        shared = [sources.of(item) for item in (*code, type(self.model))]
+        sources, model = Sources(), type(self.model)
+        shared = [sources.of(model), *map(sources.of, code)]
         do = partial(_one, self, (name, make), shared, given or {})
         workers = self.settings.workers if self.model.device.type == "cpu" else 1
         tell(step, name, 0, len(self.samples))

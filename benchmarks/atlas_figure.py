@@ -72,7 +72,8 @@ def _figure(table: pd.DataFrame, selection: Mapping[str, Any]) -> Figure:
 
 
 def _title(selection: Mapping[str, Any]) -> str:
-    return f"Layers x heads of {selection['model']}: what the answer's attention does on {selection['videos']} videos"
+    name = Path(selection["model"]).name
+    return f"Layers x heads of {name}: what the answer's attention does on {selection['videos']} videos"
 
 
 def _map(axes: Any, bar: Any, part: pd.DataFrame, selection: Mapping[str, Any]) -> None:
@@ -132,14 +133,16 @@ def _contrast(colour: Sequence[float]) -> str:
 
 
 def _frames(axes: Any, selection: Mapping[str, Any]) -> None:
-    """Round the heads chosen on the first half a frame, on the second a dashed one inside it."""
+    """Round the heads chosen on the first half a frame, on the second a dashed one: inside it, round small cells."""
+    small = selection["layers"] * selection["heads"] > _MOST_NUMBERS
     for place, half in enumerate(selection.get("halves", ())):
-        inset = 0.03 + 0.09 * place
+        inset = (-0.45 * place) if small else 0.03 + 0.09 * place
         for layer, head in half["heads"]:
             for colour, width in (("white", 2.0), (_INK, 1.1)):
                 style = (0, (3, 1.5)) if place and colour != "white" else "-"
-                axes.add_patch(Rectangle((head - 0.5 + inset, layer - 0.5 + inset), 1 - 2 * inset, 1 - 2 * inset,
-                                         fill=False, edgecolor=colour, linewidth=width, linestyle=style))  # fmt: skip
+                corner, side = (head - 0.5 + inset, layer - 0.5 + inset), 1 - 2 * inset
+                axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=width,
+                                         linestyle=style, clip_on=False))  # fmt: skip
 
 
 def _lower(figure: Figure, place: tuple[float, float], table: pd.DataFrame, selection: Mapping[str, Any]) -> None:

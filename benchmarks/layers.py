@@ -108,7 +108,9 @@ def heading(subject: Subject, rows: LayerRows, choice: Choice, *, film: bool = F
     """The words above the page, or above a film of all rows and frames, and at its foot."""
     sample = subject.sample
     where = sample.id if sample else (subject.clip.path.stem if subject.clip.path else "")
-    below = " · ".join(filter(None, (where, f"model {subject.model.name}", f"explained: {subject.description}")))
+    below = " · ".join(
+        filter(None, (where, f"model {Path(subject.model.name).name}", f"explained: {subject.description}"))
+    )
     notes = [_cells_note(subject, rows, choice)]
     notes += [] if film else [_rows_note(rows, choice), *_columns_note(subject, rows, choice)]
     return Heading(subject.question.text, tuple(_answers(subject)), below, (*notes, *_boxes_note(subject)))

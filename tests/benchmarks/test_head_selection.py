@@ -7,6 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from attrib import config
+from attrib.benchmarks.atlas import selected
+from attrib.benchmarks.atlas_values import STATISTICS
+from attrib.benchmarks.atlas_work import Options
 from attrib.benchmarks.head_selection import Scores, best, crossed, first_half, halves, mean_over, report
 from attrib.benchmarks.statistics import clustered_interval
 
@@ -92,3 +96,17 @@ def test_samples_without_a_value_are_left_out() -> None:
     assert here["random_heads"]["mean"] == pytest.approx(np.nanmean(gaps), abs=0.003)
     nothing = report(Scores(np.full((4, 3), np.nan), list("abcd"), 200, 0), [0])
     assert all(np.isnan(nothing[name]["mean"]) for name in ("chosen", "all_heads", "random_heads", "difference"))
+
+
+def test_heads_are_chosen_by_shuffled_auc_where_no_video_has_another_object() -> None:
+    values = np.random.default_rng(6).uniform(size=(8, len(STATISTICS), 3, 2))
+    settings = config.parse({"methods": {}, "metrics": {}, "resamples": 100})
+    values[:, STATISTICS.index("shuffled_auc"), 2, 1] += 1
+    assert selected(values, list("abcdefgh"), settings, Options(top=1))[1]["statistic"] == "object_auc"
+    values[:, STATISTICS.index("object_auc")] = np.nan
+    parts, found = selected(values, list("abcdefgh"), settings, Options(top=1))
+    assert found["statistic"] == "shuffled_auc" and [half["heads"] for half in found["halves"]] == [[[2, 1]]] * 2
+    assert [heads for _, heads in parts] == [[5], [5]] and found["both"]["chosen"]["mean"] > 1
+    values[:, STATISTICS.index("shuffled_auc")] = np.nan
+    parts, found = selected(values, list("abcdefgh"), settings, Options(top=1))
+    assert parts == [] and found["statistic"] is None and "halves" not in found

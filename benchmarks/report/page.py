@@ -29,7 +29,10 @@ from attrib.types import Sample
 
 EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("dom", "board", "charts", "tables", "canvas", "timeline", "player", "main")  # in this order
+SCRIPTS = (  # in this order
+    "dom", "board", "plane", "ranks", "curves", "centre", "tasks", "checks", "canvas", "timeline", "view", "player",
+    "main",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

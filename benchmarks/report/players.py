@@ -28,7 +28,7 @@ def player(run: Finished, sample: Sample, labels: Sequence[str], end: float) -> 
     question = sample.question
     rows = run.results[run.results["sample"] == sample.id]
     maps = {label: small(run, sample, label) for label in labels}
-    times = next((each["times"] for each in maps.values() if each.get("times")), [])
+    times: list[float] = next((each["times"] for each in maps.values() if each.get("times")), [])
     return {
         "id": sample.id, "task": sample.task, "question": question.text, "options": list(question.options),
         "answer": question.answer, "reply": question.reply.text if question.reply else None,

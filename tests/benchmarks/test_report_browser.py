@@ -367,8 +367,7 @@ def test_what_lies_beside_the_page_is_loaded_when_it_is_looked_at(browser: Any, 
 
 def test_served_it_works_the_same_and_seeks(browser: Any, beside: Path) -> None:
     with serving(beside.parent) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
+        threading.Thread(target=server.serve, daemon=True).start()
         found = Opened(browser, server.address)
         found.page.locator("#timeline").focus()
         found.page.keyboard.press("End")
@@ -376,7 +375,6 @@ def test_served_it_works_the_same_and_seeks(browser: Any, beside: Path) -> None:
         assert found.outside(server.address) == found.complaints == []
         found.page.close()
         server.http.shutdown()
-        thread.join()
 
 
 def test_markup_stays_text_on_the_page(browser: Any, tmp_path: Path) -> None:

@@ -40,11 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
     with serving(folder) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
+        threading.Thread(target=server.serve, daemon=True).start()
         yield server
         server.http.shutdown()
-        thread.join()
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, bytes]:

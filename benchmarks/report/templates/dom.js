@@ -18,7 +18,8 @@ function svg(name, attributes = {}, ...children) {
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...children.flat().filter((child) => child !== null && child !== undefined));
   return element;
@@ -44,8 +45,15 @@ function kindOf(label) {
 function mark(kind, x, y, size = 4) {
   const colour = `var(--${kind})`;
   if (kind === "control") {
-    return svg("rect", { x: x - size + 0.5, y: y - size + 0.5, width: 2 * size - 1, height: 2 * size - 1,
-      fill: "var(--paper)", stroke: colour, "stroke-width": 1.6 });
+    return svg("rect", {
+      x: x - size + 0.5,
+      y: y - size + 0.5,
+      width: 2 * size - 1,
+      height: 2 * size - 1,
+      fill: "var(--paper)",
+      stroke: colour,
+      "stroke-width": 1.6,
+    });
   }
   if (kind === "bound") {
     const d = size + 0.8;
@@ -65,16 +73,30 @@ function choice(words, values, chosen, change) {
 }
 
 function toggle(text, pressed, change, attributes = {}) {
-  const button = el("button", { type: "button", "aria-pressed": String(pressed), ...attributes, onclick: () => {
-    const now = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(now));
-    change(now);
-  } }, text);
+  const button = el(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": String(pressed),
+      ...attributes,
+      onclick: () => {
+        const now = button.getAttribute("aria-pressed") !== "true";
+        button.setAttribute("aria-pressed", String(now));
+        change(now);
+      },
+    },
+    text,
+  );
   return button;
 }
 
 function search(words, change) {
-  const input = el("input", { type: "search", placeholder: words, "aria-label": words, oninput: () => change(input.value) });
+  const input = el("input", {
+    type: "search",
+    placeholder: words,
+    "aria-label": words,
+    oninput: () => change(input.value),
+  });
   return input;
 }
 
@@ -108,7 +130,8 @@ function ticks(low, high, count = 5) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
   const found = [];
-  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Number(at.toFixed(10)));
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step)
+    found.push(Number(at.toFixed(10)));
   return found;
 }
 

@@ -58,7 +58,7 @@ class Guarded:
 
 @contextmanager
 def serving(
-    model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int = EXAMPLES
+    model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int | None = None
 ) -> Iterator[tuple[str, uvicorn.Server, socket.socket]]:  # fmt: skip
     """The page's address, and its server with the socket that it is to run on. Port 0: any that is free.
 
@@ -70,7 +70,7 @@ def serving(
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "pages")
         try:
-            app = application(Explainer(model, folder, settings or {}), examples)
+            app = application(Explainer(model, folder, settings or {}), examples or EXAMPLES)
             server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none"))
             yield f"http://{HOST}:{listening.getsockname()[1]}/", server, listening
         finally:

@@ -5,12 +5,15 @@ Cells are the token grid's own, never blurred, in one colour scale for all rows.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attrib import video
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Heading", "LayerRows", "layers_figure", "layers_video", "spaced"]
 
 SECONDS = 1.0  # that each row of the video stays
+MORE_LETTERS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Arial Unicode MS")  # where installed
 MOST_ACROSS = 8  # frames beside each other in the video
 
 
@@ -39,7 +43,7 @@ def layers_figure(
     _check(rows, clip)
     names = [*np.flatnonzero(rows.shown).tolist(), None]
     page = Page.of_lines(clip, rows.columns, len(names), heading)
-    with matplotlib.rc_context({"pdf.fonttype": 42}):
+    with _lettering():
         sheet = Sheet(page, rows, drawing)
         sheet.head(heading)
         sheet.pictures(clip, rows.columns)
@@ -62,7 +66,18 @@ def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: Drawing
     """
     _check(rows, clip)
     times = SECONDS * np.arange(len(rows.names) + 1)
-    video.write(path, _pictures(rows, clip, drawing, heading), times, float(times[-1]) + 2 * SECONDS)
+    with _lettering():
+        video.write(path, _pictures(rows, clip, drawing, heading), times, float(times[-1]) + 2 * SECONDS)
+
+
+@contextmanager
+def _lettering() -> Iterator[None]:
+    """Words stay words in a PDF; letters that no font has become boxes, and are not told one by one."""
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    families = ["DejaVu Sans", *(name for name in MORE_LETTERS if name in installed)]
+    with matplotlib.rc_context({"pdf.fonttype": 42, "font.family": families}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
 
 
 def _pictures(rows: LayerRows, clip: Clip, drawing: Drawing, heading: Heading) -> Iterator[Image]:

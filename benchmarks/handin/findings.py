@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from attrib.benchmarks.handin.numbers import Column, Numbers
 from attrib.benchmarks.handin.plotted import counted
 from attrib.benchmarks.significance import ALPHA
 
-MOST_NAMES, MOST_TASKS = 6, 3
+MOST_NAMES, MOST_TASKS, TASK_LETTERS = 6, 3, 90
 
 
 def headline(numbers: Numbers) -> list[str]:
@@ -155,9 +156,13 @@ def _not_general(numbers: Numbers) -> Iterator[str]:
     name = numbers.share(numbers.generality(column)).column
     worst = own[own[name] <= 0.5].sort_values([name, "group"], kind="stable")
     if len(worst):
-        tasks = [f"“{row.group}” ({_count(getattr(row, name), row)})" for row in worst.itertuples()]
+        tasks = [f"“{_short_task(row.group)}” ({_count(getattr(row, name), row)})" for row in worst.itertuples()]
         told = listed(tasks[:MOST_TASKS]) + _more(len(tasks) - MOST_TASKS)
         yield f"The map of {method} beats its null in half of the videos or fewer of {told}."
+
+
+def _short_task(text: str) -> str:
+    return textwrap.shorten(text, TASK_LETTERS, placeholder=" …")
 
 
 def _more(count: int) -> str:

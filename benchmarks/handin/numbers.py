@@ -156,7 +156,10 @@ class Numbers:
     def task_rows(self) -> pd.DataFrame | None:
         """tasks.csv, with empty texts where there is no group or imputer; None where the run has none."""
         table = self.run.table("tasks")
-        wanted = {"kind", "group", "split", "method", "metric", "mean", "null", "partners", "beats", "above"}
+        shares = {f"{name}{end}" for name in ("beats", "above") for end in ("", "_low", "_high")}
+        wanted = {"kind", "group", "split", "method", "metric", "imputer", "null", "partners", "beats_chance", "videos",
+                  "mean", "low", "high", "chance", "control", "control_mean", "difference", "difference_low",
+                  "difference_high", *shares}  # fmt: skip
         if table is None or not wanted.issubset(table.columns):
             return None
         texts = {name: _text(table[name]) for name in ("kind", "group", "split", "imputer", "null")}

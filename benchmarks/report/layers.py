@@ -40,14 +40,26 @@ def _numbers(path: Path) -> list[list[str]]:
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:
-    if isinstance(value, dict):
-        return [pair for key, each in value.items() for pair in _flat(f"{name} {key}".strip(), each)]
+    """(path, text) of each value; a mean with its interval is one."""
+    if isinstance(value, dict) and "mean" not in value:
+        return [pair for key, each in value.items() for pair in _flat(f"{name} {_words(key)}".strip(), each)]
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):
         return [pair for place, each in enumerate(value, 1) for pair in _flat(f"{name} {place}".strip(), each)]
     return [(name, _told(value))]
 
 
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
 def _told(value: Any) -> str:
+    """An interval, the number of videos of a list of them, heads as layer.head, or the value itself."""
+    if isinstance(value, dict):
+        ends = f" [{_told(value['low'])}, {_told(value['high'])}]" if {"low", "high"} <= value.keys() else ""
+        rest = "".join(f", {name} {_told(each)}" for name, each in value.items() if name in ("videos", "p"))
+        return f"{_told(value['mean'])}{ends}{rest}"
+    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
+        return f"{len(value)} videos"
     if isinstance(value, list):
-        return ", ".join(map(_told, value))
+        return ", ".join(".".join(map(str, each)) if isinstance(each, list) else _told(each) for each in value)
     return f"{number(value):.4g}" if isinstance(value, float) and number(value) is not None else str(value)

@@ -338,11 +338,30 @@ def test_the_atlas_is_shown_with_its_numbers_where_there_is_one(tmp_path: Path) 
     folder = tmp_path / "layers"
     folder.mkdir()
     (folder / "atlas.png").write_bytes(b"picture")
-    (folder / "selection.json").write_text(json.dumps({"heads": [[0, 3]], "other": {"mean": 0.71234, "n": 8}}))
+    (folder / "selection.json").write_text(
+        json.dumps(
+            {
+                "top_heads": 1,
+                "halves": [
+                    {
+                        "heads": [[0, 3], [1, 2]],
+                        "chosen_on": ["a", "b"],
+                        "knockout": {
+                            "evidence": {"mean": 0.71234, "low": 0.5, "high": 0.9, "videos": 8, "p": 0.25},
+                            "none": None,
+                        },
+                    }
+                ],
+            }
+        )
+    )
     found = layers.atlas(tmp_path, tmp_path / "report")
     assert found == {
         "source": f"data:image/png;base64,{base64.b64encode(b'picture').decode()}",
-        "numbers": [["heads", "0, 3"], ["other mean", "0.7123"], ["other n", "8"]],
+        "numbers": [
+            ["top heads", "1"], ["halves 1 heads", "0.3, 1.2"], ["halves 1 chosen on", "2 videos"],
+            ["halves 1 knockout evidence", "0.7123 [0.5, 0.9], videos 8, p 0.25"], ["halves 1 knockout none", "None"],
+        ],
     }  # fmt: skip
     (folder / "selection.json").write_text("{")
     (folder / "atlas.png").write_bytes(b"x" * (layers.EMBEDDED + 1))

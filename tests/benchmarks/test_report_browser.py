@@ -20,6 +20,7 @@ from attrib.benchmarks import finished
 from attrib.benchmarks.report import page as report
 from attrib.benchmarks.report.serve import serving
 from attrib.render_style import Drawing, heat
+from attrib.video import read
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 MINUS = "\N{MINUS SIGN}"
@@ -101,7 +102,7 @@ def rows(page: Any, table: str = "#board") -> list[str]:
     return [row.get_attribute("data-method") for row in page.locator(f"{table} tbody tr").all()]
 
 
-def pixels(page: Any, selector: str = ".stage canvas") -> np.ndarray[Any, Any]:
+def pixels(page: Any, selector: str = "#overlay") -> np.ndarray[Any, Any]:
     """A canvas, RGBA (h, w, 4)."""
     address = page.eval_on_selector(selector, "(canvas) => canvas.toDataURL()")
     png = np.frombuffer(base64.b64decode(address.partition(",")[2]), np.uint8)
@@ -218,6 +219,23 @@ def test_time_is_moved_by_key_and_by_click(page: Any, run: Path) -> None:
     page.wait_for_function(f"() => Math.abs(document.querySelector('#player video').currentTime - {end / 2}) < 0.05")
     page.keyboard.press("End")
     assert now(page) == pytest.approx(end, abs=0.01)
+
+
+def test_the_frame_under_the_overlay_is_that_of_the_moment(page: Any, run: Path) -> None:
+    sample = next(iter(finished.read(run).samples.values()))
+    page.locator("#timeline").focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function("() => !document.querySelector('#player video').seeking")
+    time = now(page)
+    page.wait_for_timeout(100)
+    shown = pixels(page, "#frame")[..., :3]
+    wanted = {at: read(sample.video, sampling="times", times=[at]).frames[0] for at in (time, 0.0)}
+    away = {
+        at: np.abs(cv2.resize(shown, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(int) - frame).mean()
+        for at, frame in wanted.items()
+    }
+    assert away[time] < 4 and away[0.0] > away[time] + 1
 
 
 def test_it_plays_and_stops(page: Any) -> None:

@@ -134,8 +134,9 @@ function startPlayer() {
     return absent("player", "No sample can be shown: the data set is not at hand.");
   STAGE.video = el("video", { muted: true, playsinline: true, preload: "auto" });
   STAGE.video.muted = true;
-  STAGE.canvas = el("canvas", { role: "img" });
-  STAGE.stage = el("div", { class: "stage" }, STAGE.video, STAGE.canvas);
+  STAGE.frame = el("canvas", { id: "frame", "aria-hidden": "true" });
+  STAGE.canvas = el("canvas", { id: "overlay", role: "img" });
+  STAGE.stage = el("div", { class: "stage" }, STAGE.video, STAGE.frame, STAGE.canvas);
   [STAGE.words, STAGE.scores] = [el("div", {}), el("div", { id: "scores" })];
   STAGE.maps = methodButtons();
   const pick = sampleChoice(),

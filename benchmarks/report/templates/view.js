@@ -37,8 +37,13 @@ function paint() {
     map = shownMap(),
     ratio = Math.min(window.devicePixelRatio || 1, 2);
   const width = Math.max(Math.round(STAGE.stage.clientWidth * ratio), 1);
-  const context = sized(STAGE.canvas, width, Math.max(Math.round(width * aspect()), 1));
-  context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+  const height = Math.max(Math.round(width * aspect()), 1);
+  // The frame is drawn too, not only played: what lies under the map is then the very frame that it is drawn for.
+  const frame = sized(STAGE.frame, width, height);
+  if (STAGE.video.src && STAGE.video.readyState >= 2) frame.drawImage(STAGE.video, 0, 0, width, height);
+  else frame.clearRect(0, 0, width, height);
+  const context = sized(STAGE.canvas, width, height);
+  context.clearRect(0, 0, width, height);
   if (map && !map.missing) paintMap(context, map, time, VIEW);
   if (VIEW.boxes) paintBoxes(context, STAGE.body.tracks, time);
   STAGE.canvas.setAttribute("aria-label", `${shownLabel()} over the video at ${told(time)} seconds`);

@@ -59,5 +59,7 @@ def written(directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None =
     answered.reindex(columns=list(COLUMNS)).astype(COLUMNS).to_parquet(directory / "results.parquet", index=False)
     if nulls is not None:
         nulls.to_parquet(directory / "nulls.parquet", index=False)
-    summary.write(directory, answered, nulls, config.metric_entries(parsed), parsed)
+    found = summary.summarise(answered, nulls, config.metric_entries(parsed), parsed)
+    for name in summary.TABLES:  # without the figure that a benchmark draws beside them, which takes longer
+        getattr(found, name).to_csv(directory / f"{name}.csv", index=False)
     return read(directory)

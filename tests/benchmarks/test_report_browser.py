@@ -297,10 +297,10 @@ def test_methods_and_their_divided_twins_are_switched(page: Any, run: Path) -> N
     page.locator("#timeline").focus()
     assert page.locator(".maps button").count() == 4, "the divided row is folded into its twin"
     assert shown() == ("attention_rollout on this sample", "attention_rollout")
-    raw = pixels(page)
+    raw, small = pixels(page), pixels(page, ".maps canvas")
     page.keyboard.press("d")
     assert shown()[0] == "divided on this sample"
-    assert (pixels(page) != raw).any()
+    assert (pixels(page) != raw).any() and (pixels(page, ".maps canvas") != small).any()
     results = pd.read_parquet(run / "results.parquet")
     sample = next(iter(finished.read(run).samples))
     row = results[

@@ -131,7 +131,7 @@ function timelineBox() {
 
 function startPlayer() {
   if (!DATA.samples.length || !BASE.length)
-    return absent("player", "No sample can be shown: the data set is not at hand.");
+    return absent("player", "No sample has a player in this report.");
   STAGE.video = el("video", { muted: true, playsinline: true, preload: "auto" });
   STAGE.video.muted = true;
   STAGE.frame = el("canvas", { id: "frame", "aria-hidden": "true" });

@@ -130,8 +130,7 @@ function timelineBox() {
 }
 
 function startPlayer() {
-  if (!DATA.samples.length || !BASE.length)
-    return absent("player", "No sample has a player in this report.");
+  if (!DATA.samples.length || !BASE.length) return absent("player", "No sample has a player in this report.");
   STAGE.video = el("video", { muted: true, playsinline: true, preload: "auto" });
   STAGE.video.muted = true;
   STAGE.frame = el("canvas", { id: "frame", "aria-hidden": "true" });

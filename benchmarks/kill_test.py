@@ -22,7 +22,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -32,6 +31,7 @@ from rich.table import Table
 from attrib import api, config
 from attrib.benchmarks.parts import Parts
 from attrib.benchmarks.plan import Plan
+from attrib.benchmarks.workers import one_thread
 
 COSTS = ["seconds", "peak_memory"]
 METHODS = ("grad_cam", "attention_rollout", "random", "oracle")
@@ -68,13 +68,12 @@ def settings(folder: Path, videos: int, workers: int) -> dict[str, Any]:
 def start(wanted: dict[str, Any], folder: Path) -> BaseProcess:
     """A process that runs, or resumes, the benchmark in `folder`."""
     process = multiprocessing.get_context("fork").Process(target=_run, args=(wanted, folder))
-    process.start()
+    with one_thread():
+        process.start()
     return process
 
 
 def _run(wanted: dict[str, Any], folder: Path) -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     sys.exit(1 if api.bench(wanted, folder).failures else 0)
 
 

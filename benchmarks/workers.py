@@ -42,7 +42,7 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
         except BrokenProcessPool:
             broken += 1
             if broken == BREAKS:
-                with _one_thread():
+                with one_thread():
                     result = work(jobs[done])
                 yield result
                 done, broken = done + 1, 0
@@ -53,7 +53,7 @@ def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
     before = set(multiprocessing.active_children())
     life = os.pipe()  # its writing end closes with this process
     context = multiprocessing.get_context("fork")
-    with _one_thread():  # here, since a forked process that inherits OpenCV's threads waits for them for ever
+    with one_thread():
         pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work, life))
         try:
             yield from pool.map(_do, jobs)
@@ -66,8 +66,11 @@ def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """OpenCV and torch with one thread, as in every worker process: with more, sums are rounded in another order."""
+def one_thread() -> Iterator[None]:
+    """OpenCV and torch with one thread, as in every worker process: with more, sums are rounded in another order.
+
+    Processes are to be forked within it: one that inherits OpenCV's threads waits for them for ever.
+    """
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -156,12 +156,12 @@ def test_the_shipped_configurations_are_valid_and_name_everything() -> None:
     from attrib import registry
 
     folder = Path(config.__file__).parent.parent / "configs"
-    demo, methods = (config.parse(config.read(folder / f"{name}.yaml")) for name in ("demo", "methods"))
-    assert set(methods.metrics) == set(registry.names("metrics"))
-    assert set(demo.metrics) < set(methods.metrics)
+    shipped = {path.stem: config.parse(config.read(path)) for path in folder.glob("*.yaml")}
+    assert set(shipped) == {"demo", "methods", "perception_test"}
+    assert set(shipped["methods"].metrics) == set(registry.names("metrics"))
     own = {name for name in registry.names("methods") if registry.source("methods", name).startswith("attrib ")}
-    assert set(methods.methods) == own - {"captum"}  # which stands for many, and has no default
-    assert set(demo.methods) < own
-    for found in (demo, methods):
-        config.method_entries(found)
-        config.metric_entries(found)
+    rows = {entry.name for entry in config.method_entries(shipped["methods"])}
+    assert rows == own - {"captum"}  # which stands for many, and has no default
+    for found in shipped.values():
+        assert {entry.name for entry in config.method_entries(found)} <= own
+        assert {entry.name for entry in config.metric_entries(found)} <= set(shipped["methods"].metrics)

@@ -232,6 +232,6 @@ def test_the_command_prints_the_gate_and_the_gated_table(
 
 
 def test_all_methods_are_those_that_need_no_annotation() -> None:
-    assert {"aimed", "uniform", "relevance"} <= set(explain._chosen(["all"], {}) or ())
-    assert "oracle" not in (explain._chosen(["all"], {}) or ())
-    assert "oracle" in (explain._chosen(["all", "oracle"], {}) or ())
+    assert {"aimed", "uniform", "relevance"} <= set(explain._chosen(["all"], {}, False) or ())
+    assert "oracle" not in (explain._chosen(["all"], {}, False) or ())
+    assert "oracle" in (explain._chosen(["all", "oracle"], {}, False) or ())

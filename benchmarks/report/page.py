@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attrib.api import Step, tell
-from attrib.benchmarks import finished
+from attrib.benchmarks import centre_bias, finished
 from attrib.benchmarks.choosing import spread_out
 from attrib.benchmarks.differences import roles
 from attrib.benchmarks.finished import Finished
@@ -178,6 +179,14 @@ def _copy_tables(found: Finished, beside: Path) -> list[str]:
     return names
 
 
+@cache
+def _centred() -> dict[str, Any]:
+    """Plain and corrected measures of controls where evidence lies in the middle; nothing of it depends on the run."""
+    found = centre_bias.measured()
+    rows = [{"name": str(name), "means": row.tolist()} for name, row in found.iterrows()]
+    return {"videos": centre_bias.VIDEOS, "columns": list(found.columns), "rows": rows}
+
+
 def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
     """The page. Data are JSON that cannot break out of its element; only the page's own script may run."""
     loader = FileSystemLoader(TEMPLATES)
@@ -187,6 +196,6 @@ def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
     script = f'(() => {{\n"use strict";\n{script}\n}})();\n'
     hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
-        body=body, islands=islands, script=Markup(script), hash=hashed,  # noqa: S704  # our own file
+        centred=_centred(), body=body, islands=islands, script=Markup(script), hash=hashed,  # noqa: S704  # our own file
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
     )  # fmt: skip

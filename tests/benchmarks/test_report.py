@@ -18,7 +18,7 @@ import pytest
 from reported import ACTION, ERROR, EVIL, IDS, OPTIONS, QUESTION, TRACK, forgotten, hostile, known
 
 from attrib import video
-from attrib.benchmarks import finished
+from attrib.benchmarks import centre_bias, finished
 from attrib.benchmarks.report import asked, axes, layers, media, page, place, players
 from attrib.benchmarks.run import Run
 from attrib.config import parse
@@ -28,10 +28,11 @@ from attrib.video_source import open_source
 
 
 class Page(HTMLParser):
-    """Elements of a page: the number of each tag, the scripts by id, and all text outside of them."""
+    """Elements of a page, as `text` has it: its tags, the scripts by id, and all words outside of them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.text = text
         self.tags: list[str] = []
         self.scripts: list[tuple[dict[str, str | None], str]] = []
         self.words, self.inside = "", False
@@ -127,6 +128,14 @@ def test_the_leaderboard_in_the_page_is_the_leaderboard(run: Path, made: Page) -
         found = shown[row["subset"], row["method"], metric]
         for name, value in zip(board["columns"], found[3:], strict=True):
             assert value is None if pd.isna(row[name]) else value == pytest.approx(row[name], rel=1e-5, abs=1e-12)
+
+
+def test_centre_bias_is_shown_where_evidence_lies_in_the_middle(made: Page) -> None:
+    means = centre_bias.measured()
+    shown = made.text.partition('id="centred-table"')[2].partition("</table>")[0]
+    cells = [cell.replace("\u2212", "-") for cell in re.findall(r"<td>([^<]*)</td>", shown)]
+    assert [float(cell) for cell in cells] == pytest.approx(means.to_numpy().ravel().tolist(), abs=0.005001)
+    assert re.findall('<th scope="row">([a-z_]+)</th>', shown) == list(means.index)
 
 
 def test_too_many_tasks_are_left_to_the_file(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,10 @@
-"""What all tests share: no network, little threading, and the sample data beside the repository."""
+"""What all tests share: no network, little threading, the command line, and the sample data beside the repository."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: no test may reach for the network
@@ -12,6 +14,30 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # tensors here are tiny, and pytest-xdist fills the other cores
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def attrib(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Run `attrib ARGUMENTS` in this process: exit code, standard output, standard error."""
+    from attrib import registry
+    from attrib.cli import main
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["attrib", *map(str, arguments)])
+        capfd.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return code, *capfd.readouterr()
+
+    yield run
+    for kind in registry.KINDS:
+        registry._files[kind].clear()  # plug-in files stay registered for a process; tests share one
 
 
 @pytest.fixture(scope="session")

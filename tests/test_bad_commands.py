@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrib.cli import main
 from attrib.demo.generate import generate
 
 from bad_inputs import Arena, check_line, damaged, examples, flipped
@@ -50,19 +48,12 @@ def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
 
 
 @pytest.fixture
-def command(arena: Arena, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
+def command(arena: Arena, attrib: Callable[..., tuple[int, str, str]]) -> Command:
     """Run `attrib` with arguments; gives the exit code, having looked at what it says and what it wrote."""
 
     def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["attrib", *map(str, arguments)])
         around = arena.outside()
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capfd.readouterr()
+        code, out, err = attrib(*arguments)
         assert code in (0, 1, 2), (code, err)
         assert arena.outside() == around
         assert "Traceback" not in out + err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attrib import registry, video
-from attrib.cli import main
+from attrib import video
 from attrib.demo.generate import generate
 from attrib.types import SaliencyVolume
 
@@ -59,24 +57,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def clip(world: Path) -> Path:
     return sorted((world / "videos").glob("*.mp4"))[0]
-
-
-@pytest.fixture
-def attrib(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["attrib", *map(str, arguments)])
-        capfd.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    yield run
-    for kind in registry.KINDS:
-        registry._files[kind].clear()  # plug-in files stay registered for a process; tests share one
 
 
 def refused(result: tuple[int, str, str], message: str, folder: Path) -> None:

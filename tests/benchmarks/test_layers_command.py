@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,6 @@ from attrib.benchmarks.atlas_values import STATISTICS
 from attrib.benchmarks.atlas_work import Options, Work
 from attrib.benchmarks.head_knockout import Scene
 from attrib.benchmarks.layers import Choice, bound, rows_of
-from attrib.cli import main
 from attrib.demo.generate import generate
 from attrib.testing import toy_subject
 
@@ -36,18 +35,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def attrib(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["attrib", "layers", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
+def layers(attrib: Run) -> Run:
+    return partial(attrib, "layers")
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +56,8 @@ def made(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_one_annotated_video(attrib: Run, world: Path, tmp_path: Path) -> None:
-    code, out, err = attrib("--data", world, "--video", "video_1", "-O", tmp_path / "out", "--columns", 3, "--json")
+def test_one_annotated_video(layers: Run, world: Path, tmp_path: Path) -> None:
+    code, out, err = layers("--data", world, "--video", "video_1", "-O", tmp_path / "out", "--columns", 3, "--json")
     said = json.loads(out)
     assert (code, err) == (0, "") and said["sample"] == "video_1_0" and said["frames"] == [0, 4, 7]
     mass = np.array(said["mass"])
@@ -79,7 +68,7 @@ def test_one_annotated_video(attrib: Run, world: Path, tmp_path: Path) -> None:
         "video_1_0.mp4", "video_1_0.pdf", "video_1_0.png"]  # fmt: skip
 
 
-def test_bad_input_is_told_in_one_line(attrib: Run, world: Path, tmp_path: Path, settings: Path) -> None:
+def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path, settings: Path) -> None:
     data, out, film = ("--data", world), ("-O", tmp_path / "out"), world / "videos" / "video_1.mp4"
     for arguments, words in (
         (out, "expected one of: a video file, --data with --video, a configuration (.yaml), --run; got none"),
@@ -96,7 +85,7 @@ def test_bad_input_is_told_in_one_line(attrib: Run, world: Path, tmp_path: Path,
         ((settings, *out, "--set", "data.limit=1"), "expected at least 2 videos, one for each half, got 1"),
         ((settings, *out, "--set", "data.rot=1"), "data.rot: unknown key; did you mean 'root'?"),
     ):  # fmt: skip
-        code, said, err = attrib(*arguments)
+        code, said, err = layers(*arguments)
         assert (code, said) == (2, "") and words in " ".join(err.split()) and err.count("\n") == 1, (arguments, err)
     assert not (tmp_path / "out").exists()
 
@@ -154,13 +143,13 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
 
 
 def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
-    attrib: Run, settings: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layers: Run, settings: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept is not computed again; the same numbers come out."""
     shutil.copytree(made, tmp_path / "again")
     (tmp_path / "again" / "selection.json").unlink()
     monkeypatch.setattr("attrib.benchmarks.head_knockout.Scene.of", None)
-    code, out, err = attrib(settings, "-O", tmp_path / "again", "--top", 2, "--draws", 2, "--figures", 0)
+    code, out, err = layers(settings, "-O", tmp_path / "again", "--top", 2, "--draws", 2, "--figures", 0)
     assert (code, err) == (0, "") and "chosen on one half of the videos" in out
     assert (tmp_path / "again" / "selection.json").read_text() == (made / "selection.json").read_text()
     pd.testing.assert_frame_equal(
@@ -169,11 +158,11 @@ def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
 
 
 def test_a_sample_that_fails_is_told_and_the_others_go_on(
-    attrib: Run, world: Path, settings: Path, tmp_path: Path
+    layers: Run, world: Path, settings: Path, tmp_path: Path
 ) -> None:
     broken = shutil.copytree(world, tmp_path / "world")
     (broken / "videos" / "video_2.mp4").write_bytes(b"nothing")
-    code, out, err = attrib(settings, "-O", tmp_path / "out", "--set", f"data.root={broken}", "--causal", "none",
+    code, out, err = layers(settings, "-O", tmp_path / "out", "--set", f"data.root={broken}", "--causal", "none",
                             "--json", "--figures", 1)  # fmt: skip
     said = json.loads(out)
     assert code == 1 and "1 failed:" in err and re.search(r"video_2_0: .*video_2\.mp4", err)

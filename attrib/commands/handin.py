@@ -49,7 +49,7 @@ class Paper(StrEnum):
 def techreport(
     run: RunDirectory,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PDF file. Default: RUN/techreport.pdf.")
+        Path | None, typer.Option("--output", "-O", help="PDF file. Default: RUN/techreport.pdf.")
     ] = None,
     title: Annotated[str, typer.Option(help="Default: model, methods and tasks, from the run.")] = "",
     author: Annotated[list[str] | None, typer.Option("--author", help="Repeatable.")] = None,
@@ -82,7 +82,7 @@ def techreport(
 def notebook(
     run: RunDirectory,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Notebook file. Default: RUN/notebook.ipynb.")
+        Path | None, typer.Option("--output", "-O", help="Notebook file. Default: RUN/notebook.ipynb.")
     ] = None,
     execute: Annotated[
         bool, typer.Option("--run", help="Run it here, and keep its outputs; needs nbclient and ipykernel.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import mimetypes
 import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from attrib.benchmarks.report.place import BESIDE, PAGE
@@ -45,10 +46,9 @@ def serving(folder: Path, port: int = 0) -> Iterator[Server]:
         folder = root
 
     try:
-        http = ThreadingHTTPServer((HOST, port), Handler)
+        http = _Http((HOST, port), Handler)
     except OSError as error:
         raise InputError(f"port {port} of {HOST} cannot be had: {error.strerror}; 0 takes any that is free") from error
-    http.daemon_threads = True
     with http:
         yield Server(http)
 
@@ -65,7 +65,10 @@ def find(folder: Path, path: str) -> Path | None:
         found = folder / BESIDE / match[1]
     else:
         return None
-    inside = found.is_file() and found.resolve() == found  # a link would lead elsewhere
+    try:
+        inside = found.is_file() and found.resolve() == found  # a link would lead elsewhere
+    except OSError:  # a name that is too long
+        return None
     return found if inside else None
 
 
@@ -85,6 +88,17 @@ def span(header: str | None, size: int) -> tuple[int, int] | None:
     if int(first) >= size or (last and int(last) < int(first)):
         raise ValueError("a range beyond the file")
     return int(first), min(int(last), size - 1) if last else size - 1
+
+
+class _Http(ThreadingHTTPServer):
+    """A thread for each connection; one that breaks off is no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell what is a fault of ours, not a browser that went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -120,8 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             ranged = {"Content-Range": f"bytes {first}-{last}/{size}"} if part else {}
             self._begin(HTTPStatus.PARTIAL_CONTENT if part else HTTPStatus.OK, path, last - first + 1, ranged)
             if body:
-                with suppress(ConnectionError):  # the browser has what it wanted
-                    self._send(file, first, last - first + 1)
+                self._send(file, first, last - first + 1)
 
     def _meant(self) -> bool:
         """Whether the request was meant for this machine: a page elsewhere can point its own name at 127.0.0.1."""

@@ -6,9 +6,12 @@ import http.client
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -117,6 +120,16 @@ def test_it_answers_on_loopback_to_its_own_name_alone(server: Server) -> None:
     assert server.http.server_address[0] == "127.0.0.1"
     for host, status in (("127.0.0.1:80", 200), ("localhost", 200), ("evil.example", 404), ("evil.example:80", 404)):
         assert ask(server, "/", Host=host)[0].status == status
+
+
+def test_no_request_puts_a_traceback_on_the_terminal(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    assert ask(server, f"/report/{'a' * 300}.js")[0].status == 404
+    with socket.create_connection((serve.HOST, server.http.server_address[1]), timeout=10) as gone:
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed with a reset
+        gone.sendall(b"GET / HTTP/1.1\r\n")
+    assert ask(server, "/")[0].status == 200
+    time.sleep(0.2)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_port_that_is_taken_is_told(folder: Path, server: Server) -> None:

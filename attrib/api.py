@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib import config, models, registry, video
-from attrib.errors import InputError, nearest, told
+from attrib.errors import ConfigError, InputError, nearest, told
 from attrib.explanation import Explanation
 from attrib.explanation import Step as Step  # whoever calls these functions finds it here
 from attrib.explanation import tell as tell
@@ -48,7 +48,7 @@ def explain(
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     _check_asked(options, answer, bool(words or per_word), target)
-    chosen, parsed = _method_objects(methods), _parsed(settings, model)
+    chosen, parsed = _method_objects(methods), settings_for(model, settings)
     wanted = Target.parse(target) if options else Target("answer", words=() if per_word else words)
     asked = _with_answer(Question(question, tuple(options)), wanted)
     network, clip = _watched(source, model, parsed)
@@ -72,7 +72,7 @@ def explain_sample(
     `sample` is one of a data set's, such as `PerceptionTest(root).sample("video_7110")`. Methods that need an
     annotation can be asked for, and are among the default ones; all else is as with `explain`.
     """
-    chosen, parsed = _method_objects(methods, annotated=True), _parsed(settings, model)
+    chosen, parsed = _method_objects(methods, annotated=True), settings_for(model, settings)
     wanted = Target.parse(target)
     network, clip = _watched(sample.video, model, parsed)
     tell(step, "asking the model", 0, len(chosen))
@@ -81,11 +81,14 @@ def explain_sample(
     return _explained(subject, _plain(subject, chosen), step)
 
 
-def _parsed(settings: Mapping[str, Any] | None, model: str | VideoModel) -> config.Config:
-    """The settings with the model's name, where `model` is one."""
+def settings_for(model: str | VideoModel, settings: Mapping[str, Any] | None) -> config.Config:
+    """The settings with the model's name, where `model` is one. Raises ConfigError where they name another."""
     parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
-    named = parsed.model.model_copy(update={"name": model}) if isinstance(model, str) else parsed.model
-    return parsed.model_copy(update={"model": named})
+    if not isinstance(model, str):
+        return parsed
+    if "name" in parsed.model.model_fields_set and parsed.model.name != model:
+        raise ConfigError(f"model.name: expected {model!r}, which is asked for (--model), got {parsed.model.name!r}")
+    return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
 
 
 def _watched(source: str | Path, model: str | VideoModel, parsed: config.Config) -> tuple[VideoModel, Clip]:

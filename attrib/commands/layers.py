@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from attrib.types import Sample
 
 
+DRAWN = ("model", "reduction", "layer", "every", "columns", "frames_by")
+FORMS = {  # what is drawn, and the options that it alone takes
+    "a video file": ("question", "option", *DRAWN),
+    "--data": ("video", "question_id", "split", *DRAWN),
+    "an atlas": ("top", "draws", "causal", "figures"),
+}
+
+
 class Reduction(StrEnum):
     """How a layer's heads become one map."""
 
@@ -40,6 +48,7 @@ class Causal(StrEnum):
 
 
 def layers(
+    context: typer.Context,
     source: Annotated[
         Path | None, typer.Argument(metavar="[VIDEO|CONFIG]", help="Video file; or YAML of a benchmark: an atlas.")
     ] = None,
@@ -74,6 +83,7 @@ def layers(
     """
     _check_sources(source, data, run)
     config_file = source if source is not None and source.suffix in (".yaml", ".yml") else None
+    _check_options(context, "--data" if data else "an atlas" if run or config_file else "a video file")
     if run is not None or config_file is not None:
         from attrib.benchmarks.atlas_work import Options
         from attrib.commands.layers_atlas import chart
@@ -116,6 +126,15 @@ def _check_sources(source: Path | None, data: Path | None, run: Path | None) -> 
         raise InputError(
             f"expected one of: a video file, --data with --video, a configuration (.yaml), --run; got {said}"
         )
+
+
+def _check_options(context: typer.Context, form: str) -> None:
+    """Refuse what would change nothing."""
+    others = {name for names in FORMS.values() for name in names} - set(FORMS[form])
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name))
+        if option.name in others and given is not None and given.name == "COMMANDLINE":
+            raise InputError(f"{option.opts[0]}: does not apply to {form}")
 
 
 def _folder(output: Path | None, run: Path | None = None) -> Path:
@@ -174,6 +193,5 @@ def _subject(sample: Sample, model: str, sets: list[str] | None) -> Subject:
     from attrib import api, config
     from attrib.benchmarks.layers import bound
 
-    given = config.parse({"methods": {}, "metrics": {}, **config.override({}, sets or ())})
-    given = given.model_copy(update={"model": given.model.model_copy(update={"name": model})})
+    given = api.settings_for(model, config.override({}, sets or ()))
     return bound(api.load(given.model), given, sample)

@@ -10,7 +10,7 @@ import typer
 from attrib.commands.shared import check_output, progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
-Players = Annotated[int, typer.Option("--players", min=0, help="Samples with a player, at most.")]
+SHOWN = 60  # samples with a player, where nobody says how many
 
 
 def report(
@@ -18,7 +18,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-O", help="Directory of report.html; default: the run's own.")
     ] = None,
-    players: Players = 60,
+    players: Annotated[int, typer.Option("--players", min=0, help="Samples with a player, at most.")] = SHOWN,
 ) -> None:
     """Write report.html: leaderboard, figures, tasks and a player for each sample; it opens without a server."""
     check_output(run if output is None else output)
@@ -37,13 +37,15 @@ def view(
     run: RunDirectory,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
-    players: Players = 60,
+    players: Annotated[
+        int | None, typer.Option("--players", min=0, help="Make the report anew, with so many players at most.")
+    ] = None,
 ) -> None:
     """Serve the run's report on this machine alone, made first where it is missing or older than the run."""
     from attrib.benchmarks.report import place, serve
 
-    if place.is_stale(run):
-        report(run, None, players)
+    if players is not None or place.is_stale(run):
+        report(run, None, SHOWN if players is None else players)
     with stopping("the report is no longer served"), serve.serving(run, port) as server:
         say(f"{server.address} (Ctrl-C stops)")
         if not no_browser:

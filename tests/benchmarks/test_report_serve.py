@@ -17,9 +17,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from attrib.benchmarks.report import serve
 from attrib.benchmarks.report.serve import Server, find, serving, span
+from attrib.cli import app
 from attrib.errors import InputError
 
 VIDEO = bytes(range(256)) * 4
@@ -137,6 +139,16 @@ def test_a_port_that_is_taken_is_told(folder: Path, server: Server) -> None:
     told = rf"port {port} of 127\.0\.0\.1 cannot be had: .*; 0 takes any that is free"
     with pytest.raises(InputError, match=told), serving(folder, port):
         pass
+
+
+def test_the_report_is_made_anew_where_players_are_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.utime(folder / "report.html", (2e9, 2e9))  # newer than the run
+    made: list[int] = []
+    monkeypatch.setattr("attrib.commands.report.report", lambda run, output, players: made.append(players))
+    monkeypatch.setattr(Server, "serve", lambda self: None)
+    for more in ([], ["--players", "3"], ["--players", "0"]):
+        assert CliRunner().invoke(app, ["view", str(folder), "--no-browser", *more]).exit_code == 0
+    assert made == [3, 0]
 
 
 def test_the_command_stops_on_an_interrupt_with_one_line(folder: Path) -> None:

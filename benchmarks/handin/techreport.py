@@ -19,7 +19,7 @@ from attrib.benchmarks.handin.numbers import Numbers
 from attrib.benchmarks.handin.plotted import LeftOut, leaderboard, scatter
 from attrib.benchmarks.handin.report_text import Budget, Wanted
 from attrib.benchmarks.handin.style import printed, write
-from attrib.errors import AttribError, InputError
+from attrib.errors import HARMFUL, AttribError, InputError, shown
 from attrib.explanation import Step, tell
 from attrib.files import writing
 
@@ -52,6 +52,9 @@ def write_report(run: Finished, path: Path, wanted: Wanted, step: Step | None = 
     """Write the PDF. Raises TooLong where it does not fit on two pages, with a draft left beside `path`."""
     if path.suffix.lower() != ".pdf":
         raise InputError(f"{path}: expected a file name that ends in .pdf")
+    for text in (wanted.title, *wanted.authors, wanted.training):
+        if HARMFUL.search(text):
+            raise InputError(f"{shown(text)}: expected text, got characters that are none")
     numbers = Numbers(run)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -121,6 +121,12 @@ def test_another_ending_is_refused(made: Finished, tmp_path: Path) -> None:
         write_report(made, tmp_path / "report.txt", Wanted())
 
 
+@pytest.mark.parametrize("wanted", [Wanted("\udcff"), Wanted(authors=("A\x1b[2J",)), Wanted(training="\0")])
+def test_what_is_no_text_is_refused(made: Finished, tmp_path: Path, wanted: Wanted) -> None:
+    with pytest.raises(InputError, match="expected text"):
+        write_report(made, tmp_path / "report.pdf", wanted)
+
+
 def test_controls_are_not_told_as_methods(large: Finished, numbers: Numbers) -> None:
     told = techreport.report_text.data(Numbers(large), BUDGETS[-1], Wanted(), [])
     for one in told["methods"]:

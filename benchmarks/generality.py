@@ -54,19 +54,20 @@ class Gaps:
         """One row for each group, method, metric, null and video: its p, whether it is `above` the middle, `partners`.
 
         `groups`: the group of each sample (index: sample); other samples are left out. p = (1 + #>=) / (1 + K) over K
-        partners. Several samples of a video count as their mean; a turn that one of them lacks is not compared.
+        partners. Several samples of a video count as their mean; a turn that one of them lacks is not compared, and one
+        without any null score of the kind (of a task of too few videos, say) does not count.
         """
-        keys = ["group", "video", *MAP]
-        own, null = (_grouped(rows, groups) for rows in (self.own, self.null))
-        samples = own.groupby(keys, observed=True)["sample"].count().rename("samples").reset_index()
-        turns = null.groupby([*keys, "null", "turn"], observed=True)["gap"]
+        keys = ["group", "video", *MAP, "null"]
+        null = _grouped(self.null, groups)
+        samples = null.groupby(keys, observed=True)["sample"].nunique().rename("samples").reset_index()
+        turns = null.groupby([*keys, "turn"], observed=True)["gap"]
         both = turns.agg(["mean", "count"]).reset_index()
         both = both.merge(samples, on=keys)
         both = both[both["count"] == both["samples"]]
         gap = both["mean"].to_numpy(np.float64)
         both = both.assign(reached=gap >= -NEAR, over=gap > NEAR, under=gap < -NEAR, partners=1)
-        counted = both.groupby([*keys, "null"], observed=True)[["reached", "over", "under", "partners"]]
-        found = counted.sum().reset_index().astype(dict.fromkeys([*keys, "null"], "str"))
+        counted = both.groupby(keys, observed=True)[["reached", "over", "under", "partners"]]
+        found = counted.sum().reset_index().astype(dict.fromkeys(keys, "str"))
         found = found.assign(p=(1 + found["reached"]) / (1 + found["partners"]), above=found["under"] > found["over"])
         return found.drop(columns=["reached", "over", "under"])
 
@@ -82,8 +83,8 @@ def generality(videos: pd.DataFrame) -> pd.DataFrame:
     """For each group, method, metric and null of Gaps.by_video, the share of its videos in which the map beats it.
 
     `beats`: p <= .05 within the video; `beats_chance` is what a map that knows nothing reaches, 0 where K < 19.
-    `above`: better than the middle of its null, chance .5. `partners`: the median K; `tested`: videos that have a null.
-    Intervals: Wilson, 95 %.
+    `above`: better than the middle of its null; chance is .5 for odd K, K / (2 K + 2) for even K, and less with ties.
+    `partners`: the median K; `tested`: videos that have a null. Intervals: Wilson, 95 %.
     """
     rows: list[dict[str, Any]] = []
     for names, part in videos.groupby(["group", *MAP, "null"], sort=True):

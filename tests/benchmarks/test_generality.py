@@ -104,6 +104,21 @@ def test_groups_other_than_tasks_take_the_mean_of_a_videos_questions_and_leave_o
     assert [(row["group"], row["video"], row["p"]) for row in alone] == [("g", "v", 1), ("h", "w", 1 / 20)]
 
 
+def test_a_question_without_a_null_does_not_keep_its_video_from_being_tested():
+    table = results([("a", "v", "x", "m", "mass", None, 0.9), ("b", "v", "rare", "m", "mass", None, 0.1)])
+    nulls = pd.DataFrame([("a", "v", "x", f"p{place:02}", "m", "mass", 0.4) for place in range(19)], columns=COLUMNS)
+    found = Gaps.of(table, nulls, {}).by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
+    assert [(row["video"], row["p"], row["partners"]) for row in found] == [("v", 1 / 20, 19)]
+
+
+def test_a_map_that_knows_nothing_is_above_the_middle_as_often_as_is_said():
+    for partners, chance in ((2, 2 / 6), (3, 1 / 2), (4, 4 / 10)):
+        places = [[float(other < own) for other in range(partners)] for own in range(partners + 1)]
+        table, nulls = case([0.5] * (partners + 1), places)
+        (found,) = told(table, nulls, {}).to_dict("records")
+        assert found["above"] == pytest.approx(chance)
+
+
 def test_a_map_that_cannot_reach_the_level_is_an_exception_only_below_the_middle_of_its_null():
     many, few = [0.0] * 18, [0.0, 0.0, 0.9]
     table, nulls = case([0.5] * 5, [[*many, 0.1], [*many, 0.9], few, [0.9, 0.9, 0.0], [0.9, 0.0]])

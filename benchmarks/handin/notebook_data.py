@@ -109,7 +109,8 @@ def _tasks(numbers: Numbers) -> dict[str, Any]:
         return {"tasks": [], "tasks_caption": ""}
     share = numbers.share(numbers.generality(by.column)).column
     part = rows[(rows["kind"] == "task") & (rows["split"] == "all") & (rows["method"] == by.method)]
-    part = part[(part["metric"] == by.column.metric) & part["null"].isin(["pairing", ""])]
+    part = part[(part["metric"] == by.column.metric) & (part["imputer"] == by.column.imputer)]
+    part = part[part["null"].isin(["pairing", ""])]
     part = part.sort_values(["videos", "group"], ascending=[False, True], kind="stable")
     names = ["task", "videos", *SHARES[share], "mean", "low", "high", "chance", "control", "control_mean", "difference",
              "difference_low", "difference_high"]  # fmt: skip
@@ -122,9 +123,9 @@ def _tasks(numbers: Numbers) -> dict[str, Any]:
 def _exceptions(numbers: Numbers) -> dict[str, Any]:
     by, table = choice(numbers), numbers.run.table("exceptions")
     wanted = ["task", "video", "value", "null_median", "p", "correct"]
-    if by is None or table is None or not {*wanted, "method", "metric"}.issubset(table.columns):
+    if by is None or table is None or not {*wanted, "method", "metric", "null"}.issubset(table.columns):
         return {"exceptions": [], "exceptions_caption": ""}
-    part = table[(table["method"] == by.method) & (table["metric"] == by.column.metric)]
+    part = table[(table["method"] == by.method) & (table["metric"] == by.column.metric) & (table["null"] == "pairing")]
     caption = f"{min(len(part), MOST_ROWS)} of {len(part)} exceptions of {by.method} on {by.column.title}"
     return {"exceptions": _records(part[wanted][:MOST_ROWS]), "exceptions_caption": caption}
 

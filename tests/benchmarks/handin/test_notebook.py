@@ -7,6 +7,7 @@ from pathlib import Path
 
 import handin_cases as cases
 import nbformat
+import pandas as pd
 import pytest
 
 from attrib.benchmarks.finished import Finished
@@ -103,6 +104,20 @@ def test_numbers_that_are_not_there_are_null(tmp_path: Path) -> None:
     json.dumps(found, allow_nan=False)
     assert set(found["figures"]["leaderboard"]["table"]["low"]) == {None}
     assert found["left_out"]["curves"].startswith("the run has no curves.parquet")
+
+
+def test_a_task_has_one_row_by_the_first_imputer_and_exceptions_are_of_the_pairing(tmp_path: Path) -> None:
+    given = cases.rows({"Where?": 3, "When?": 3}, cases.SKILL)
+    blurred = given[given["metric"] == "srg"]
+    both = pd.concat([blurred, blurred.assign(imputer="mean", value=blurred["value"] + 1)])
+    run = cases.written(tmp_path / "two", both, imputers=["blur", "mean"])
+    found = notebook_data.collected(Numbers(run))["tasks"]
+    assert [row["task"] for row in found] == ["When?", "Where?"]
+    part = blurred[blurred["method"] == "relevance"].groupby("task")["value"].mean()
+    assert [row["mean"] for row in found] == pytest.approx([part["When?"], part["Where?"]])
+    above = cases.partners(given, 2).assign(value=9.0)
+    run = cases.written(tmp_path / "nulls", given, pd.concat([above, above.assign(null="shift")]))
+    assert len(notebook_data.collected(Numbers(run))["exceptions"]) == 6, "each video once"
 
 
 def test_another_ending_is_refused(made: Finished, tmp_path: Path) -> None:

@@ -201,9 +201,14 @@ def _below(numbers: Numbers) -> Iterator[str]:
 def _answers(numbers: Numbers) -> Iterator[str]:
     """Right and wrong answers, and the leading method's map of them."""
     count = numbers.tally
-    yield f"The model answers {count.correct} of {counted(count.samples, 'question')} correctly.{_gate(numbers)}"
+    judged = int(numbers.run.results.groupby("sample")["correct"].first().notna().sum())
+    others = f" Of the other {count.samples - judged} that is not known." if judged < count.samples else ""
+    if judged:
+        yield f"The model answers {count.correct} of {counted(judged, 'question')} correctly.{others}{_gate(numbers)}"
+    else:
+        yield f"Which answers are right is not known.{_gate(numbers)}"
     by, rows = choice(numbers), numbers.task_rows
-    if by is None or rows is None or count.correct == count.samples:
+    if by is None or rows is None:
         return
     part = rows[(rows["kind"] == "all") & (rows["method"] == by.method) & (rows["metric"] == by.column.metric)]
     part = part[part["imputer"] == by.column.imputer].drop_duplicates("split").set_index("split")

@@ -82,6 +82,18 @@ def test_right_and_wrong_answers_are_told_apart(tmp_path: Path) -> None:
     assert f"{short(wrong)} [" in text and "of wrong answers (n = 2)" in text
 
 
+def test_answers_of_which_nobody_knows_whether_they_are_right_are_not_called_wrong(tmp_path: Path) -> None:
+    results = cases.rows({"Where?": 3}, cases.SKILL)
+    known = results["sample"].map({"s0000": True, "s0001": False}).astype("boolean")
+    numbers = Numbers(cases.written(tmp_path / "some", results.assign(correct=known)))
+    told = findings.findings(numbers)
+    assert "The model answers 1 of 2 questions correctly. Of the other 1 that is not known." in " ".join(told)
+    numbers = Numbers(cases.written(tmp_path / "none", results.assign(correct=known.where(known.isna()))))
+    told = findings.findings(numbers)
+    assert any(text.startswith("Which answers are right is not known.") for text in told)
+    assert not any("correctly" in text for text in told)
+
+
 def test_agreement_is_that_of_the_two_columns(made: Finished, numbers: Numbers) -> None:
     table = made.table("agreement")
     assert table is not None

@@ -286,6 +286,8 @@ def test_keys_and_buttons_change_what_is_drawn(page: Any) -> None:
     assert float(page.locator("#opacity").input_value()) == pytest.approx(0.3)
     page.keyboard.press("-")
     assert float(page.locator("#opacity").input_value()) == pytest.approx(0.2)
+    page.locator("#opacity").press("End")
+    assert (page.locator("#opacity").input_value(), now(page)) == ("1", 0)
 
 
 def test_methods_and_their_divided_twins_are_switched(page: Any, run: Path) -> None:
@@ -380,6 +382,24 @@ def test_what_lies_beside_the_page_is_loaded_when_it_is_looked_at(browser: Any, 
     assert len({url for url in found.requests if url.endswith(".js")}) == 2
     assert pixels(found.page)[..., 3].max() > 0
     assert found.outside(beside.parent.as_uri()) == found.complaints == []
+    found.page.close()
+
+
+def test_a_sample_that_is_missing_leaves_nothing_of_the_one_before(browser: Any, beside: Path, tmp_path: Path) -> None:
+    shutil.copytree(beside.parent, tmp_path / "part")
+    found = Opened(browser, (tmp_path / "part" / beside.name).as_uri())
+    shown = next(url.rsplit("/", 1)[1] for url in found.requests if url.endswith(".js"))
+    for path in (tmp_path / "part" / "report").glob("*.js"):
+        if path.name != shown:
+            path.unlink()
+    found.page.locator("#timeline").focus()
+    found.page.keyboard.press(".")
+    found.page.get_by_text("This sample cannot be shown").wait_for()
+    assert found.page.locator("#scores").inner_text() == found.page.locator("#timeline").inner_text() == ""
+    found.page.locator("#timeline").focus()
+    found.page.keyboard.press(",")
+    found.page.wait_for_function(READY)
+    assert found.page.locator(".question").is_visible() and pixels(found.page)[..., 3].max() > 0
     found.page.close()
 
 

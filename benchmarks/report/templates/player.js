@@ -88,7 +88,7 @@ async function choose(place) {
   try {
     STAGE.body = await loadSample(entry);
   } catch (error) {
-    STAGE.words.replaceChildren(el("p", { class: "undefined" }, `This sample cannot be shown: ${error.message}`));
+    if (entry === DATA.samples[VIEW.sample]) cleared(`This sample cannot be shown: ${error.message}`);
     return;
   }
   if (entry !== DATA.samples[VIEW.sample]) return; // another was chosen meanwhile
@@ -99,6 +99,16 @@ async function choose(place) {
   else STAGE.video.removeAttribute("src");
   drawWords();
   refresh();
+}
+
+// Nothing of the sample before stays under the words.
+function cleared(words) {
+  STAGE.body = null;
+  STAGE.video.removeAttribute("src");
+  for (const canvas of byId("player").querySelectorAll("canvas")) canvas.width = 0;
+  STAGE.again();
+  STAGE.scores.replaceChildren();
+  STAGE.words.replaceChildren(el("p", { class: "undefined" }, words));
 }
 
 function chooseMethod(place) {
@@ -115,7 +125,8 @@ function set(name, value) {
 function keys(event) {
   const { target, key } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || target.matches("select, input[type=search]")) return;
-  const arrows = key.startsWith("Arrow") && target.matches("input[type=range], [role=radio]");
+  const moves = key.startsWith("Arrow") && target.matches("input[type=range], [role=radio]");
+  const ends = ["Home", "End"].includes(key) && target.matches("input[type=range]");
   const press = {
     " ": target.matches("button, summary") ? null : togglePlay,
     "[": () => chooseMethod(VIEW.method - 1),
@@ -133,7 +144,8 @@ function keys(event) {
     ",": () => choose(VIEW.sample - 1),
     ".": () => choose(VIEW.sample + 1),
   };
-  const act = arrows
+  const own = moves || ends; // keys of the control itself
+  const act = own
     ? null
     : /^[1-9]$/.test(key) && Number(key) <= BASE.length
       ? () => chooseMethod(Number(key) - 1)

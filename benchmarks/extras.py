@@ -118,14 +118,16 @@ def states(plan: Plan, run: Run) -> Iterator[tuple[str, str, State]]:
     """Table, method and state of each part that `compute` would make or find; nothing is computed."""
     for kind, (work, samples) in _jobs(plan, run, Probe).items():
         for sample in samples:
-            found = work(sample)
+            found, item = work(sample), Item(plan, run, sample)
+            answer = run.parts.kept(item.answer_name, item.answer_key)
+            failed = answer if answer and answer.error else None
             for method in plan.methods:
-                part = found.get(method.label) or Map(Item(plan, run, sample), method).kept() or MISSING
+                part = found.get(method.label) or failed or Map(item, method).kept() or MISSING
                 yield kind, method.label, _state(part)
 
 
 def _state(part: Part) -> State:
-    """`part` is of rows, MISSING, or stands for a map: one that failed gives no rows."""
+    """`part` is of rows, MISSING, or stands for an answer or a map: one that failed gives no rows."""
     if part.error or (isinstance(part.value, list) and any(map(is_failed, part.value))):
         return "failed"
     return "missing" if part is MISSING else "kept"

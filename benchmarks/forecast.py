@@ -101,8 +101,11 @@ def _map_states(found: Map, blocked: bool) -> Iterator[tuple[Kind, State, Part |
 
 
 def _curve_states(found: Map, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Part | None]]:
-    """Of a group whose metrics read curves; those that no metric can give a score are not made."""
-    if any(isinstance(metric.item, CurveMetric) for metric in found.item.plan.groups[group]):
+    """Of a group whose metrics read curves; where all of these failed none are made, and they count as failed."""
+    scores, keys = found.kept_scores(group), found.score_keys(group)
+    rows = [scores.get(key) for key, metric in keys.items() if isinstance(metric.item, CurveMetric)]
+    if rows:
+        blocked = blocked or all(row and row["error"] for row in rows)
         part = None if blocked else curves.kept(found, group)
         yield ("curves", found.method.label, group), "failed" if blocked else _state(part), None
 

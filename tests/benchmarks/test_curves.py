@@ -151,6 +151,14 @@ def test_a_metric_that_fails_takes_no_curve_with_it(settings: Callable[..., Any]
     assert set(table(tmp_path / "run")["order"]) == {"most_first"}
 
 
+def test_where_every_metric_of_curves_failed_none_are_awaited(settings: Callable[..., Any], tmp_path: Path) -> None:
+    given = settings(metrics={"breaks": None}, methods={"edges": None})
+    attrib.bench(given, tmp_path / "run")
+    counts = api.bench_forecast(given, tmp_path / "run").counts
+    assert sum(count.missing for count in counts) == 0
+    assert [count.failed for count in counts if count.kind.startswith("curves")] == [2]
+
+
 def test_answers_that_are_not_finite_are_missing_points(settings: Callable[..., Any], tmp_path: Path) -> None:
     attrib.bench(settings(model={"name": "deaf", "frames": 4}, imputers=["mean"]), tmp_path / "run")
     found = table(tmp_path / "run")

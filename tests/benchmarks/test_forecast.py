@@ -119,6 +119,16 @@ def test_it_counts_what_the_next_run_computes(settings: Callable[..., Any], tmp_
     assert missing(api.bench_forecast(settings(), folder, retry_failed=True)) == 0
 
 
+def test_what_rests_on_an_answer_that_failed_is_not_awaited(settings: Callable[..., Any], tmp_path: Path) -> None:
+    BROKEN["on"] = False
+    (tmp_path / "world" / "videos" / "two.mp4").write_bytes(b"no video")
+    given = settings(methods={"uniform": None}, floors={"videos": 2})
+    attrib.bench(given, tmp_path / "run")
+    found = api.bench_forecast(given, tmp_path / "run")
+    assert missing(found) == 0
+    assert states(found)["floors", "uniform"] == (1, 0, 1)
+
+
 def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callable[..., Any], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     BROKEN["on"] = False

@@ -83,7 +83,7 @@ def generality(videos: pd.DataFrame) -> pd.DataFrame:
     """For each group, method, metric and null of Gaps.by_video, the share of its videos in which the map beats it.
 
     `beats`: p <= .05 within the video; `beats_chance` is what a map that knows nothing reaches, 0 where K < 19.
-    `above`: better than the middle of its null; chance is .5 for odd K, K / (2 K + 2) for even K, and less with ties.
+    `above`: better than the middle of its null; see `middle_chance`, which is .5 for odd K and less for even K.
     `partners`: the median K; `tested`: videos that have a null. Intervals: Wilson, 95 %.
     """
     rows: list[dict[str, Any]] = []
@@ -96,6 +96,12 @@ def generality(videos: pd.DataFrame) -> pd.DataFrame:
             **_share("above", part["above"].to_numpy(bool)),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=GENERALITY)
+
+
+def middle_chance(partners: NDArray[Any]) -> NDArray[Any]:
+    """How often a map that knows nothing is `above` the middle of a null of K partners, where no scores tie."""
+    count = np.floor(partners)
+    return np.asarray(np.floor((count + 1) / 2) / (count + 1))
 
 
 def not_beaten(videos: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from attrib.benchmarks.differences import Roles, roles
 from attrib.benchmarks.finished import Finished
+from attrib.benchmarks.generality import middle_chance
 from attrib.benchmarks.leaderboard import Tally, tally
 from attrib.benchmarks.matrix import scored
 from attrib.benchmarks.statistics import PRIMARY
@@ -177,7 +178,8 @@ class Numbers:
         """`beats` where the maps have enough partners for it; else `above`."""
         if len(rows) and rows["partners"].median() >= LEAST_PARTNERS:
             return Share("beats", float(rows["beats_chance"].mean()), "p ≤ .05 within the video")
-        return Share("above", 0.5, "above the median of its null")
+        chance = float(middle_chance(rows["partners"].to_numpy(np.float64)).mean()) if len(rows) else 0.5
+        return Share("above", chance, "above the median of its null")
 
     @cached_property
     def chosen(self) -> tuple[Column, ...]:

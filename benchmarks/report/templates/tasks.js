@@ -70,7 +70,8 @@ function drawBars(rows, width) {
     const y = row * place + 2,
       kind = kindOf(one.method),
       middle = y + row / 2;
-    const chance = of === "beats" ? one.beats_chance : 0.5;
+    const partners = Math.floor(one.partners);
+    const chance = of === "beats" ? one.beats_chance : Math.floor((partners + 1) / 2) / (partners + 1);
     picture.append(
       label(names, middle + 4, one.method, "end"),
       svg("rect", { x: x(0), y: y + 3, width: x(1) - x(0), height: row - 6, fill: "var(--track)" }),

@@ -81,7 +81,7 @@ def test_generality_is_the_share_above_the_median_where_partners_are_few(made: F
     for row in plot.table.itertuples():
         one = rows.loc[(row.task, row.method)]
         assert [row.share, row.low, row.high] == [one["above"], one["above_low"], one["above_high"]]
-    assert set(plot.table["chance"]) == {0.5}
+    assert set(plot.table["chance"]) == {1 / 3}, "of three places in the order one is above the middle"
     assert "2 other videos" in plot.caption
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.shared import Plugins, check_output, finish, load_plugins, progress, say, warn
+from attrib.commands.shared import Plugins, check_output, finish, load_plugins, progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 
@@ -102,5 +102,6 @@ def notebook(
     check_output(path.parent)
     write_notebook(finished, path, source, plugin or ())
     if execute:
-        run_notebook(path)
+        with stopping(f"{path} keeps the outputs until then"):
+            run_notebook(path)
     say(f"written to {path}" + (", with its outputs" if execute else ""))

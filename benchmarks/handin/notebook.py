@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ from attrib.files import write_text
 
 CELL = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 SOURCE = "attrib"
+PATIENCE = 5.0  # seconds that an interrupted cell has to end
 
 
 def write_notebook(run: Finished, path: Path, source: str = SOURCE, plugins: Sequence[Path] = ()) -> None:
@@ -70,6 +75,41 @@ def _cell(place: int, kind: str, body: str, filled: dict[str, str]) -> Any:
     return cell
 
 
+class _Stop:
+    """Ctrl-C and SIGTERM end a notebook's run in order, and then act as they would have before it.
+
+    nbclient's own answer takes the kernel away from the cell that runs, and fails on it.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def __enter__(self) -> None:
+        self.came: int | None = None
+        self.before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def __call__(self, **_: Any) -> None:
+        """Begin to listen, within the run."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def stop(number: int) -> None:
+            self.came = number
+            self.interrupting = asyncio.ensure_future(self.client.km.interrupt_kernel())  # the cell that runs
+            if task is not None:  # where there is none, or it does not listen
+                loop.call_later(PATIENCE, task.cancel)
+
+        with suppress(RuntimeError):  # not the main thread, or a system without such signals
+            for number in self.before:
+                loop.add_signal_handler(number, stop, number)
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in self.before.items():  # nbclient leaves others behind
+                signal.signal(number, handler)
+        if self.came is not None:
+            signal.raise_signal(self.came)
+
+
 def run_notebook(path: Path) -> None:
     """Run the notebook from top to bottom where it lies, and keep its outputs.
 
@@ -88,8 +128,10 @@ def run_notebook(path: Path) -> None:
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" else {}
         settings = Config({"KernelManager": sockets})
         client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where, config=settings)
+        stop = client.on_notebook_start = _Stop(client)
         try:
-            client.execute()
+            with stop:
+                client.execute()
         except CellExecutionError as error:
             raise InputError(f"{path}: a cell failed: {error.ename}: {error.evalue}") from None
         except (RuntimeError, KeyError) as error:  # a kernel that dies, or is not installed

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,3 +125,21 @@ def test_a_task_has_one_row_by_the_first_imputer_and_exceptions_are_of_the_pairi
 def test_another_ending_is_refused(made: Finished, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.ipynb"):
         write_notebook(made, tmp_path / "notebook.py")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_its_run_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    """It acts as it would have without a notebook; the kernel is gone, and nothing is lost."""
+    path = tmp_path / "notebook.ipynb"
+    cell = f"import os, time; print(os.getpid(), flush=True); os.kill(os.getppid(), {int(number)}); time.sleep(60)"
+    path.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])))
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_notebook(path)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    said = nbformat.read(path, as_version=4).cells[0].outputs[0]["text"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said), 0)

@@ -94,8 +94,7 @@ def _questions(video: given.Video, raw: Any) -> Iterator[Odd]:
         stray = [str(option) for option in plain["options"] if str(option) != str(option).strip()]
         if stray:
             yield Odd("questions with stray spaces in an option", f"{where}: {stray[0]!r}")
-        letters = [option for option in item.options if option.upper() in _LETTERS[: len(item.options)]]
-        if any(letters):
+        if set(_LETTERS[: len(item.options)]).intersection(map(str.upper, item.options)):
             yield Odd("questions with an option that is an option's letter", f"{where}: {', '.join(item.options)}")
         if len(set(item.options)) < len(item.options):
             yield Odd("questions with options that are alike", where)

@@ -163,7 +163,7 @@ def _shared(column: str) -> str:
 
 def _line(numbers: Numbers, part: pd.DataFrame, column: Column, name: str) -> list[str]:
     """One task: its share, alignment and faithfulness; a dash where there is no value."""
-    own = part[part["metric"] == column.metric]
+    own = part[(part["metric"] == column.metric) & (part["imputer"] == column.imputer)]
     paired = own[own["null"].isin(["pairing", ""])]
     share = numbers.share(numbers.generality(column)).column
     row = (paired if len(paired) else own).iloc[0]

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import handin_cases as cases
+import pandas as pd
 import pytest
 import typst
 
@@ -72,6 +73,16 @@ def test_the_task_table_holds_the_rows_of_tasks_csv(made: Finished, numbers: Num
     assert float(rows[0][3]) == pytest.approx(one.loc["object_auc", "mean"], abs=0.005)
     assert float(rows[0][5]) == pytest.approx(one.loc["srg", "mean"], abs=0.005)
     assert rows[0][2].startswith(f"{one.loc['object_auc', 'above']:.2f}".removeprefix("0"))
+
+
+def test_the_task_table_is_of_the_imputer_that_its_head_names(tmp_path: Path) -> None:
+    given = cases.rows({"Where?": 3}, cases.SKILL)
+    blurred = given[given["metric"] == "srg"]
+    both = pd.concat([blurred.assign(imputer="mean", value=blurred["value"] + 5), blurred])
+    header, rows, _ = tasks(Numbers(cases.written(tmp_path, both, imputers=["blur", "mean"])), BUDGETS[0])
+    assert header[3] == "srg (blur)"
+    part = blurred[blurred["method"] == "relevance"]["value"]
+    assert float(rows[0][3]) == pytest.approx(part.mean(), abs=0.005)
 
 
 def test_what_does_not_fit_is_an_error_and_the_draft_is_kept(made: Finished, tmp_path: Path,

@@ -1,8 +1,8 @@
 """What a blob in the centre scores where evidence lies there: `python -m attrib.benchmarks.centre_bias [--json]`.
 
-Made annotations, no model: each video's evidence is a box jittered round the middle, for two seconds from a random one
-on. The maps are the benchmark's own controls. Plain measures praise the blob; those that hold it against other videos'
-evidence do not.
+Made annotations, no model: each video's evidence is a box jittered round the middle, for two seconds that begin at
+random within the first two. The maps are the benchmark's own controls. Plain measures praise the blob; those that hold
+it against other videos' evidence do not.
 """
 
 from __future__ import annotations

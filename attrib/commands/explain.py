@@ -23,6 +23,7 @@ from attrib.commands.shared import (
     progress,
     say,
     screen,
+    stopping,
     warn,
 )
 from attrib.errors import InputError
@@ -76,7 +77,7 @@ def explain(
                             per_word=per_word)  # fmt: skip
     else:
         explained = partial(api.explain_sample, _sample(data, video, question_id, split))
-    with progress(as_json) as step:
+    with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
         found = explained(model=model, methods=methods, target=target, settings=given, step=step)
         found.save(output, step)
     warn(found.subject.clip.warnings)

@@ -28,7 +28,7 @@ def figures(
 
     finished = read(run)
     check_output(folder)
-    with progress(False) as step:
+    with stopping(f"what is drawn already stays in {folder}"), progress(False) as step:
         found = write_figures(finished, folder, step)
     for item in found.shown:
         size = f", {item.width:.1f} x {item.height:.1f} in" if item.width and item.height else ""
@@ -70,7 +70,7 @@ def techreport(
     check_output(path.parent)
     wanted = Wanted(title, tuple(author or ()), training_note, paper.value)
     try:
-        with progress(False) as step:
+        with stopping("the report is not written"), progress(False) as step:
             found = write_report(finished, path, wanted, step)
     except TooLong as error:
         finish([str(error)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attrib.commands.shared import JsonFlag, Sets, Split, check_output, print_json, progress, say, warn
+from attrib.commands.shared import JsonFlag, Sets, Split, check_output, print_json, progress, say, stopping, warn
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def layers(
         sample = _annotated(data, split.value, video, question_id)
     else:
         sample = _asked(Path(str(source)), question, option or [])
-    with progress(as_json) as step:
+    with stopping(f"what is drawn already stays in {folder}"), progress(as_json) as step:
         step("asking the model", 0, 0)
         subject = _subject(sample, model, sets)
         step("drawing", 0, 0)

@@ -70,7 +70,7 @@ def _titled(row: object) -> str:
 
 
 def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
-    """The smallest p, and how many videos would tell."""
+    """The smallest p, and how many videos would tell, where more are needed than there are (not the correction)."""
     known = tested.dropna(subset=["p", "difference"])
     known = known[known["difference"] > 0]
     if known.empty or numbers.videos == 1:
@@ -78,7 +78,7 @@ def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
     row = known.sort_values("p", kind="stable").iloc[0]
     need = _needed(numbers, row)
     gap = ranged(row["difference"], row["difference_low"], row["difference_high"], signed=True)
-    more = f"; about {need} videos would be needed to see that" if need else ""
+    more = f"; one test by itself would need about {need} videos to see that" if need and need > row["videos"] else ""
     return f" Nearest: {row['method']} on {_titled(row)}, {gap} over {row['control']}{more}."
 
 
@@ -246,12 +246,14 @@ def _sanity(numbers: Numbers) -> Iterator[str]:
     if table is None or not {"method", "part", "verdict", "videos"}.issubset(table.columns):
         return
     rows = methods_of(numbers, table)
-    videos = int(rows["videos"].max()) if len(rows) else 0
+    if rows.empty:
+        return
+    videos = int(rows["videos"].max())
     failed = rows[rows["verdict"] == "fail"].groupby("method", sort=False)["part"].agg(list)
     if len(failed):
         names = listed([f"{method} (parameters of {listed(parts)} made random)" for method, parts in failed.items()])
         yield f"Sanity fails, the map stays alike, for {names}; {counted(videos, 'video')}."
-    unknown = rows[rows["verdict"] == "undefined"]["method"].nunique()
+    unknown = len(set(rows.loc[rows["verdict"] == "undefined", "method"]).difference(failed.index))
     passed = rows.groupby("method")["verdict"].agg(lambda verdicts: (verdicts == "pass").all()).sum()
     left = f", and cannot be judged for {unknown} ({counted(videos, 'video')})" if unknown else ""
     good = counted(int(passed), "method")

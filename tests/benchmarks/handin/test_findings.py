@@ -46,6 +46,20 @@ def test_without_a_winner_the_nearest_is_named_with_what_it_would_take(made: Fin
     assert f"about {int(same['videos_needed'].iloc[0])} videos" in text
 
 
+def test_where_the_correction_alone_is_in_the_way_no_fewer_videos_than_there_are_are_asked_for(tmp_path: Path) -> None:
+    skill = dict.fromkeys(("relevance", "grad_cam", "raw_attention", "smoothgrad", "motion"), 0.0)
+    results = cases.rows({"Where?": 6}, skill)
+    results["value"] += 0.2 * ((results["method"] == "relevance") & (results["metric"] == "object_auc"))
+    numbers = Numbers(cases.written(tmp_path, results))
+    row = numbers.leaderboard.set_index(["method", "metric"]).loc[("relevance", "object_auc")]
+    table = numbers.run.table("differences")
+    assert table is not None and row["p_holm"] > 0.05
+    need = table[(table["method"] == "relevance") & (table["metric"] == "object_auc")]["videos_needed"].iloc[0]
+    assert need <= 6, "the case is clear"
+    (text,) = findings.headline(numbers)[:1]
+    assert "Nearest: relevance on object_auc" in text and "would need" not in text
+
+
 def test_generality_is_told_of_all_videos_and_by_task(made: Finished, numbers: Numbers) -> None:
     rows = made.table("tasks")
     assert rows is not None
@@ -119,6 +133,14 @@ def test_sanity_and_floors_are_counted_of_methods_alone(copy: Path) -> None:
     told = findings.findings(numbers)
     assert "Sanity fails, the map stays alike, for relevance (parameters of language made random); 3 videos." in told
     assert told[-1].endswith("holds for 1 method, and cannot be judged for 1 (3 videos).")
+    both = [*verdicts, ("relevance", "vision", "undefined", 2)]
+    pd.DataFrame(both, columns=["method", "part", "verdict", "videos"]).to_csv(copy / "sanity.csv", index=False)
+    again = findings.findings(Numbers(read(copy)))
+    assert again[-1].endswith("cannot be judged for 1 (3 videos)."), "relevance failed already"
+    pd.DataFrame(verdicts[-1:], columns=["method", "part", "verdict", "videos"]).to_csv(
+        copy / "sanity.csv", index=False
+    )
+    assert not any("Sanity" in text for text in findings.findings(Numbers(read(copy)))), "controls are not told"
     assert any("Of 3 comparisons" in text and " 2 are not told apart" in text for text in limits.limits(numbers))
 
 

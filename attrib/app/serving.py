@@ -21,6 +21,7 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.responses import PlainTextResponse
 
 from attrib.app import style
 from attrib.app.answering import Explainer
@@ -39,13 +40,18 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Guarded:
-    """An ASGI application whose answers carry POLICY."""
+    """An ASGI application whose answers carry POLICY, and that takes nothing from pages of other origins."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
-        """Pass on, with the header."""
+        """Pass on, with the header; a page elsewhere may make a browser send, though not read."""
+        given = dict(scope.get("headers", ()))
+        origin = given.get(b"origin")
+        if origin is not None and origin != b"http://" + given.get(b"host", b""):
+            await PlainTextResponse("expected a request of this page", 403)(scope, receive, send)
+            return
 
         async def guarded(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":

@@ -140,10 +140,15 @@ def test_a_path_that_was_not_uploaded_is_not_read(address: str, folders: Path) -
     assert "video_0.mp4" in kept and not {"passwd", Path(__file__).name, "x.mp4"}.intersection(kept)
 
 
-def test_uploads_beyond_the_limit_other_hosts_and_frames_are_refused(address: str) -> None:
+def test_uploads_beyond_the_limit_other_hosts_origins_and_frames_are_refused(address: str) -> None:
     large = {"files": ("large.mp4", bytes(51_000_000), "video/mp4")}
     assert httpx.post(f"{address}gradio_api/upload", files=large, timeout=30).status_code == 413
     assert httpx.get(address, headers={"host": "attacker.example"}).status_code == 400
+    own = address.rstrip("/")
+    for origin, status in ((own, 200), ("http://attacker.example", 403), ("http://127.0.0.1:1", 403), ("null", 403)):
+        film = {"files": ("small.txt", b"small", "text/plain")}
+        answer = httpx.post(f"{address}gradio_api/upload", files=film, headers={"origin": origin})
+        assert answer.status_code == status, origin
     policy = httpx.get(address).headers["content-security-policy"]
     assert "connect-src 'self'" in policy and "frame-ancestors 'none'" in policy
     assert httpx.get(f"{address}docs").status_code == 404

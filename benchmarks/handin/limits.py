@@ -85,7 +85,7 @@ def _undefined(numbers: Numbers) -> Iterator[str]:
 
 
 def _floors(numbers: Numbers) -> Iterator[str]:
-    """Methods that are not told apart from a map that cannot know."""
+    """Methods whose maps are not above one that cannot know: not told apart from it, or below it."""
     table = numbers.run.table("floors")
     if table is None or not {"method", "metric", "floor", "low", "difference", "videos"}.issubset(table.columns):
         return
@@ -94,5 +94,5 @@ def _floors(numbers: Numbers) -> Iterator[str]:
     if len(rows):
         yield (
             f"Of {len(rows)} comparisons of a map with its own floor (a blank or another video, another question, "
-            f"another option) {len(weak)} are not told apart; {counted(int(rows['videos'].max()), 'video')}."
+            f"another option) {len(weak)} do not show it above it; {counted(int(rows['videos'].max()), 'video')}."
         )

@@ -141,7 +141,8 @@ def test_sanity_and_floors_are_counted_of_methods_alone(copy: Path) -> None:
         copy / "sanity.csv", index=False
     )
     assert not any("Sanity" in text for text in findings.findings(Numbers(read(copy)))), "controls are not told"
-    assert any("Of 3 comparisons" in text and " 2 are not told apart" in text for text in limits.limits(numbers))
+    told = limits.limits(numbers)
+    assert any("Of 3 comparisons" in text and " 2 do not show it above it" in text for text in told)
 
 
 def test_limits_follow_size_evidence_and_data(tmp_path: Path) -> None:

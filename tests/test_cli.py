@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attrib import video
+from attrib import registry, video
 from attrib.demo.generate import generate
 from attrib.types import SaliencyVolume
 
@@ -233,6 +233,11 @@ imputers: [mean]
     code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--retry-failed", "--json")
     assert code == 1
     assert json.loads(out)["computed"] == 2
+    for kind in registry.KINDS:
+        registry._files[kind].clear()  # another process would not know the plug-in
+    assert attrib("report", folder)[0] == 2
+    assert attrib("report", folder, "--plugin", plugin)[0] == 0
+    assert "broken_map" in (folder / "report.html").read_text()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.shared import check_output, progress, say, stopping, warn
+from attrib.commands.shared import Plugins, check_output, load_plugins, progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 SHOWN = 60  # samples with a player, where nobody says how many
@@ -19,8 +19,10 @@ def report(
         Path | None, typer.Option("--output", "-O", help="Directory of report.html; default: the run's own.")
     ] = None,
     players: Annotated[int, typer.Option("--players", min=0, help="Samples with a player, at most.")] = SHOWN,
+    plugin: Plugins = None,
 ) -> None:
     """Write report.html: leaderboard, figures, tasks and a player for each sample; it opens without a server."""
+    load_plugins(plugin)
     check_output(run if output is None else output)
     from attrib.benchmarks.report import page
 
@@ -40,12 +42,13 @@ def view(
     players: Annotated[
         int | None, typer.Option("--players", min=0, help="Make the report anew, with so many players at most.")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Serve the run's report on this machine alone, made first where it is missing or older than the run."""
     from attrib.benchmarks.report import place, serve
 
     if players is not None or place.is_stale(run):
-        report(run, None, SHOWN if players is None else players)
+        report(run, None, SHOWN if players is None else players, plugin)
     with stopping("the report is no longer served"), serve.serving(run, port) as server:
         say(f"{server.address} (Ctrl-C stops)")
         if not no_browser:

@@ -27,7 +27,7 @@ def collected(numbers: Numbers, plugins: Sequence[Path] = ()) -> dict[str, Any]:
     names = {one["sample"] for part in shown.values() for one in part} | set(checked["values"] if checked else ())
     told_model = facts.model(numbers.run)
     found = {
-        "settings": numbers.run.settings.model_dump(), "plugins": [str(path) for path in plugins],
+        "settings": numbers.run.settings.model_dump(), "plugins": [str(path.resolve()) for path in plugins],
         "model": told_model, "about": report_text.about(numbers),
         "methods": _of(numbers, "method"), "controls": [*_of(numbers, "control"), *_of(numbers, "bound")],
         "wanted": sorted(names), "examples": shown, "shown": _drawn(numbers), "rule": _rule(numbers),

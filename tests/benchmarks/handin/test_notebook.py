@@ -143,3 +143,8 @@ def test_a_signal_ends_its_run_in_order(tmp_path: Path, number: signal.Signals) 
     said = nbformat.read(path, as_version=4).cells[0].outputs[0]["text"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(said), 0)
+
+
+def test_plug_ins_are_found_wherever_the_notebook_runs(numbers: Numbers) -> None:
+    """Its kernel stands in the notebook's folder, not where the command was given."""
+    assert notebook_data.collected(numbers, [Path("mine.py")])["plugins"] == [str(Path.cwd() / "mine.py")]

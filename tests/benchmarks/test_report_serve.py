@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_is_told(folder: Path, server: Server) -> None:
 def test_the_report_is_made_anew_where_players_are_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.utime(folder / "report.html", (2e9, 2e9))  # newer than the run
     made: list[int] = []
-    monkeypatch.setattr("attrib.commands.report.report", lambda run, output, players: made.append(players))
+    monkeypatch.setattr("attrib.commands.report.report", lambda run, output, players, plugin: made.append(players))
     monkeypatch.setattr(Server, "serve", lambda self: None)
     for more in ([], ["--players", "3"], ["--players", "0"]):
         assert CliRunner().invoke(app, ["view", str(folder), "--no-browser", *more]).exit_code == 0

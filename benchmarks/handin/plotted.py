@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from attrib.benchmarks.handin import charts
 from attrib.benchmarks.handin.charts import ORDERS
 from attrib.benchmarks.handin.numbers import Column, Numbers
+from attrib.benchmarks.kept_curves import CHANCE, kept_curves
 
 MOST_TASKS, MOST_BARS = 12, 4
 INTERVALS = "95 % intervals over videos"
@@ -163,16 +164,14 @@ def _generality_caption(numbers: Numbers, column: Column, tasks: tuple[int, int]
 
 def curves(numbers: Numbers) -> Plot | LeftOut:
     """Means over samples of curves.parquet, by the first imputer."""
-    rows = numbers.run.long("curves")
-    wanted = {"sample", "method", "imputer", "order", "fraction", "log_odds"}
-    if rows is None or rows.empty or not wanted.issubset(rows.columns):
+    rows = kept_curves(numbers.run)
+    if rows.empty:
         return LeftOut("curves", "the run has no curves.parquet; a metric of removal writes it")
-    imputers = list(dict.fromkeys(rows["imputer"].astype(str)))
+    imputers = list(dict.fromkeys(rows["imputer"]))
     imputer = next((name for name in numbers.run.settings.imputers if name in imputers), imputers[0])
     rows = rows[rows["imputer"] == imputer]
-    # A random order has no method, and its own curve in each sample.
-    means = rows.assign(method=rows["method"].astype("object").fillna("random order")).groupby(
-        ["order", "method", "fraction"], sort=True)["log_odds"].mean().reset_index(name="mean")  # fmt: skip
+    named = rows.assign(method=rows["method"].replace(CHANCE, "random order"))
+    means = named.groupby(["order", "method", "fraction"], sort=True)["log_odds"].mean().reset_index(name="mean")
     methods = [*numbers.order, "random order"]
     means = means[means["method"].isin(methods) & means["order"].isin(ORDERS)]
     keys = [(list(ORDERS).index(row.order), methods.index(row.method), row.fraction) for row in means.itertuples()]

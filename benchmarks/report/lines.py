@@ -2,54 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from attrib.benchmarks.finished import Finished
+from attrib.benchmarks.kept_curves import CURVE, HEIGHTS, kept_curves
 from attrib.benchmarks.perturbation import STEPS
-from attrib.benchmarks.report.numbers import number, text
+from attrib.benchmarks.report.numbers import number
 from attrib.benchmarks.statistics import intervals, totals
 
 RESAMPLES = 1_000  # enough for a band
-HEIGHTS = ("log_odds", "probability")
-Floats = NDArray[np.float64]
 
 
 def lines(run: Finished) -> dict[str, Any]:
-    """Steps (shares of the cells), and each mean curve with its 95 % band over videos; method "" is chance.
-
-    Videos differ in their number of cells and so in the exact shares: each curve is read at STEPS, linearly between
-    its own points.
-    """
-    table = run.long("curves")
-    if table is None or table.empty:
-        return {"steps": list(STEPS), "rows": []}
-    curves = [(names, _heights(part)) for names, part in _each(table)]
-    groups: dict[tuple[str, ...], list[tuple[str, Floats]]] = {}
-    for (_, video, *names), heights in curves:
-        groups.setdefault(tuple(names), []).append((video, heights))
-    return {"steps": list(STEPS), "rows": [_row(names, found) for names, found in groups.items()]}
+    """Steps (shares of the cells), and each mean curve with its 95 % band over videos; method "" is chance."""
+    groups = kept_curves(run).groupby(["method", "imputer", "order"], sort=False)
+    return {"steps": list(STEPS), "rows": [_row(names, part) for names, part in groups]}
 
 
-def _each(table: pd.DataFrame) -> Any:
-    names = ["sample", "video", "method", "imputer", "order"]
-    for found, part in table.groupby(names, sort=False, dropna=False):
-        yield tuple(map(text, found)), part.sort_values("fraction")
-
-
-def _heights(part: pd.DataFrame) -> Floats:
-    """Log-odds, then probability, each at STEPS: (2 steps,)."""
-    at = part["fraction"].to_numpy(np.float64)
-    return np.concatenate([np.interp(STEPS, at, part[name].to_numpy(np.float64)) for name in HEIGHTS])
-
-
-def _row(names: tuple[str, ...], found: list[tuple[str, Floats]]) -> dict[str, Any]:
+def _row(names: tuple[Hashable, ...], part: pd.DataFrame) -> dict[str, Any]:
     method, imputer, order = names
-    videos = [video for video, _ in found]
-    ends = intervals(totals(np.stack([heights for _, heights in found]), videos), resamples=RESAMPLES)
+    each = part.pivot(index=CURVE[:2], columns="fraction", values=list(HEIGHTS))  # (samples, heights x steps)
+    videos = each.index.get_level_values("video").tolist()
+    ends = intervals(totals(each.to_numpy(), videos), resamples=RESAMPLES)
     count = len(STEPS)
     bands = {
         of: [[number(end.mean), number(end.low), number(end.high)] for end in ends[place : place + count]]

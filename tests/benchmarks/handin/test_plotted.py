@@ -14,6 +14,7 @@ from attrib.benchmarks.finished import Finished, read
 from attrib.benchmarks.handin import charts, plotted, style
 from attrib.benchmarks.handin.numbers import Numbers
 from attrib.benchmarks.handin.plotted import LeftOut, Plot
+from attrib.benchmarks.perturbation import STEPS
 
 
 def shown(found: Plot | LeftOut) -> Plot:
@@ -113,18 +114,23 @@ def copy(made: Finished, tmp_path: Path) -> Path:
 
 
 def test_curves_are_means_over_samples(copy: Path) -> None:
-    points = [("s1", "relevance", 0.0, 4.0), ("s2", "relevance", 0.0, 2.0), ("s1", "relevance", 1.0, -1.0),
-              ("s2", "relevance", 1.0, -2.0), ("s1", None, 0.0, 3.0), ("s1", None, 1.0, 0.0)]  # fmt: skip
+    """Each read at the same steps: the two videos were asked at other shares of their cells."""
+    points = [("s1", "relevance", 0.0, 4.0), ("s1", "relevance", 0.25, 0.0), ("s1", "relevance", 1.0, -3.0),
+              ("s2", "relevance", 0.0, 2.0), ("s2", "relevance", 0.5, 0.0), ("s2", "relevance", 1.0, -2.0),
+              ("s1", None, 0.0, 3.0), ("s1", None, 1.0, 0.0)]  # fmt: skip
     table = pd.DataFrame(points, columns=["sample", "method", "fraction", "log_odds"])
     table = table.assign(video=table["sample"], task="t", imputer="blur", order="most_first", probability=np.nan)
     pd.concat([table, table.assign(imputer="mean", log_odds=99.0)]).to_parquet(copy / "curves.parquet", index=False)
     plot = shown(plotted.curves(Numbers(read(copy))))
-    assert plot.table["method"].tolist() == ["relevance", "relevance", "random order", "random order"]
-    assert plot.table[["fraction", "mean"]].values.tolist() == [[0.0, 3.0], [1.0, -1.5], [0.0, 3.0], [1.0, 0.0]]
+    means = plot.table.set_index(["method", "fraction"])["mean"]
+    assert means["relevance"].index.tolist() == means["random order"].index.tolist() == list(STEPS)
+    assert means["relevance"][[0.0, 0.1, 0.5, 1.0]].tolist() == pytest.approx([3.0, 2.0, -0.5, -2.5])
+    assert means["random order"][[0.0, 0.1, 0.5, 1.0]].tolist() == pytest.approx([3.0, 2.7, 1.5, 0.0])
     assert "2 questions of 2 videos" in plot.caption
     with style.printed():
         lines = charts.curves(plot.table).axes[0].lines
-    assert [line.get_xydata().tolist() for line in lines] == [[[0, 3], [100, -1.5]], [[0, 3], [100, 0]]]
+    assert lines[0].get_xydata()[[0, -1]].tolist() == [[0, 3], [100, -2.5]]
+    assert lines[1].get_xydata()[[0, -1]].tolist() == [[0, 3], [100, 0]]
 
 
 def test_what_a_run_lacks_is_left_out_with_the_reason(copy: Path) -> None:

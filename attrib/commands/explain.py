@@ -16,6 +16,7 @@ from attrib.commands.shared import (
     Plugins,
     Sets,
     Split,
+    annotated,
     check_output,
     finish,
     load_plugins,
@@ -30,7 +31,6 @@ from attrib.errors import InputError
 
 if TYPE_CHECKING:
     from attrib.explanation import Explanation
-    from attrib.types import Sample
 
 
 def explain(
@@ -76,7 +76,8 @@ def explain(
         explained = partial(api.explain, source, question, option or (), answer=answer, words=word or (),
                             per_word=per_word)  # fmt: skip
     else:
-        explained = partial(api.explain_sample, _sample(data, video, question_id, split))
+        assert data is not None and video is not None  # `_check_form` has looked
+        explained = partial(api.explain_sample, annotated(data, video, question_id, split or Split.valid))
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
         found = explained(model=model, methods=methods, target=target, settings=given, step=step)
         found.save(output, step)
@@ -98,13 +99,6 @@ def _check_form(asked: dict[str, Any], annotated: dict[str, Any]) -> None:
     for name in needed:
         if name not in (taken or given):
             raise InputError(f"{forms}; got no {name}")
-
-
-def _sample(data: Path | None, video: str | None, question_id: int | None, split: Split | None) -> Sample:
-    assert data is not None and video is not None  # `_check_form` has looked
-    from attrib.data.perception_test import PerceptionTest
-
-    return PerceptionTest(str(data), (split or Split.valid).value).sample(video, question_id)
 
 
 def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[str, Any] | None:

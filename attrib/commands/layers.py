@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attrib.commands.shared import JsonFlag, Sets, Split, check_output, print_json, progress, say, stopping, warn
+from attrib.commands.shared import (
+    JsonFlag,
+    Sets,
+    Split,
+    annotated,
+    check_output,
+    print_json,
+    progress,
+    say,
+    stopping,
+    warn,
+)
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
+    from attrib.benchmarks.layers import Choice
     from attrib.config import Config
     from attrib.subject import Subject
     from attrib.types import Sample
@@ -58,7 +70,7 @@ def layers(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Data set in the Perception Test layout.")] = None,
     video: Annotated[str | None, typer.Option(help="Id of a video in --data.")] = None,
-    question_id: Annotated[int | None, typer.Option(help="Which of its questions. Default: the first.")] = None,
+    question_id: Annotated[int | None, typer.Option(help="With --data: which of several questions.")] = None,
     split: Annotated[Split, typer.Option(help="Which annotations of --data.")] = Split.valid,
     output: Annotated[Path | None, typer.Option("--output", "-O", help="Directory for what is drawn.")] = None,
     model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
@@ -92,17 +104,26 @@ def layers(
         chart(settings, samples, _folder(output, run), Options(top, draws, causal.value), figures, as_json)
         return
     folder = _folder(output)
-    from attrib.benchmarks.layers import Choice, draw
-    from attrib.benchmarks.parts import file_name
+    from attrib.benchmarks.layers import Choice
 
-    choice = Choice(reduction.value, layer, every, columns, frames_by.value)
     if data is not None:
-        sample = _annotated(data, split.value, video, question_id)
+        if video is None:
+            raise InputError("--video: expected the id of a video of --data")
+        sample = annotated(data, video, question_id, split)
     else:
         sample = _asked(Path(str(source)), question, option or [])
+    choice = Choice(reduction.value, layer, every, columns, frames_by.value)
+    _draw(folder, sample, choice, (model, sets), as_json)
+
+
+def _draw(folder: Path, sample: Sample, choice: Choice, asked: tuple[str, list[str] | None], as_json: bool) -> None:
+    """The page and the film of one video; `asked` is the model and the settings."""
+    from attrib.benchmarks.layers import draw
+    from attrib.benchmarks.parts import file_name
+
     with stopping(f"what is drawn already stays in {folder}"), progress(as_json) as step:
         step("asking the model", 0, 0)
-        subject = _subject(sample, model, sets)
+        subject = _subject(sample, *asked)
         step("drawing", 0, 0)
         path = folder / file_name(sample.id)
         rows = draw(path, subject, choice)
@@ -171,22 +192,6 @@ def _asked(source: Path, question: str | None, options: list[str]) -> Sample:
     if len(set(options)) < len(options):
         raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
     return Sample(source.stem, source, Question(question, tuple(options)))
-
-
-def _annotated(data: Path, split: str, video: str | None, question_id: int | None) -> Sample:
-    """A question of an annotated video."""
-    from attrib import config
-
-    if video is None:
-        raise InputError("--video: expected the id of a video of --data")
-    section = {"name": "perception_test", "root": str(data), "split": split, "ids": [video]}
-    found = {sample.question.id: sample for sample in
-             config.dataset(config.parse({"data": section, "methods": {}, "metrics": {}}))}  # fmt: skip
-    if not found:
-        raise InputError(f"{data}: video {video!r} has no question with options")
-    if question_id is not None and question_id not in found:
-        raise InputError(f"--question-id: expected one of {', '.join(map(str, found))}, got {question_id}")
-    return next(iter(found.values())) if question_id is None else found[question_id]
 
 
 def _subject(sample: Sample, model: str, sets: list[str] | None) -> Subject:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from attrib import registry
 from attrib.errors import InputError
+
+if TYPE_CHECKING:
+    from attrib.types import Sample
 
 screen, notes = Console(), Console(stderr=True)
 
@@ -33,6 +36,13 @@ class Split(StrEnum):
     train = "train"
     valid = "valid"
     test = "test"
+
+
+def annotated(data: Path, video: str, question_id: int | None, split: Split) -> Sample:
+    """The question of --data, --video and --question-id. Raises InputError where there is none, or more than one."""
+    from attrib.data.perception_test import PerceptionTest
+
+    return PerceptionTest(str(data), split.value).sample(video, question_id)
 
 
 def load_plugins(paths: list[Path] | None) -> None:

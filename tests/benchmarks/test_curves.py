@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import toy_world
 
 import attrib
-from attrib import api, registry, video
+from attrib import api, registry
 from attrib.benchmarks import curves, evaluator
 from attrib.benchmarks.metrics.faithfulness import Deletion
 from attrib.benchmarks.perturbation import Curves
 from attrib.benchmarks.run import Run
-from attrib.testing import QUESTION, ToyModel, toy_clip
+from attrib.testing import ToyModel
 
 CURVES = {"srg": None, "deletion": None, "insertion": None}
 
@@ -52,20 +52,9 @@ def _plugins() -> Any:
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Two videos, two methods and a toy model."""
-    root, clip = tmp_path / "world", toy_clip()
-    question = {"id": 0, "question": QUESTION.text, "options": list(QUESTION.options), "answer_id": 0}
-    for name in ("one", "two"):
-        video.write(root / "videos" / f"{name}.mp4", clip.frames, clip.times, clip.end)
-    (root / "all_valid.json").write_text(json.dumps({name: {"mc_question": [question]} for name in ("one", "two")}))
-
-    def make(**changes: Any) -> dict[str, Any]:
-        return {
-            "data": {"name": "perception_test", "root": str(root)}, "model": {"name": "toy", "frames": 4},
-            "methods": {"edges": None, "recency": None}, "metrics": CURVES, "imputers": ["blur"],
-            "overlays": 0, "resamples": 100, **changes,
-        }  # fmt: skip
-
-    return make
+    methods = {"edges": None, "recency": None}
+    written = toy_world.settings(tmp_path / "world", methods=methods, metrics=CURVES, imputers=["blur"])
+    return lambda **changes: {**written, **changes}
 
 
 def table(folder: Path) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +9,16 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+import toy_world
 
 import attrib
-from attrib import api, registry, video
+from attrib import api, registry
 from attrib.benchmarks.forecast import Count, Forecast
 from attrib.benchmarks.run import Run
 from attrib.method import Control
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
-from attrib.testing import QUESTION, ToyModel, toy_clip
+from attrib.testing import ToyModel
 from attrib.types import SaliencyVolume, Sample
 
 BROKEN = {"on": True}
@@ -61,20 +61,9 @@ def _plugins() -> Any:
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     """Two videos and a toy model."""
-    root, clip = tmp_path / "world", toy_clip()
-    question = {"id": 0, "question": QUESTION.text, "options": list(QUESTION.options), "answer_id": 0}
-    for name in ("one", "two"):
-        video.write(root / "videos" / f"{name}.mp4", clip.frames, clip.times, clip.end)
-    (root / "all_valid.json").write_text(json.dumps({name: {"mc_question": [question]} for name in ("one", "two")}))
-
-    def make(**changes: Any) -> dict[str, Any]:
-        return {
-            "data": {"name": "perception_test", "root": str(root)}, "model": {"name": "toy", "frames": 4},
-            "methods": {"uniform": None, "fickle": None}, "metrics": {"mass": None, "half": None},
-            "overlays": 0, "resamples": 100, **changes,
-        }  # fmt: skip
-
-    return make
+    given = {"methods": {"uniform": None, "fickle": None}, "metrics": {"mass": None, "half": None}}
+    written = toy_world.settings(tmp_path / "world", **given)
+    return lambda **changes: {**written, **changes}
 
 
 def states(found: Forecast) -> dict[tuple[str, str], tuple[int, int, int]]:

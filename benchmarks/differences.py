@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from attrib.config import Config, method_entries
 from attrib.method import AnnotatedControl, Control
 
 KEYS = ["metric", "imputer", "method"]
+RowKind = Literal["method", "control", "bound"]
 COLUMNS = [*KEYS, "control", "difference", "low", "high", "p", "videos", "dropped", "sd", "videos_needed"]
 
 
@@ -25,6 +26,10 @@ class Roles:
 
     controls: frozenset[str] = frozenset()
     bounds: frozenset[str] = frozenset()
+
+    def kind(self, label: str) -> RowKind:
+        """What a row is."""
+        return "bound" if label in self.bounds else "control" if label in self.controls else "method"
 
 
 def roles(settings: Config) -> Roles:

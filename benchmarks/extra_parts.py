@@ -13,7 +13,7 @@ from attrib.benchmarks.items import Item
 from attrib.benchmarks.keys import digest
 from attrib.benchmarks.maps import Map
 from attrib.benchmarks.pairings import NullRow, pairing_rows, pooled, shift_rows
-from attrib.benchmarks.parts import Name, Part
+from attrib.benchmarks.parts import FAILED, Name, Part
 from attrib.benchmarks.plan import Plan, group_of
 from attrib.benchmarks.run import Run
 from attrib.benchmarks.sanity import SanityRow, sanity_rows
@@ -21,7 +21,6 @@ from attrib.config import Entry
 from attrib.errors import AttribError
 from attrib.types import SaliencyVolume, Sample
 
-FAILED = "failed: "  # begins the reason of a row that ended with an error
 Row = Mapping[str, Any]
 
 

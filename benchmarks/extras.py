@@ -14,7 +14,6 @@ from attrib.api import Step, tell
 from attrib.benchmarks import extra_parts, floors, sanity
 from attrib.benchmarks.choosing import groups, partners, spread_out
 from attrib.benchmarks.extra_parts import (
-    FAILED,
     MISSING,
     Bench,
     Probe,
@@ -27,7 +26,7 @@ from attrib.benchmarks.items import Item
 from attrib.benchmarks.keys import digest
 from attrib.benchmarks.maps import Map
 from attrib.benchmarks.pairings import LEAST, alignment, pairing_rows, primary, unpaired_rows
-from attrib.benchmarks.parts import Part, State
+from attrib.benchmarks.parts import FAILED, Part, State
 from attrib.benchmarks.plan import Plan
 from attrib.benchmarks.run import Run
 from attrib.benchmarks.sources import Sources

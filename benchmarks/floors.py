@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attrib.benchmarks.cells import UndefinedError
+from attrib.benchmarks.parts import FAILED
 from attrib.benchmarks.remaking import asked, on_tokens, rebound, similarity
 from attrib.benchmarks.statistics import LEVEL, clustered_interval
 from attrib.config import Entry
@@ -63,7 +64,7 @@ def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolu
     try:
         return method.attribute(condition, label)
     except Exception as error:  # a method may raise anything, the more so where there is nothing to see
-        return f"failed: {told(error)}"
+        return f"{FAILED}{told(error)}"
 
 
 def floor_rows(

@@ -26,12 +26,15 @@ class Tally(NamedTuple):
     correct: int
     tested: int
     passed: int
+    judged: int  # whose right answer is known
 
 
 def tally(results: pd.DataFrame) -> Tally:
     """Counted over samples; what a failed item does not know another item of the sample does."""
     known = results.groupby("sample")[["correct", "gated"]].first()
-    return Tally(len(known), int(known["correct"].sum()), int(known["gated"].notna().sum()), int(known["gated"].sum()))
+    right, passed = int(known["correct"].sum()), int(known["gated"].sum())
+    judged, tested = (int(known[name].notna().sum()) for name in ("correct", "gated"))
+    return Tally(len(known), right, tested, passed, judged)
 
 
 def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:

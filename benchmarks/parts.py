@@ -22,6 +22,7 @@ from attrib.files import write_text
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
 State = Literal["kept", "missing", "failed"]
+FAILED = "failed: "  # begins the reason of a row that ended with an error
 
 
 @dataclass(frozen=True)

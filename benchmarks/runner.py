@@ -16,7 +16,7 @@ from attrib.benchmarks import curves, extras, summary
 from attrib.benchmarks.extras import Extras
 from attrib.benchmarks.items import Item
 from attrib.benchmarks.maps import Map
-from attrib.benchmarks.parts import Part
+from attrib.benchmarks.parts import FAILED, Part
 from attrib.benchmarks.plan import Plan
 from attrib.benchmarks.run import Run
 from attrib.benchmarks.summary import Summary
@@ -141,7 +141,7 @@ def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
     if made.error:
         own = not item.answer.error  # an answer that failed is told once
         failure = Failure(sample.id, sample.video_id, label, "", made.error) if own else None
-        yield {**shared, "metric": "", "reason": f"failed: {made.error}"}, failure
+        yield {**shared, "metric": "", "reason": f"{FAILED}{made.error}"}, failure
         return
     if item.plan.contrasts:
         found.made(rival=True)  # if that fails, the metrics that need it say so
@@ -149,7 +149,7 @@ def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
         error = score.pop("error")
         imputer = metric.parameters.get("imputer")
         if error:
-            score["reason"] = f"failed: {error}"
+            score["reason"] = f"{FAILED}{error}"
         failure = Failure(sample.id, sample.video_id, label, metric.label, error) if error else None
         yield {**shared, **score, "metric": metric.label, "imputer": imputer}, failure
 

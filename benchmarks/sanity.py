@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import entropy
 
 from attrib.benchmarks.cells import TOLERANCE, UndefinedError
+from attrib.benchmarks.parts import FAILED
 from attrib.benchmarks.remaking import on_tokens, rebound, similarity
 from attrib.benchmarks.statistics import LEVEL, clustered_interval
 from attrib.errors import told
@@ -95,7 +96,7 @@ def _stage_rows(
             try:
                 after = on_tokens(method.attribute(changed, label), subject)
             except Exception as error:  # a method may raise anything, the more so on a model that says nothing
-                yield label, [_row(stage, "similarity", f"failed: {told(error)}")]
+                yield label, [_row(stage, "similarity", f"{FAILED}{told(error)}")]
                 continue
             rows = [_row(stage, "similarity", _similarity(before, after))]
             yield label, rows + [_row(stage, "emprt", emprt(before, after))] * (stage.randomised == stage.blocks)

@@ -13,6 +13,7 @@ from scipy import stats
 from attrib.benchmarks.statistics import DRAWS_AT_ONCE, Floats, Totals
 
 ALPHA, POWER = 0.05, 0.8
+SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: what one would like to see, and its deviation over videos
 TIE = 1e-9  # relative: sums that differ by less were added in another order
 
 
@@ -146,3 +147,8 @@ def videos_needed(difference: Floats, deviation: Floats, alpha: float = ALPHA, p
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.ceil((quantiles * deviation / difference) ** 2)
     return np.where(np.asarray(difference) == 0, np.inf, found)
+
+
+def videos_for_usual() -> int:
+    """Videos with which a difference of SMALL_EFFECT is seen where videos vary by USUAL_SPREAD."""
+    return int(videos_needed(np.array([SMALL_EFFECT]), np.array([USUAL_SPREAD]))[0])

@@ -201,10 +201,10 @@ def _below(numbers: Numbers) -> Iterator[str]:
 def _answers(numbers: Numbers) -> Iterator[str]:
     """Right and wrong answers, and the leading method's map of them."""
     count = numbers.tally
-    judged = int(numbers.run.results.groupby("sample")["correct"].first().notna().sum())
-    others = f" Of the other {count.samples - judged} that is not known." if judged < count.samples else ""
-    if judged:
-        yield f"The model answers {count.correct} of {counted(judged, 'question')} correctly.{others}{_gate(numbers)}"
+    others = f" Of the other {count.samples - count.judged} that is not known." if count.judged < count.samples else ""
+    if count.judged:
+        asked = counted(count.judged, "question")
+        yield f"The model answers {count.correct} of {asked} correctly.{others}{_gate(numbers)}"
     else:
         yield f"Which answers are right is not known.{_gate(numbers)}"
     by, rows = choice(numbers), numbers.task_rows

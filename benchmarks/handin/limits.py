@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from attrib.benchmarks.handin import facts
 from attrib.benchmarks.handin.examples import short
 from attrib.benchmarks.handin.findings import listed, methods_of
 from attrib.benchmarks.handin.numbers import LEAST_PARTNERS, Numbers
 from attrib.benchmarks.handin.plotted import counted
-from attrib.benchmarks.significance import videos_needed
+from attrib.benchmarks.significance import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
 from attrib.benchmarks.statistics import PRIMARY
 
-SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: what one would like to see, and its deviation over videos
 MANY_UNDEFINED = 0.1
 
 
@@ -27,7 +24,7 @@ def limits(numbers: Numbers) -> list[str]:
 
 
 def _size(numbers: Numbers) -> Iterator[str]:
-    wanted = int(videos_needed(np.array([SMALL_EFFECT]), np.array([USUAL_SPREAD]))[0])
+    wanted = videos_for_usual()
     if numbers.videos == 1:
         yield "n = 1 video: there are means and no intervals, and nothing here says what holds for other videos."
     elif numbers.videos < wanted:

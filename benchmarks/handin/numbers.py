@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.differences import Roles, roles
+from attrib.benchmarks.differences import Roles, RowKind, roles
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.generality import middle_chance
 from attrib.benchmarks.leaderboard import Tally, tally
@@ -18,7 +18,7 @@ from attrib.benchmarks.matrix import scored
 from attrib.benchmarks.statistics import PRIMARY
 from attrib.errors import InputError
 
-KINDS = ("method", "control", "bound")
+KINDS: tuple[RowKind, ...] = get_args(RowKind)
 ALIGNMENT = ("object_auc", "shuffled_auc", "segment_shuffled_auc")  # primary ones; the first there is leads
 MOST_COLUMNS = 4
 LEAST_PARTNERS = 19  # below that no map can beat its null at .05 within a video
@@ -107,11 +107,9 @@ class Numbers:
         """`srg`, where it has values."""
         return next((column for column in self.columns if column.metric == "srg"), None)
 
-    def kind(self, method: str) -> str:
-        """One of KINDS."""
-        if method in self.roles.bounds:
-            return "bound"
-        return "control" if method in self.roles.controls else "method"
+    def kind(self, method: str) -> RowKind:
+        """What a row is."""
+        return self.roles.kind(method)
 
     @cached_property
     def places(self) -> dict[str, int]:

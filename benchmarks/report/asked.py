@@ -10,12 +10,12 @@ from scipy import stats
 
 from attrib.benchmarks import leaderboard
 from attrib.benchmarks.finished import Finished
+from attrib.benchmarks.parts import FAILED
 from attrib.benchmarks.report.numbers import number, text
+from attrib.benchmarks.significance import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
 from attrib.errors import InputError
 
-MANY = 440  # videos: to see a difference of 0.02 at a standard deviation of 0.15 takes about so many
 PACKAGES = ("attrib", "torch", "transformers", "captum", "numpy")
-FAILED = "failed: "
 OWN = "the model's own number"
 OPTIONAL = {  # table, and what is not shown without it
     "curves.parquet": "deletion and insertion curves", "tasks.csv": "generality of each task",
@@ -56,8 +56,8 @@ def _told(settings: Mapping[str, Any]) -> str:
 
 def accuracy(results: pd.DataFrame) -> dict[str, Any]:
     """Right answers of those whose right answer is known, and the share with its Wilson interval."""
-    known = results.groupby("sample")["correct"].first().dropna()
-    right, asked = int(known.sum()), len(known)
+    count = leaderboard.tally(results)
+    right, asked = count.correct, count.judged
     if not asked:
         return {"right": 0, "asked": 0, "share": None, "low": None, "high": None}
     ends = stats.binomtest(right, asked).proportion_ci(method="wilson")
@@ -68,10 +68,10 @@ def accuracy(results: pd.DataFrame) -> dict[str, Any]:
 def warnings(run: Finished) -> Iterator[str]:
     """What limits the conclusions, one sentence each."""
     videos = int(run.results["video"].nunique())
-    if videos < MANY:
+    if videos < videos_for_usual():
         yield (
-            f"{videos} video{'s' * (videos != 1)}: intervals are wide. To see a difference of 0.02 where videos vary "
-            f"by 0.15 takes about {MANY}."
+            f"{videos} video{'s' * (videos != 1)}: intervals are wide. To see a difference of {SMALL_EFFECT} where "
+            f"videos vary by {USUAL_SPREAD} takes about {videos_for_usual()}."
         )
     if run.settings.model.name == "demo" and run.settings.data.get("name") != "demo":
         yield (

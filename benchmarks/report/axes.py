@@ -18,15 +18,11 @@ def methods(settings: Config, parts: Roles) -> list[dict[str, Any]]:
     entries = method_entries(settings)
     return [
         {
-            "label": entry.label, "name": entry.name, "kind": _kind(entry.label, parts), "says": _says(entry.item),
+            "label": entry.label, "name": entry.name, "kind": parts.kind(entry.label), "says": _says(entry.item),
             "parameters": {key: str(value) for key, value in entry.parameters.items()}, "twin": _twin(entry, entries),
         }
         for entry in entries
     ]  # fmt: skip
-
-
-def _kind(label: str, parts: Roles) -> str:
-    return "bound" if label in parts.bounds else "control" if label in parts.controls else "method"
 
 
 def _twin(entry: Entry, entries: list[Entry]) -> str | None:

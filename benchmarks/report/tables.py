@@ -69,12 +69,9 @@ def ranks(run: Finished) -> list[dict[str, Any]]:
 def tasks(run: Finished) -> list[dict[str, Any]]:
     """Generality of each task: in which share of its videos each map beats its own null."""
     table = run.table("tasks")
-    if table is None:
-        table = run.table("generality")
     if table is None or table.empty:
         return []
-    if "kind" in table:
-        table = table[(table["kind"] == "task") & (table["split"] == "all")].rename(columns={"group": "task"})
+    table = table[(table["kind"] == "task") & (table["split"] == "all")].rename(columns={"group": "task"})
     table = table[table["beats"].notna()]
     return records(table, ("task", "method", "metric", "null"), SHARES)
 

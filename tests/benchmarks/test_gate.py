@@ -110,7 +110,7 @@ def test_gate_and_scores_of_each_item(root: Path, tmp_path: Path) -> None:
     assert table.loc[("passes", "oracle", "target_sensitivity"), "value"] == 0
     assert table.loc[("passes", "oracle", "counterfactual_deletion"), "value"] > 0
     assert "no counterfactual video" in table.loc[("bare", "aimed", "counterfactual_deletion"), "reason"]
-    assert leaderboard.tally(outcome.results) == (3, 3, 2, 1)
+    assert leaderboard.tally(outcome.results) == (3, 3, 2, 1, 3)
     board = outcome.leaderboard.set_index(["subset", "method", "metric"])
     assert board.loc[("gated", "oracle", "counterfactual_deletion"), "videos"] == 1
     assert board.loc[("all", "oracle", "counterfactual_deletion"), "videos"] == 2
@@ -179,7 +179,7 @@ def test_a_broken_counterfactual_fails_only_what_needs_it(root: Path, tmp_path: 
     (failure,) = outcome.failures
     assert failure.video == "fails"
     assert "fails_only.mp4" in failure.error
-    assert leaderboard.tally(outcome.results) == (3, 3, 1, 1)
+    assert leaderboard.tally(outcome.results) == (3, 3, 1, 1, 3)
     assert outcome.results.set_index(["video", "metric"]).loc[("fails", "counterfactual_deletion"), "value"] > 0
 
 
@@ -228,7 +228,7 @@ def test_the_command_prints_the_gate_and_the_gated_table(
     assert "gate: 1 of 2 questions (0.50)" in words
     assert words.index("all 3 questions") < words.index("the 1 that pass the gate")
     assert "answered correctly" not in words
-    assert json.loads("{" + report)["questions"] == {"samples": 3, "correct": 3, "tested": 2, "passed": 1}
+    assert json.loads("{" + report)["questions"] == {"samples": 3, "correct": 3, "tested": 2, "passed": 1, "judged": 3}
 
 
 def test_all_methods_are_those_that_need_no_annotation() -> None:

@@ -89,7 +89,8 @@ def random_means(scores: Scores, count: int) -> Floats:
 def _random(means: Floats, own: Floats) -> dict[str, float]:
     if np.isnan(own).all():
         return dict.fromkeys(("mean", "low", "high", "p"), float("nan"))
-    found = np.nanmean(means[:, ~np.isnan(own)], axis=1)
+    found = mean_over(means[:, ~np.isnan(own)])
+    found = found[~np.isnan(found)]  # heads without a value anywhere say nothing
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     reached = int((found >= float(np.nanmean(own)) - 1e-9).sum())
     return {"mean": float(found.mean()), "low": low, "high": high, "p": (1 + reached) / (1 + len(found))}

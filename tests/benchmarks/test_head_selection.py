@@ -87,6 +87,14 @@ def test_random_heads_are_all_choices_of_as_many() -> None:
     assert found["p"] == pytest.approx(reached, abs=0.05)
 
 
+def test_a_choice_of_heads_without_any_value_is_none() -> None:
+    """Of three heads one never has a value: half of the choices that have one reach the chosen head, not a third."""
+    values = np.tile([0.9, 0.1, np.nan], (4, 1))
+    found = report(Scores(values, ["a", "b", "c", "d"], resamples=100, seed=0), [0])["random_heads"]
+    assert found["p"] == pytest.approx(0.5, abs=0.06)
+    assert found["mean"] == pytest.approx(0.5, abs=0.05)
+
+
 def test_samples_without_a_value_are_left_out() -> None:
     found = scores(0.2, 2)
     gaps = found.values.copy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -22,17 +23,20 @@ SMALL = 2**20  # bytes of a file that is taken as it is
 
 
 def make(source: Path, target: Path) -> float:
-    """Write `target` (.mp4) if it is not newer than the source; the end of the video in seconds.
+    """Write `target` (.mp4), unless it was made of this source; the end of the video in seconds.
 
+    What was made bears the source's own time, to the nanosecond: another video of that name has another.
     Raises VideoError when the source cannot be read, NotWritten when the copy cannot be written.
     """
     found = open_source(source)
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+    status = source.stat()
+    if target.exists() and target.stat().st_mtime_ns == status.st_mtime_ns:
         return found.end
     if _plays(source, found):
         _copy(source, target)
     else:
         _shrink(found, target)
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
     return found.end
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -311,9 +312,19 @@ def test_a_large_video_is_made_small_at_its_own_times(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.times, times, atol=1e-4)
     levels = [picture.mean() for picture in found.pictures(range(5))]
     np.testing.assert_allclose(levels, np.arange(5) * 50, atol=4)
-    before = (tmp_path / "small.mp4").stat().st_mtime_ns
+    before = (tmp_path / "small.mp4").stat().st_ino
     media.make(tmp_path / "large.mp4", tmp_path / "small.mp4")
-    assert (tmp_path / "small.mp4").stat().st_mtime_ns == before
+    assert (tmp_path / "small.mp4").stat().st_ino == before, "it is not made twice"
+
+
+def test_a_video_of_another_run_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    """Both have the same name, and the one that comes second is the older file."""
+    for name, level in (("old", 0), ("new", 200)):
+        video.write(tmp_path / f"{name}.mp4", np.full((4, 64, 64, 3), level, np.uint8), np.arange(4) / 4)
+    os.utime(tmp_path / "old.mp4", (1e9, 1e9))
+    for name in ("new", "old"):
+        media.make(tmp_path / f"{name}.mp4", tmp_path / "report.mp4")
+        assert (tmp_path / "report.mp4").read_bytes() == (tmp_path / f"{name}.mp4").read_bytes()
 
 
 def test_a_small_video_is_taken_as_it_is_and_a_fast_one_is_thinned(tmp_path: Path) -> None:

@@ -69,17 +69,18 @@ class Page:
                     example, asked, button = self._asking()
                 with gr.Column(scale=6, min_width=320):
                     found = _finding()
-            private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 4}
-            example.input(self.pick, example, [asked.video, asked.question, asked.options, asked.target], **private)
-            asked.video.input(lambda: OWN, None, example, **private)
-            asked.options.change(targets, [asked.options, asked.target], asked.target, **private)
+            # Outside the queue: an event that joins while the stream of a quick one closes would never be answered.
+            quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+            example.input(self.pick, example, [asked.video, asked.question, asked.options, asked.target], **quick)
+            asked.video.input(lambda: OWN, None, example, **quick)
+            asked.options.change(targets, [asked.options, asked.target], asked.target, **quick)
             given = [*asked, found.kept]
             button.click(
                 self.explain, given, list(found), api_visibility="private", concurrency_limit=1, concurrency_id="one",
                 trigger_mode="once", show_progress_on=[found.error], scroll_to_output=True,
             )  # fmt: skip
             shown = [found.overlay, found.timeline, found.sheet]
-            found.method.input(show, [found.method, found.kept], shown, **private)
+            found.method.input(show, [found.method, found.kept], shown, **quick)
         return blocks.queue(max_size=8, api_open=False)
 
     def _asking(self) -> tuple[Any, Asked, Any]:

@@ -129,6 +129,12 @@ def answers(address: str, data: list[object]) -> dict[str, object]:
     raise AssertionError("no answer")
 
 
+def test_only_an_explanation_waits_in_the_queue(address: str) -> None:
+    events = httpx.get(f"{address}config").json()["dependencies"]
+    assert [one["trigger_mode"] for one in events if one["queue"]] == ["once"], "no event's stream closes on another"
+    assert len(events) == 5
+
+
 def test_a_path_that_was_not_uploaded_is_not_read(address: str, folders: Path) -> None:
     for path in ("/etc/passwd", __file__, "http://127.0.0.1:1/x.mp4"):
         film = {"path": path, "meta": {"_type": "gradio.FileData"}}

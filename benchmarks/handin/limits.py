@@ -18,8 +18,8 @@ MANY_UNDEFINED = 0.1
 def limits(numbers: Numbers) -> list[str]:
     """What the numbers cannot say."""
     return [
-        *_size(numbers), *_unseen(numbers), *_evidence(numbers), *_nulls(numbers), *_undefined(numbers),
-        *_floors(numbers), "A map says where the answer's support lies, not how the model reasons with it.",
+        *_size(numbers), *_picked(numbers), *_unseen(numbers), *_evidence(numbers), *_nulls(numbers),
+        *_undefined(numbers), *_floors(numbers), "A map says where the answer's support lies, not how the model reasons with it.",
     ]  # fmt: skip
 
 
@@ -31,6 +31,16 @@ def _size(numbers: Numbers) -> Iterator[str]:
         yield (
             f"n = {numbers.videos} videos: to see a difference of {short(SMALL_EFFECT)} at a standard deviation of "
             f"{short(USUAL_SPREAD)} takes about {wanted}, so that “not told apart” is no sign of equality."
+        )
+
+
+def _picked(numbers: Numbers) -> Iterator[str]:
+    """The best of several is picked by the numbers that are then told of it."""
+    compared = max((len(numbers.leading(column, len(numbers.order))) for column in numbers.columns), default=0)
+    if compared > 1:
+        yield (
+            f"The best of up to {counted(compared, 'method')} is picked on the same videos that its number is of, "
+            "which flatters it; its interval does not count that."
         )
 
 

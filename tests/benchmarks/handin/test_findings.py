@@ -151,6 +151,12 @@ def test_limits_follow_size_evidence_and_data(tmp_path: Path) -> None:
     assert "n = 1 video: there are means and no intervals" in told
     assert "trained on generated videos alone, not for perception_test" in told
     assert "exploratory" not in told, "all evidence is exact"
+    assert "The best of up to 3 methods is picked on the same videos" in told
+
+
+def test_of_one_method_none_is_picked(tmp_path: Path) -> None:
+    run = cases.written(tmp_path, cases.rows({"Where?": 2}, {"relevance": 0.9, "random": 0.0}))
+    assert "picked" not in " ".join(limits.limits(Numbers(run)))
 
 
 def test_evidence_that_is_a_reading_is_called_exploratory(copy: Path) -> None:

@@ -163,8 +163,11 @@ class Recursion:
         return divided(*self.carried)
 
 
-def run(subject: Subject, method: str, record: AttentionRecord, *, offload: bool = False) -> None:
-    """The subject's clip once through the model, forward and, if asked for gradients, backward.
+def run(
+    subject: Subject, method: str, record: AttentionRecord, *, offload: bool = False,
+    then: Callable[[], None] | None = None,
+) -> None:  # fmt: skip
+    """The subject's clip once through the model, forward and, if asked for gradients, backward, and `then`.
 
     With `offload` what autograd keeps lies in the CPU's memory. Raises UnsupportedModel when the model does not give
     its attention.
@@ -179,6 +182,8 @@ def run(subject: Subject, method: str, record: AttentionRecord, *, offload: bool
             score = subject.score_tokens(tokens)
         if wanted and record.on_state is None:
             torch.autograd.grad(score.sum(), record.root)
+        if then is not None:
+            then()
 
 
 def visual(subject: Subject, record: AttentionRecord, values: Float[Tensor, "1 n"]) -> Float[Tensor, "t h w"]:

@@ -99,11 +99,13 @@ class AttentionRecord:
     `on_layer` sees each layer as the forward reaches it, with checkpoints once more in the backward. `on_gradient` sees
     it as the backward does, top layer first, with the scalar's gradient at its output (b, n, heads, d); nothing that it
     needs outlives it. `on_state` sees each layer's output at the answer rows, (b, r, d), and cuts it off from the next.
+    `around` runs each layer, given as a function of its input, on that input.
     """
 
     on_layer: Callable[[LayerRecord], None] | None = None
     on_gradient: Callable[[LayerRecord, Tensor], None] | None = None
     on_state: Callable[[Tensor], None] | None = None
+    around: Callable[[Callable[[Tensor], Any], Tensor], Any] | None = None
     find_sinks: bool = False
     checkpoint: bool = False  # layers are computed again in the backward; their activations are not kept
     visual: slice = field(default_factory=lambda: slice(0, 0))

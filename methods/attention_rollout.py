@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attrib import attention
+from attrib.attention_descent import STRIDE, Descent
 from attrib.attention_method import AttentionMethod
-from attrib.attention_record import AttentionRecord, LayerRecord
+from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -21,18 +22,17 @@ class AttentionRollout(AttentionMethod):
     """Attention propagated through all layers with residual connections (Abnar and Zuidema 2020, eq. 1).
 
     Under a causal mask position dominates it: earlier tokens collect more, whatever they show; `null` divides that out.
-    `offload` keeps queries and keys in the CPU's memory.
+    `checkpoint` computes layers again instead of keeping all queries and keys, `offload` keeps what is kept in
+    the CPU's memory.
     """
 
+    checkpoint: bool = True
     offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Shares of the answer row, 0 or more; divided: how many times what even attention would give."""
-        kept: list[LayerRecord] = []
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        record.on_layer = lambda layer: kept.append(layer.without_values("cpu" if self.offload else None))
-        attention.run(subject, "attention_rollout", record)
         rollout = attention.Recursion(record, attention.attention_flow, 0.5, twin=self.null == "divided")
-        while kept:
-            rollout.step(kept.pop().to(subject.pixels.device))
+        descent = Descent(record, rollout.step, stride=STRIDE if self.checkpoint else 0, offload=self.offload)
+        attention.run(subject, "attention_rollout", record, then=descent.descend)
         return attention.visual(subject, record, rollout.values)

@@ -135,6 +135,8 @@ def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRec
             output: Tensor = forward(hidden, *args, **kwargs)
             record.on_state(output[:, list(record.answer_rows)])
             return output.detach()  # the layer's graph ends here
+        if record.around is not None:
+            return record.around(lambda given: forward(given, *args, **kwargs), hidden)
         if record.checkpoint and torch.is_grad_enabled():
             # transformers' own switch does nothing in eval mode.
             return checkpoint(forward, hidden, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)

@@ -19,7 +19,8 @@ def limits(numbers: Numbers) -> list[str]:
     """What the numbers cannot say."""
     return [
         *_size(numbers), *_picked(numbers), *_unseen(numbers), *_evidence(numbers), *_nulls(numbers),
-        *_undefined(numbers), *_floors(numbers), "A map says where the answer's support lies, not how the model reasons with it.",
+        *_undefined(numbers), *_floors(numbers),
+        "A map says where the answer's support lies, not how the model reasons with it.",
     ]  # fmt: skip
 
 

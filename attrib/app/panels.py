@@ -30,7 +30,9 @@ ANSWER = """
 </div>"""
 
 TIMELINE = """
-<div class="at-plot" role="img" aria-label="{{ label }}" data-start="{{ start }}" data-end="{{ end }}">
+<div class="at-plot" role="slider" tabindex="0" aria-label="Time in the video" aria-describedby="at-peaks"
+  aria-valuemin="{{ start }}" aria-valuemax="{{ end }}" aria-valuenow="{{ start }}"
+  data-times="{{ times | join(' ') }}">
   {% for row in rows %}<div class="{{ 'at-row at-shown' if row.shown else 'at-row' }}" title="{{ row.title }}">
   <span class="at-name">{{ row.name }}</span>
   <svg viewBox="0 0 {{ width }} {{ height }}" preserveAspectRatio="none" aria-hidden="true">
@@ -40,8 +42,9 @@ TIMELINE = """
   {% endfor %}</div>
   <div class="at-cursor"></div>
 </div>
+<p class="at-hidden" id="at-peaks">{{ peaks }}</p>
 <p class="at-note">Share of each method's positive saliency that lies in each sampled frame, drawn until the next one.
-Dashed: the same in every frame. Each row has its own scale. Click to seek.</p>"""
+Dashed: the same in every frame. Each row has its own scale. Click to seek, or use the arrow keys.</p>"""
 
 _TEMPLATES = Environment(autoescape=True)
 _ANSWER, _TIMELINE = _TEMPLATES.from_string(ANSWER), _TEMPLATES.from_string(TIMELINE)
@@ -98,7 +101,7 @@ def timeline(volumes: Mapping[str, SaliencyVolume], end: float, shown: str) -> s
     rows = [_row(name, profile(volume), across, name == shown) for name, volume in volumes.items()]
     return _TIMELINE.render(
         width=WIDTH, height=HEIGHT, rows=rows, ticks=_ticks(edges), start=float(edges[0]), end=float(edges[-1]),
-        label="; ".join(row.title for row in rows),
+        times=edges[:-1].tolist(), peaks="; ".join(row.title for row in rows),
     )  # fmt: skip
 
 

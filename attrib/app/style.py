@@ -24,6 +24,7 @@ CSS = """
 .at-failed { color: #d64545; }
 .at-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 .at-plot { position: relative; cursor: pointer; }
+.at-plot:focus-visible { outline: 2px solid #3c96e6; outline-offset: 4px; border-radius: 2px; }
 .at-name { display: block; font-size: .85rem; line-height: 1.3; margin-top: .35rem; overflow-wrap: anywhere; }
 .at-shown .at-name { font-weight: 600; }
 .at-plot svg { display: block; width: 100%; height: 34px; }
@@ -44,17 +45,19 @@ CSS = """
 button[aria-label="Trim video to selection"] { display: none; } /* its editor would be fetched from elsewhere */
 """
 
-# The rows of the plot reach from data-start to data-end seconds of the video.
+# The rows of the plot reach from aria-valuemin to aria-valuemax seconds of the video; data-times are its frames.
 SCRIPT = """<script>
 (() => {
   const player = () => document.querySelector("#at-overlay video");
-  const span = plot => [Number(plot.dataset.start), Number(plot.dataset.end)];
+  const span = plot => [Number(plot.ariaValueMin), Number(plot.ariaValueMax)];
   for (const event of ["timeupdate", "seeked", "loadeddata"]) document.addEventListener(event, () => {
     const plot = document.querySelector("#at-timeline .at-plot"), video = player();
     if (!plot || !video) return;
     const [start, end] = span(plot);
     const share = Math.min(Math.max((video.currentTime - start) / (end - start), 0), 1);
     plot.querySelector(".at-cursor").style.left = 100 * share + "%";
+    plot.ariaValueNow = video.currentTime.toFixed(3);
+    plot.ariaValueText = video.currentTime.toFixed(2) + " s";
   }, true);
   document.addEventListener("click", event => {
     const plot = event.target.closest("#at-timeline .at-plot"), video = player();
@@ -62,6 +65,19 @@ SCRIPT = """<script>
     const [start, end] = span(plot), box = plot.getBoundingClientRect();
     const share = Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1);
     video.currentTime = start + share * (end - start);
+  });
+  document.addEventListener("keydown", event => {
+    const plot = event.target.closest("#at-timeline .at-plot"), video = player();
+    if (!plot || !video || event.ctrlKey || event.altKey || event.metaKey) return;
+    const [start, end] = span(plot), times = plot.dataset.times.split(" ").map(Number), now = video.currentTime;
+    const next = times.find(time => time > now + 0.01) ?? end;
+    const last = times.findLast(time => time < now - 0.01) ?? start;
+    const moves = { ArrowRight: next, ArrowUp: next, ArrowLeft: last, ArrowDown: last, Home: start, End: end };
+    if (event.key in moves) video.currentTime = moves[event.key];
+    else if (event.key !== " ") return;
+    else if (video.paused) video.play();
+    else video.pause();
+    event.preventDefault();
   });
 })();
 </script>"""

@@ -144,7 +144,7 @@ def test_the_timeline_by_hand() -> None:
     ]
     assert re.findall(r'at-even" x2="1000" y1="([\d.]+)"', found) == ["66.67", "0.0"]
     assert re.findall(r'class="(at-row.*?)"', found) == ["at-row at-shown", "at-row"]
-    assert 'data-start="0.0" data-end="2.0"' in found
+    assert 'aria-valuemin="0.0" aria-valuemax="2.0"' in found and 'data-times="0.0 0.5 1.0 1.5"' in found
     assert re.findall(r'left: ([\d.]+)%">(.*?)<', found) == [
         ("0.0", "0 s"), ("25.0", "0.5 s"), ("50.0", "1 s"), ("75.0", "1.5 s"), ("100.0", "2 s")]  # fmt: skip
     assert "one: most in frame 2 of 4, 75% of its positive saliency" in found

@@ -94,6 +94,14 @@ def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Pa
     page.locator(".at-plot").click(position={"x": box["width"] * 0.75, "y": box["height"] / 2})
     assert film.evaluate("video => video.currentTime") == pytest.approx(3.0, abs=0.05)
     page.wait_for_function("parseFloat(document.querySelector('.at-cursor').style.left) > 74")
+    for key, time in (("ArrowRight", 3.5), ("ArrowLeft", 3.0), ("ArrowLeft", 2.5), ("Home", 0.0), ("ArrowLeft", 0.0)):
+        page.locator(".at-plot").press(key)
+        assert film.evaluate("video => video.currentTime") == pytest.approx(time, abs=0.001)
+        page.wait_for_function("time => document.querySelector('.at-plot').ariaValueNow === time.toFixed(3)", arg=time)
+    page.locator(".at-plot").press("Space")
+    page.wait_for_function("!document.querySelector('#at-overlay video').paused")
+    page.locator(".at-plot").press("Space")
+    page.wait_for_function("document.querySelector('#at-overlay video').paused")
 
     page.get_by_label("Question").fill("")
     page.get_by_role("button", name="Explain").click()

@@ -14,8 +14,8 @@ import attrib
 
 ROOT = Path(__file__).parent.parent
 LEVELS = (
-    {"errors"}, {"files", "reply", "untrusted", "batching"}, {"types"}, {"attention_record"}, {"model", "cover"},
-    {"subject"}, {"method", "metric", "attention", "quadrature"},
+    {"errors"}, {"files", "reply", "untrusted", "batching"}, {"types"}, {"attention_record"},
+    {"model", "cover", "attention_descent"}, {"subject"}, {"method", "metric", "attention", "quadrature"},
     {"registry", "space", "attention_method", "attention_statistics"}, {"config", "removal", "testing"},
     {"explanation"}, {"api"},
     {"app"}, {"commands"}, {"cli"}, {"__main__"},

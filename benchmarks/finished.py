@@ -13,9 +13,10 @@ import pandas as pd
 import pyarrow as pa
 
 from attrib import config
+from attrib.benchmarks.differences import Roles, roles
 from attrib.benchmarks.run import Run
 from attrib.config import Config
-from attrib.errors import AttribError, InputError
+from attrib.errors import AttribError, InputError, UnknownName
 from attrib.types import SaliencyVolume, Sample
 
 
@@ -56,6 +57,14 @@ class Finished:
         except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
         return found
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Which rows are controls and upper bounds. Raises InputError for a method that is not registered."""
+        try:
+            return roles(self.settings)
+        except UnknownName as error:
+            raise InputError(f"{error}; a run with a plug-in file is read with the same --plugin FILE") from error
 
     @cached_property
     def samples(self) -> Mapping[str, Sample]:

@@ -99,6 +99,14 @@ def test_explain_writes_what_it_says(attrib: Run, clip: Path, tmp_path: Path) ->
     np.testing.assert_allclose(drawn.times, source.times, atol=1e-3)
 
 
+def test_explain_names_its_files_as_a_shell_reads_them(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    _, out, _ = attrib("explain", clip, *ASK, "--method", "centre", "-O", tmp_path / "one")
+    assert out.endswith("summary.json, centre.{npz,mp4,png}\n") and "completeness" not in out
+    given = ("--method", "integrated_gradients", "--set", "methods.integrated_gradients.steps=1")
+    _, out, _ = attrib("explain", clip, *ASK, "--method", "centre", *given, "-O", tmp_path / "two")
+    assert out.endswith("summary.json, {centre,integrated_gradients}.{npz,mp4,png}\n") and "completeness" in out
+
+
 def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_path: Path) -> None:
     code, out, _ = attrib("explain", clip, *ASK, "--set", "methods.integrated_gradients.steps=4",
                           "--target", "contrast:1,0", "-O", tmp_path / "o", "--json")  # fmt: skip
@@ -235,7 +243,10 @@ imputers: [mean]
     assert json.loads(out)["computed"] == 2
     for kind in registry.KINDS:
         registry._files[kind].clear()  # another process would not know the plug-in
-    assert attrib("report", folder)[0] == 2
+    for command in ("report", "notebook"):
+        code, _, err = attrib(command, folder)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "unknown method 'broken_map'" in err and err.endswith("is read with the same --plugin FILE\n")
     assert attrib("report", folder, "--plugin", plugin)[0] == 0
     assert "broken_map" in (folder / "report.html").read_text()
 
@@ -286,7 +297,9 @@ metrics: {{mass: , srg: }}
     assert code == 0, err
     assert re.search(r"^volumes +0 +4 +0 +unknown", out, re.MULTILINE)
     assert re.search(r"^scores imputer blur +0 +4 +0 +unknown", out, re.MULTILINE)
-    assert "to compute: 28 items; time: unknown" in out  # 2 answers, 2 gates, 4 x (1 map, 3 groups, 2 pairs of curves)
+    assert (
+        "to compute: 28 items with workers=1; time: unknown (not all kinds" in out
+    )  # 2 answers, 2 gates, 4 x (1 map, 3 groups, 2 pairs of curves)
     assert not folder.exists()
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Failure, Outcome
 
+UNKNOWN = "unknown"
+
 
 def bench(
     config_file: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML; default: built-in.")] = None,
@@ -82,7 +84,10 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
         table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), _duration(count.seconds))
     screen.print(table, "")
     missing = sum(count.missing for count in found.counts)
-    say(f"to compute: {missing} items; time: {_duration(found.seconds)} with workers={found.workers}")
+    time = _duration(found.seconds)
+    if time == UNKNOWN:
+        time += " (not all kinds of items were computed here before)"
+    say(f"to compute: {missing} items with workers={found.workers}; time: {time}")
     peak = "unknown: no map is kept here" if found.peak_memory is None else f"{found.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
     say("not counted: overlay videos")
@@ -91,7 +96,7 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
 def _duration(seconds: float | None) -> str:
     """About how long, from what earlier items of the same kind took."""
     if seconds is None:
-        return "unknown: not all kinds were computed here before"
+        return UNKNOWN
     return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"
 
 
@@ -124,8 +129,10 @@ def _show_outcome(outcome: Outcome) -> None:
     else:
         titles["correct"] = f"the {count.correct} answered correctly"
     for subset, title in titles.items():
-        screen.print(f"[bold]Leaderboard, {title}[/bold]  mean [95 % interval over videos]", "", sep="\n")
-        for table in leaderboard.tables(outcome.leaderboard, subset, screen.width):
+        tables = leaderboard.tables(outcome.leaderboard, subset, screen.width)
+        means = "mean [95 % interval over videos]" if tables else "nothing to show"
+        screen.print(f"[bold]Leaderboard, {title}[/bold]  {means}", "", sep="\n")
+        for table in tables:
             screen.print(table, "")
     for table in task_tables.task_tables(outcome.summary.tasks, outcome.summary.roles):
         screen.print("[bold]Tasks[/bold]", "", table, "", sep="\n")

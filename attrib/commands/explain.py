@@ -126,14 +126,23 @@ def _show_explanation(found: Explanation, output: Path) -> None:
     own = " (the model's own)" if free and summary["generated"] else ""
     lines = [f"explained: {summary['explained']}{own}", *_annotation_lines(summary), ""]
     screen.print(summary["question"], table, *lines, sep="\n", markup=False)
-    costs = Table("method", "seconds", "completeness error", box=None, pad_edge=False)
-    for name, cost in summary["methods"].items():
-        error = cost.get("completeness_error")
-        costs.add_row(name, f"{cost['seconds']:.2f}", "" if error is None else f"{error:.2%}")
     if found.volumes:
-        screen.print(costs)
-    names = "{" + ",".join(found.volumes) + "}.{npz,mp4,png}"
+        screen.print(_cost_table(summary))
+    names = ",".join(found.volumes)
+    names = ("{" + names + "}" if len(found.volumes) > 1 else names) + ".{npz,mp4,png}"
     say(f"\nwritten to {output}: summary.json" + (f", {names}" if found.volumes else ""))
+
+
+def _cost_table(summary: dict[str, Any]) -> Table:
+    """Seconds of each method, and its completeness error where any has one."""
+    costs = {
+        name: (f"{cost['seconds']:.2f}", cost.get("completeness_error")) for name, cost in summary["methods"].items()
+    }
+    complete = any(error is not None for _, error in costs.values())
+    table = Table("method", "seconds", *["completeness error"] * complete, box=None, pad_edge=False)
+    for name, (seconds, error) in costs.items():
+        table.add_row(name, seconds, *["" if error is None else f"{error:.2%}"] * complete)
+    return table
 
 
 def _annotation_lines(summary: dict[str, Any]) -> list[str]:
@@ -141,7 +150,7 @@ def _annotation_lines(summary: dict[str, Any]) -> list[str]:
     if "evidence_rule" not in summary:
         return []
     right = summary["correct_answer"]
-    tracks = dict.fromkeys(f"{item['track']} : {item['label']}" for item in summary["evidence"])
+    tracks = dict.fromkeys(f"track {item['track']} ({item['label']})" for item in summary["evidence"])
     return [
         "the right answer is not known" if right is None else f"right answer: {right}",
         f"evidence by the rule {summary['evidence_rule']!r}: {', '.join(tracks)}" if tracks else "no evidence is known",

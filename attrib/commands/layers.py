@@ -135,7 +135,7 @@ def _draw(folder: Path, sample: Sample, choice: Choice, asked: tuple[str, list[s
                     "shown": shown_rows, "frames": list(rows.columns), "full_colour": rows.top,
                     "files": [f"{path}.{ending}" for ending in ("png", "pdf", "mp4")]})  # fmt: skip
         return
-    say(f"{rows.kind}s drawn: {', '.join(shown_rows)} of {len(rows.names)}")
+    say(f"{len(shown_rows)} of {len(rows.names)} {rows.kind}s drawn: {', '.join(shown_rows)}")
     say(f"written to {path}.{{png,pdf,mp4}}")
 
 

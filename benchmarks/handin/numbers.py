@@ -10,7 +10,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.differences import Roles, RowKind, roles
+from attrib.benchmarks.differences import Roles, RowKind
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.generality import middle_chance
 from attrib.benchmarks.leaderboard import Tally, tally
@@ -51,10 +51,10 @@ class Numbers:
 
     run: Finished
 
-    @cached_property
+    @property
     def roles(self) -> Roles:
         """Which rows are controls and upper bounds."""
-        return roles(self.run.settings)
+        return self.run.roles
 
     @cached_property
     def tally(self) -> Tally:

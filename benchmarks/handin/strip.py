@@ -134,7 +134,7 @@ def heading(question: Question, answer: str | None, why: str, letters: int = LET
     verdict = ""
     if question.answer is not None and answer:
         right = question.letters[question.answer] == answer
-        verdict = " (right)" if right else f" (wrong: “{texts[question.answer]}”)"
+        verdict = " (right)" if right else f" (wrong; right: “{texts[question.answer]}”)"
     return f"{textwrap.shorten(question.text, letters, placeholder=' …')}\nAnswer {answered}{verdict}\n{why}"
 
 

@@ -105,7 +105,8 @@ class ObjectAUC(Metric):
     """Probability that an evidence object's mean saliency exceeds another object's, ties half; in [0, 1], chance .5.
 
     The mean is weighted by g over the track's whole visible tube in the clip, not by the evidence interval, so that all
-    tracks are treated alike. Undefined without an evidence track or another track that is seen in the clip.
+    tracks are treated alike; so a map of time alone ranks objects by when they are seen or large. Undefined without an
+    evidence track or another track that is seen in the clip.
     """
 
     direction: ClassVar[Direction] = "high"

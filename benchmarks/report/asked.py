@@ -71,7 +71,7 @@ def warnings(run: Finished) -> Iterator[str]:
     if videos < videos_for_usual():
         yield (
             f"{videos} video{'s' * (videos != 1)}: intervals are wide. To see a difference of {SMALL_EFFECT} where "
-            f"videos vary by {USUAL_SPREAD} takes about {videos_for_usual()}."
+            f"videos vary by {USUAL_SPREAD} takes about {videos_for_usual()} videos."
         )
     if run.settings.model.name == "demo" and run.settings.data.get("name") != "demo":
         yield (

@@ -18,7 +18,6 @@ from markupsafe import Markup
 from attrib.api import Step, tell
 from attrib.benchmarks import centre_bias, finished
 from attrib.benchmarks.choosing import spread_out
-from attrib.benchmarks.differences import roles
 from attrib.benchmarks.finished import Finished
 from attrib.benchmarks.parts import file_name
 from attrib.benchmarks.report import asked, axes, layers, lines, media, players, tables
@@ -119,7 +118,7 @@ def _chosen(samples: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]
 
 def _body(found: Finished, shown: Sequence[_Shown], notes: Iterable[str]) -> dict[str, Any]:
     """What the page's scripts read."""
-    parts = roles(found.settings)
+    parts = found.roles
     return {
         "head": asked.head(found), "warnings": [*asked.warnings(found), *notes], "failures": asked.failures(found),
         "methods": axes.methods(found.settings, parts), "metrics": axes.metrics(found.settings),

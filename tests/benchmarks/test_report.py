@@ -20,6 +20,7 @@ from reported import ACTION, ERROR, EVIL, IDS, OPTIONS, QUESTION, TRACK, forgott
 
 from attrib import video
 from attrib.benchmarks import centre_bias, finished
+from attrib.benchmarks.differences import roles
 from attrib.benchmarks.report import asked, axes, layers, media, page, place, players
 from attrib.benchmarks.run import Run
 from attrib.config import parse
@@ -209,7 +210,7 @@ def test_a_divided_row_is_the_twin_of_the_same_method_and_parameters() -> None:
         "divided": {"method": "relevance", "null": "divided"},
     }  # fmt: skip
     settings = parse({"methods": rows, "metrics": {"mass": None}})
-    twins = {method["label"]: method["twin"] for method in axes.methods(settings, page.roles(settings))}
+    twins = {method["label"]: method["twin"] for method in axes.methods(settings, roles(settings))}
     assert twins == {"raw": "divided", "other": None, "masked": None, "divided": None}
 
 

@@ -17,6 +17,7 @@ from attrib.benchmarks.handin.figures import write_figures
 from attrib.benchmarks.handin.numbers import Numbers
 from attrib.benchmarks.handin.plotted import LeftOut
 from attrib.errors import InputError
+from attrib.types import Question
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,12 @@ def folder(real: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "layers.pdf").write_bytes(b"old")
     write_figures(real, found)
     return found
+
+
+def test_a_wrong_answer_stands_beside_the_right_one() -> None:
+    question = Question("Which?", ("red", "green"), answer=1)
+    assert strip.heading(question, "A", "why") == "Which?\nAnswer “red” (wrong; right: “green”)\nwhy"
+    assert strip.heading(question, "B", "why") == "Which?\nAnswer “green” (right)\nwhy"
 
 
 def test_each_figure_has_its_size_in_both_formats(folder: Path) -> None:

@@ -341,14 +341,18 @@ def test_samples_are_chosen_by_list_button_and_key(page: Any) -> None:
 
 
 def reloaded(page: Any, expression: str, wanted: str) -> str:
-    """The expression's value on the page opened again; a few times until it is `wanted`, as storage is written late."""
+    """The expression's value on the page opened again, after a moment: Chromium may lose what was stored just before.
+
+    Where it did, the theme is switched again and given more time.
+    """
     found = ""
-    for _ in range(10):
+    for moment in (200, 1000, 3000):
+        page.wait_for_timeout(moment)
         page.reload()
         found = page.evaluate(expression)
         if found == wanted:
             break
-        page.wait_for_timeout(100)
+        page.locator("#theme").press("Enter")
     return found
 
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Failure, Outcome
 
-UNKNOWN = "unknown"
-
 
 def bench(
     config_file: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML; default: built-in.")] = None,
@@ -84,10 +82,8 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
         table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), _duration(count.seconds))
     screen.print(table, "")
     missing = sum(count.missing for count in found.counts)
-    time = _duration(found.seconds)
-    if time == UNKNOWN:
-        time += " (not all kinds of items were computed here before)"
-    say(f"to compute: {missing} items with workers={found.workers}; time: {time}")
+    why = " (not all kinds of items were computed here before)" if found.seconds is None else ""
+    say(f"to compute: {missing} items with workers={found.workers}; time: {_duration(found.seconds)}{why}")
     peak = "unknown: no map is kept here" if found.peak_memory is None else f"{found.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
     say("not counted: overlay videos")
@@ -96,7 +92,7 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
 def _duration(seconds: float | None) -> str:
     """About how long, from what earlier items of the same kind took."""
     if seconds is None:
-        return UNKNOWN
+        return "unknown"
     return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"
 
 

@@ -66,6 +66,8 @@ def test_one_annotated_video(layers: Run, world: Path, tmp_path: Path) -> None:
     ).tolist()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "video_1_0.mp4", "video_1_0.pdf", "video_1_0.png"]  # fmt: skip
+    _, out, _ = layers("--data", world, "--video", "video_1", "-O", tmp_path / "again", "--columns", 3)
+    assert out.startswith(f"{len(said['shown'])} of 4 layers drawn: {', '.join(said['shown'])}\n")
 
 
 def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path, settings: Path) -> None:

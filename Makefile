@@ -27,11 +27,12 @@ types: $(INSTALLED)
 	rm -rf $(TREE)
 	mkdir -p $(TREE)/attrib
 	ln -s $(CURDIR)/attrib/* $(CURDIR)/methods $(CURDIR)/benchmarks $(CURDIR)/configs $(TREE)/attrib/
+	ln -s $(CURDIR)/tools $(TREE)/
 	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/cache
 
 speed: $(INSTALLED)
-	$(BIN)/python -m attrib.benchmarks.speed
-	$(BIN)/python -m attrib.benchmarks.evaluation_speed
+	$(BIN)/python -m tools.speed
+	$(BIN)/python -m tools.speed.evaluation
 
 install:
 	rm -f $(INSTALLED)

@@ -13,7 +13,7 @@ if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and con
 if TYPE_CHECKING:
     from attrib.api import bench, explain, explain_sample
     from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
-    from attrib.explanation import Explanation
+    from attrib.explaining.explanation import Explanation
     from attrib.method import AnnotatedControl, Attribution, Control, Method, PeerControl
     from attrib.metric import ContrastMetric, Metric, Score
     from attrib.model import TokenGrid, VideoModel
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "attrib.api": ("bench", "explain", "explain_sample"),
     "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
-    "attrib.explanation": ("Explanation",),
+    "attrib.explaining.explanation": ("Explanation",),
     "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method", "PeerControl"),
     "attrib.metric": ("ContrastMetric", "Metric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrib import config, models, registry, video
 from attrib.errors import ConfigError, InputError, nearest, told
-from attrib.explanation import Explanation
-from attrib.explanation import Step as Step  # whoever calls these functions finds it here
-from attrib.explanation import tell as tell
+from attrib.explaining.explanation import Explanation
+from attrib.explaining.explanation import Step as Step  # whoever calls these functions finds it here
+from attrib.explaining.explanation import tell as tell
 from attrib.method import Control, Method, NeedsAnnotation
 from attrib.model import VideoModel, require_free_answers
 from attrib.subject import Subject, Target

@@ -12,8 +12,8 @@ import sys
 import typer
 
 from attrib.commands import app as live
-from attrib.commands import bench, compare, data, explain, handin, layers, listing, report, tasks
-from attrib.commands.shared import notes
+from attrib.commands import bench, compare, data, explain, export, layers, listing, report, tasks
+from attrib.commands.options import notes
 from attrib.errors import AttribError
 
 app = typer.Typer(
@@ -29,9 +29,9 @@ app.add_typer(data.data, name="data")
 app.command()(layers.layers)
 app.command()(report.report)
 app.command()(report.view)
-app.command()(handin.figures)
-app.command()(handin.techreport)
-app.command()(handin.notebook)
+app.command()(export.figures)
+app.command()(export.techreport)
+app.command()(export.notebook)
 app.command("app")(live.app)
 
 

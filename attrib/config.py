@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attrib import registry
 from attrib.errors import ConfigError, InputError, nearest, shown
-from attrib.untrusted import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
+from attrib.runtime.parsing import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
 
 MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each byte may be quoted as three characters
 Parameters = dict[str, Any]

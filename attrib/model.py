@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import NotEnoughMemory, UnsupportedModel, out_of_memory
-from attrib.reply import Reply
 from attrib.types import Clip, Question
+from attrib.types.reply import Reply
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

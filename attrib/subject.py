@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from attrib.batching import BatchSize
 from attrib.errors import InputError, nearest
 from attrib.model import TokenGrid, VideoModel, fitting
+from attrib.runtime.memory import BatchSize
 from attrib.types import Clip, Question, Sample
 
 if TYPE_CHECKING:

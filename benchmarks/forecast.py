@@ -9,13 +9,14 @@ from pathlib import Path
 from statistics import fmean
 
 from attrib.api import Step, tell
-from attrib.benchmarks import curves, extras
-from attrib.benchmarks.items import Item
-from attrib.benchmarks.maps import Map
+from attrib.benchmarks.checks import compute
+from attrib.benchmarks.jobs import curves
+from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.sample_job import Item
+from attrib.benchmarks.jobs.store import Part, Parts, State, file_name
+from attrib.benchmarks.jobs.volume_job import Map
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
-from attrib.benchmarks.parts import Part, Parts, State, file_name
-from attrib.benchmarks.plan import Plan
-from attrib.benchmarks.run import Run
 from attrib.config import Config
 
 Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): parts of like cost
@@ -64,7 +65,7 @@ def forecast(config: Config, directory: Path, step: Step | None = None, retry_fa
         for kind, state, part in _states(Item(plan, run, sample)):
             states[kind, state] += 1
             peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)
-    states.update(((table, method), state) for table, method, state in extras.states(plan, run))
+    states.update(((table, method), state) for table, method, state in compute.states(plan, run))
     counts = _counts(states, _costs(run.parts))
     seconds = _total("", counts).seconds
     known = [peak for peak in peaks if peak is not None]

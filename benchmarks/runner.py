@@ -10,19 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-from attrib import render
 from attrib.api import Step, tell
-from attrib.benchmarks import curves, extras, summary
-from attrib.benchmarks.extras import Extras
-from attrib.benchmarks.items import Item
-from attrib.benchmarks.maps import Map
-from attrib.benchmarks.parts import FAILED, Part
-from attrib.benchmarks.plan import Plan
-from attrib.benchmarks.run import Run
-from attrib.benchmarks.summary import Summary
-from attrib.benchmarks.workers import spread
+from attrib.benchmarks.checks import compute
+from attrib.benchmarks.checks.compute import Extras
+from attrib.benchmarks.jobs import curves
+from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.sample_job import Item
+from attrib.benchmarks.jobs.store import FAILED, Part
+from attrib.benchmarks.jobs.volume_job import Map
+from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.tables import write
+from attrib.benchmarks.tables.write import Summary
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, told
+from attrib.render import overlay
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
     interrupt the results so far are written first.
     """
     plan = Plan.of(config, step)
-    extras.check(plan)
+    compute.check(plan)
     with Run.opened(directory, config, retry_failed) as run:
         begun = run.parts.log_size()
         done: list[_Done] = []
@@ -82,8 +84,8 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
         finally:
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
-        beside = extras.compute(plan, run, results, step)
-        found = summary.write(directory, results, beside.nulls, plan.metrics, config)
+        beside = compute.compute(plan, run, results, step)
+        found = write.write(directory, results, beside.nulls, plan.metrics, config)
         computed = sum(1 for _ in run.parts.logged(begun))
     tell(step, "done", len(done), len(done))
     troubles = (Failure(*trouble) for trouble in beside.troubles)
@@ -199,4 +201,4 @@ def _overlay(found: Map) -> None:
     path, made = found.item.run.overlay_path(sample, label), found.path()
     if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
         return
-    render.write_overlay(path, found.volume, found.item.clip, render.Drawing.of(sample, label))
+    overlay.write_overlay(path, found.volume, found.item.clip, overlay.Drawing.of(sample, label))

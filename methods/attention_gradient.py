@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attrib import attention
-from attrib.attention_method import AttentionMethod
+from attrib.attention import flows
+from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class AttentionGradient(AttentionMethod):
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Nats per unit of attention times attention, 0 or more."""
         record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
-        found = attention.AnswerRows(record, attention.relevance_flow, twin=self.null == "divided")
+        found = flows.AnswerRows(record, flows.relevance_flow, twin=self.null == "divided")
         record.on_gradient = found.step
-        attention.run(subject, "attention_gradient", record, offload=self.offload)
+        flows.run(subject, "attention_gradient", record, offload=self.offload)
         parts = [part.mean(dim=2).sum(dim=1) for part in found.chosen(self.layers, self.heads)]
-        return attention.visual(subject, record, attention.divided(*parts))
+        return flows.visual(subject, record, flows.divided(*parts))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attrib import attention
-from attrib.attention_descent import STRIDE, Descent
-from attrib.attention_method import AttentionMethod
+from attrib.attention import flows
+from attrib.attention.descent import STRIDE, Descent
+from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class AttentionRollout(AttentionMethod):
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Shares of the answer row, 0 or more; divided: how many times what even attention would give."""
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        rollout = attention.Recursion(record, attention.attention_flow, 0.5, twin=self.null == "divided")
+        rollout = flows.Recursion(record, flows.attention_flow, 0.5, twin=self.null == "divided")
         descent = Descent(record, rollout.step, stride=STRIDE if self.checkpoint else 0, offload=self.offload)
-        attention.run(subject, "attention_rollout", record, then=descent.descend)
-        return attention.visual(subject, record, rollout.values)
+        flows.run(subject, "attention_rollout", record, then=descent.descend)
+        return flows.visual(subject, record, rollout.values)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from attrib.inputs.removal import Cells, Removal
+from attrib.inputs.space import Baseline, Space, require_space
 from attrib.method import Method, require_at_least
-from attrib.removal import Cells, Removal
-from attrib.space import Baseline, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -11,9 +11,9 @@ import captum.attr
 import torch
 
 from attrib.errors import InputError, nearest
+from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Method, require_at_least, require_choice
 from attrib.model import TokenGrid
-from attrib.space import Baseline, Inputs, Space, baseline_of, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

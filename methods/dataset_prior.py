@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from attrib.cover import peer_evidence, peers_with_evidence
+from attrib.annotation_cells import peer_evidence, peers_with_evidence
 from attrib.errors import AttributionError
 from attrib.method import PeerControl
 
@@ -26,7 +26,7 @@ class DatasetPrior(PeerControl):
     def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> Float[Tensor, "t h w"]:
         """Mean share that visible evidence covers, in [0, 1], of the samples that have any, at the same relative time.
 
-        Of at most `attrib.cover.PEERS` of them, drawn by the seed. Raises AttributionError where none has any.
+        Of at most `annotation_cells.PEERS` of them, drawn by the seed. Raises AttributionError where none has any.
         """
         grid, known = subject.grid, peers_with_evidence(peers, subject.seed)
         if not known:

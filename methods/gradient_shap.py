@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from captum.attr import GradientShap as Captum
 
+from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Method, require_at_least
 from attrib.model import batches
-from attrib.space import Baseline, Inputs, Space, baseline_of, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from captum.attr import InputXGradient as Captum
 
+from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method
-from attrib.space import Inputs, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from attrib.inputs.path_nodes import Profile, Segment
+from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Method, require_at_least
 from attrib.model import batches
-from attrib.quadrature import Profile, Segment
-from attrib.space import Baseline, Inputs, Space, baseline_of, require_space
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ FIRST = 8  # nodes of the first round
 class IntegratedGradients(Method):
     """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
-    `steps` Gauss-Legendre nodes; or, where it is 0, as many mean-value nodes (`attrib.quadrature`) as it takes for a
+    `steps` Gauss-Legendre nodes; or, where it is 0, as many mean-value nodes (`inputs.path_nodes`) as it takes for a
     completeness error of `tolerance`, `max_steps` gradients at most. Features are summed. Reports
     `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and how many gradients and forward passes it took.
     """

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from attrib import attention
-from attrib.attention_method import AttentionMethod
+from attrib.attention import flows
+from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
 from attrib.model import require_attention
 
@@ -33,13 +33,13 @@ class LeGrad(AttentionMethod):
         """Nats per unit of attention, 0 or more."""
         model = require_attention(subject.model, "legrad")
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        found = attention.AnswerRows(record, attention.gradient_flow, twin=self.null == "divided")
+        found = flows.AnswerRows(record, flows.gradient_flow, twin=self.null == "divided")
 
         def differentiate(states: Tensor) -> None:
             score = subject.log_odds(model.read_out(states, subject.question))
             torch.autograd.grad(score.sum(), record.root)
 
         record.on_gradient, record.on_state = found.step, differentiate
-        attention.run(subject, "legrad", record)
+        flows.run(subject, "legrad", record)
         parts = [part.mean(dim=(1, 2)) for part in found.chosen(self.layers)]
-        return attention.visual(subject, record, attention.divided(*parts))
+        return flows.visual(subject, record, flows.divided(*parts))

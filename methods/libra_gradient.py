@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method
 from attrib.model import require_gradient_repair
-from attrib.space import Inputs, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from attrib.attention_statistics import HeadStatistics, answer_statistics
+from attrib.attention.statistics import HeadStatistics, answer_statistics
 from attrib.errors import AttributionError
 from attrib.method import Method, require_at_least
 

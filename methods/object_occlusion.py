@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from attrib.cover import boxes_at, visible_tube
+from attrib.annotation_cells import boxes_at, visible_tube
+from attrib.inputs.removal import Removal
+from attrib.inputs.space import Baseline, require_space
 from attrib.method import NeedsAnnotation, require_at_least, require_sample
-from attrib.removal import Removal
-from attrib.space import Baseline, require_space
 from attrib.types import Track
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
+from attrib.inputs.removal import Cells, Removal, Shape
+from attrib.inputs.space import Baseline, Space, require_space
 from attrib.method import Method, require_at_least, require_choice
-from attrib.removal import Cells, Removal, Shape
-from attrib.space import Baseline, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from attrib.cover import visible_evidence
+from attrib.annotation_cells import visible_evidence
 from attrib.method import AnnotatedControl
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from attrib import attention
-from attrib.attention_method import AttentionMethod
+from attrib.attention import flows
+from attrib.attention.method import AttentionMethod
+from attrib.attention.statistics import high_activity
 from attrib.attention_record import AttentionRecord
-from attrib.attention_statistics import high_activity
 from attrib.method import require_choice
 
 if TYPE_CHECKING:
@@ -26,23 +26,23 @@ class RawAttention(AttentionMethod):
     heads) is at least one standard deviation above the mean over layers; the highest always.
     """
 
-    reduction: attention.Reduction = "mean"
+    reduction: flows.Reduction = "mean"
     layers: tuple[int, ...] = ()
     heads: tuple[int, ...] = ()
     active: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_choice("reduction", self.reduction, get_args(attention.Reduction))
+        require_choice("reduction", self.reduction, get_args(flows.Reduction))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Probabilities, 0 or more; divided: how many times what even attention would give."""
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        found = attention.AnswerRows(record, attention.attention_flow, twin=self.null == "divided")
+        found = flows.AnswerRows(record, flows.attention_flow, twin=self.null == "divided")
         record.on_layer = found.step
-        attention.run(subject, "raw_attention", record)
+        flows.run(subject, "raw_attention", record)
         parts = found.chosen(self.layers, self.heads)
         kept = high_activity(parts[0][0][..., record.visual].sum(dim=2)) if self.active else slice(None)
         reduced = [part[:, kept].mean(dim=(1, 2)) if self.reduction == "mean" else part[:, kept].amax(dim=(1, 2))
                    for part in parts]  # fmt: skip
-        return attention.visual(subject, record, attention.divided(*reduced))
+        return flows.visual(subject, record, flows.divided(*reduced))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attrib import attention
-from attrib.attention_method import AttentionMethod
+from attrib.attention import flows
+from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Relevance(AttentionMethod):
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Relevance, 0 or more."""
         record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
-        carried = attention.Recursion(record, attention.relevance_flow, 1.0, twin=self.null == "divided")
+        carried = flows.Recursion(record, flows.relevance_flow, 1.0, twin=self.null == "divided")
         record.on_gradient = carried.step
-        attention.run(subject, "relevance", record, offload=self.offload)
-        return attention.visual(subject, record, carried.values)
+        flows.run(subject, "relevance", record, offload=self.offload)
+        return flows.visual(subject, record, carried.values)

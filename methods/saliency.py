@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from captum.attr import Saliency as Captum
 
+from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method, require_choice
-from attrib.space import Inputs, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -9,9 +9,9 @@ import torch
 from captum.attr import NoiseTunnel
 from captum.attr import Saliency as Captum
 
+from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method, require_at_least, require_choice
 from attrib.methods.saliency import Magnitude, magnitude
-from attrib.space import Inputs, Space, require_space
 
 if TYPE_CHECKING:
     from jaxtyping import Float

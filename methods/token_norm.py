@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attrib.inputs.space import Inputs
 from attrib.method import Control
-from attrib.space import Inputs
 
 if TYPE_CHECKING:
     from jaxtyping import Float

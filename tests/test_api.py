@@ -18,10 +18,10 @@ from attrib.method import Method
 from attrib.methods.centre import Centre
 from attrib.methods.raw_attention import RawAttention
 from attrib.model import VideoModel
-from attrib.reply import Reply
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, FRAMES, QUESTION, RED, ROWS, ToyModel, toy_clip
 from attrib.types import Evidence, Sample, Segment, Track
+from attrib.types.reply import Reply
 
 
 @dataclass(frozen=True)

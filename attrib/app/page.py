@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from attrib import registry
-from attrib.app.answering import Explainer, Shown
-from attrib.app.asking import CHARACTERS, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
+from attrib.app.explainer import Explainer, Shown
+from attrib.app.request import CHARACTERS, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
 from attrib.errors import AttribError, InputError, told
 from attrib.method import Control
 from attrib.types import Sample

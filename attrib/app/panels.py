@@ -9,7 +9,7 @@ import numpy as np
 from jinja2 import Environment
 from numpy.typing import NDArray
 
-from attrib.explanation import Explanation
+from attrib.explaining.explanation import Explanation
 from attrib.types import SaliencyVolume
 
 WIDTH, HEIGHT = 1000, 100  # of a row of the timeline, in its own units

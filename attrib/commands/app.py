@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.shared import Plugins, Sets, load_plugins, say, stopping
+from attrib.commands.options import Plugins, Sets, load_plugins, say, stopping
 from attrib.errors import InputError
 
 
@@ -22,7 +22,7 @@ def app(
         raise InputError("the app needs Gradio: pip install 'attrib[app]'")
     load_plugins(plugin)
     from attrib import api, config
-    from attrib.app.serving import serving
+    from attrib.app.server import serving
 
     given = config.override({"model": {"name": model}}, sets or ())
     network = api.load(config.parse({"methods": {}, "metrics": {}, **given}).model)

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.shared import (
+from attrib.commands.options import (
     JsonFlag,
     Plugins,
     Sets,
@@ -97,7 +97,7 @@ def _duration(seconds: float | None) -> str:
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
-    from attrib.benchmarks import leaderboard
+    from attrib.commands.terminal import leaderboard
 
     board = json.loads(outcome.leaderboard.to_json(orient="records", double_precision=15))
     return {
@@ -116,7 +116,7 @@ def _records(table: pd.DataFrame | None) -> Any:
 
 
 def _show_outcome(outcome: Outcome) -> None:
-    from attrib.benchmarks import extra_tables, leaderboard, task_tables
+    from attrib.commands.terminal import checks, leaderboard, tasks
 
     count = leaderboard.tally(outcome.results)
     titles = {"all": f"all {count.samples} questions"}
@@ -130,9 +130,9 @@ def _show_outcome(outcome: Outcome) -> None:
         screen.print(f"[bold]Leaderboard, {title}[/bold]  {means}", "", sep="\n")
         for table in tables:
             screen.print(table, "")
-    for table in task_tables.task_tables(outcome.summary.tasks, outcome.summary.roles):
+    for table in tasks.task_tables(outcome.summary.tasks, outcome.summary.roles):
         screen.print("[bold]Tasks[/bold]", "", table, "", sep="\n")
-    for title, table in extra_tables.extra_tables(outcome.extras):
+    for title, table in checks.extra_tables(outcome.extras):
         screen.print(Text(title, style="bold"), "", table, "", sep="\n")
     if count.tested:
         say(f"gate: {count.passed} of {count.tested} questions ({count.passed / count.tested:.2f})")

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.shared import JsonFlag, check_output, print_json, say, screen
+from attrib.commands.options import JsonFlag, check_output, print_json, say, screen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ def compare(
     """Compare runs that differ in model, seed, methods or machine; refuses those that were not asked the same."""
     if output is not None:
         check_output(output.parent)
-    from attrib.benchmarks.compare import compare as compared
-    from attrib.files import writing
+    from attrib.benchmarks.tables.compare import compare as compared
+    from attrib.runtime.files import writing
 
     table = compared(runs)
     if output is not None:
@@ -39,7 +39,7 @@ def compare(
 
 
 def _show(table: pd.DataFrame, output: Path | None) -> None:
-    from attrib.benchmarks.statistics import PRIMARY
+    from attrib.benchmarks.stats.bootstrap import PRIMARY
 
     primary = table[table["metric"].isin(PRIMARY)]
     part = table if primary.empty else primary

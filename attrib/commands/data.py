@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.shared import JsonFlag, Split, print_json, say, screen
+from attrib.commands.options import JsonFlag, Split, print_json, say, screen
 
 if TYPE_CHECKING:
     from attrib.data.check import Checked, Finding

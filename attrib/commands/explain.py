@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from attrib import registry
-from attrib.commands.shared import (
+from attrib.commands.options import (
     JsonFlag,
     Plugins,
     Sets,
@@ -30,7 +30,7 @@ from attrib.commands.shared import (
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
-    from attrib.explanation import Explanation
+    from attrib.explaining.explanation import Explanation
 
 
 def explain(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from attrib.commands.shared import (
+from attrib.commands.options import (
     JsonFlag,
     Sets,
     Split,
@@ -23,8 +23,8 @@ from attrib.commands.shared import (
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
-    from attrib.benchmarks.layers import Choice
     from attrib.config import Config
+    from attrib.explaining.layers import Choice
     from attrib.subject import Subject
     from attrib.types import Sample
 
@@ -97,14 +97,14 @@ def layers(
     config_file = source if source is not None and source.suffix in (".yaml", ".yml") else None
     _check_options(context, "--data" if data else "an atlas" if run or config_file else "a video file")
     if run is not None or config_file is not None:
-        from attrib.benchmarks.atlas_work import Options
-        from attrib.commands.layers_atlas import chart
+        from attrib.benchmarks.atlas.jobs import Options
+        from attrib.commands.atlas import chart
 
         settings, samples = _set_of_videos(run, config_file, sets)
         chart(settings, samples, _folder(output, run), Options(top, draws, causal.value), figures, as_json)
         return
     folder = _folder(output)
-    from attrib.benchmarks.layers import Choice
+    from attrib.explaining.layers import Choice
 
     if data is not None:
         if video is None:
@@ -118,8 +118,8 @@ def layers(
 
 def _draw(folder: Path, sample: Sample, choice: Choice, asked: tuple[str, list[str] | None], as_json: bool) -> None:
     """The page and the film of one video; `asked` is the model and the settings."""
-    from attrib.benchmarks.layers import draw
-    from attrib.benchmarks.parts import file_name
+    from attrib.benchmarks.jobs.store import file_name
+    from attrib.explaining.layers import draw
 
     with stopping(f"what is drawn already stays in {folder}"), progress(as_json) as step:
         step("asking the model", 0, 0)
@@ -176,9 +176,9 @@ def _set_of_videos(
     if run is None:
         settings = config.parse(config.override(config.read(Path(str(config_file))), sets or ()))
         return settings, tuple(config.dataset(settings))
-    from attrib.benchmarks import finished
+    from attrib.benchmarks.jobs import finished_run
 
-    found = finished.read(run)
+    found = finished_run.read(run)
     settings = config.parse(config.override(found.settings.model_dump(), sets or ()))
     return settings, tuple(found.samples.values())
 
@@ -196,7 +196,7 @@ def _asked(source: Path, question: str | None, options: list[str]) -> Sample:
 
 def _subject(sample: Sample, model: str, sets: list[str] | None) -> Subject:
     from attrib import api, config
-    from attrib.benchmarks.layers import bound
+    from attrib.explaining.layers import bound
 
     given = api.settings_for(model, config.override({}, sets or ()))
     return bound(api.load(given.model), given, sample)

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from attrib import registry
-from attrib.commands.shared import JsonFlag, Plugins, load_plugins, print_json, screen
+from attrib.commands.options import JsonFlag, Plugins, load_plugins, print_json, screen
 
 
 class Kind(StrEnum):

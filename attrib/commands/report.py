@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.shared import Plugins, check_output, load_plugins, progress, say, stopping, warn
+from attrib.commands.options import Plugins, check_output, load_plugins, progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 SHOWN = 60  # samples with a player, where nobody says how many
@@ -45,9 +45,9 @@ def view(
     plugin: Plugins = None,
 ) -> None:
     """Serve the run's report on this machine alone, made first where it is missing or older than the run."""
-    from attrib.benchmarks.report import place, serve
+    from attrib.benchmarks.report import paths, serve
 
-    if players is not None or place.is_stale(run):
+    if players is not None or paths.is_stale(run):
         report(run, None, SHOWN if players is None else players, plugin)
     with stopping("the report is no longer served"), serve.serving(run, port) as server:
         say(f"{server.address} (Ctrl-C stops)")

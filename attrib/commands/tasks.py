@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.shared import JsonFlag, Split, print_json, say, screen
+from attrib.commands.options import JsonFlag, Split, print_json, say, screen
 
 if TYPE_CHECKING:
     from attrib.data.tasks import Task, Tasks
@@ -44,9 +44,9 @@ def tasks(
 
 def _accuracy(run: Path) -> dict[str, tuple[float, int]]:
     """By task, the share of its questions that the run's model answered right, and of how many with a known answer."""
-    from attrib.benchmarks import finished
+    from attrib.benchmarks.jobs import finished_run
 
-    answers = finished.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
+    answers = finished_run.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
     grouped = answers.groupby("task")["correct"]
     return {str(task): (float(part.astype(float).mean()), len(part)) for task, part in grouped}
 

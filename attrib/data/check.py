@@ -18,9 +18,9 @@ from attrib.data.perception_test import Beside, samples
 from attrib.data.stream import entries
 from attrib.data.tasks import counts
 from attrib.errors import InputError, VideoError, one_line, shown
-from attrib.untrusted import complaint
-from attrib.video_decode import opened
-from attrib.video_source import open_source
+from attrib.runtime.parsing import complaint
+from attrib.video.decode import opened
+from attrib.video.source import open_source
 
 EXAMPLES, LONGEST = 3, 240  # places that are kept of a kind; characters of each
 _VIDEO = TypeAdapter(given.Video)

@@ -16,8 +16,8 @@ from attrib.data.evidence import Exact, evidence_of
 from attrib.data.layout import Layout
 from attrib.data.stream import entries
 from attrib.errors import InputError, UnknownName, shown
+from attrib.runtime.parsing import complaint, read_json
 from attrib.types import Counterfactual, Evidence, PointTrack, Question, Sample, Segment, SegmentKind, Track
-from attrib.untrusted import complaint, read_json
 
 MICROSECONDS = 1e6
 _Checked = TypeVar("_Checked")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from attrib.errors import InputError, shown
-from attrib.untrusted import DECODER
+from attrib.runtime.parsing import DECODER
 
 CHUNK = 2**20  # characters that are read at once, at least
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from attrib.reply import FUNCTION_WORDS
+from attrib.types.reply import FUNCTION_WORDS
 
 _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = ("ing", "es", "ed", "s")

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from attrib import models, video
 from attrib.data.perception_test import PerceptionTest
-from attrib.demo.families import FAMILIES
 from attrib.demo.generate import MOST_VIDEOS, generate
 from attrib.demo.pool import progress, workers
+from attrib.demo.world.families import FAMILIES
 from attrib.errors import AttribError
 from attrib.model import VideoModel
 from attrib.types import Question, Sample

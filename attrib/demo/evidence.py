@@ -14,11 +14,11 @@ from itertools import product
 from rich.console import Console
 from rich.table import Table
 
-from attrib.demo import render
-from attrib.demo.families import FAMILIES, Family, Item
 from attrib.demo.pool import progress, workers
-from attrib.demo.table import sample
-from attrib.demo.world import FRAMES, RATE, Scene
+from attrib.demo.world import render
+from attrib.demo.world.families import FAMILIES, Family, Item
+from attrib.demo.world.scene import FRAMES, RATE, Scene
+from attrib.demo.world.table import sample
 
 BIN = 4  # frames; what counterfactual videos take away at a time
 BINS = tuple((start, start + BIN) for start in range(0, FRAMES, BIN))

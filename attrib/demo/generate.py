@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from attrib import video
-from attrib.demo import annotate, render
 from attrib.demo.evidence import edits
-from attrib.demo.families import FAMILIES, Family
 from attrib.demo.pool import progress
-from attrib.demo.table import sample
-from attrib.demo.world import EVENTS, FRAMES, RATE, VERSION, Scene
+from attrib.demo.world import annotate, render
+from attrib.demo.world.families import FAMILIES, Family
+from attrib.demo.world.scene import EVENTS, FRAMES, RATE, VERSION, Scene
+from attrib.demo.world.table import sample
 from attrib.errors import InputError
-from attrib.files import write_text
+from attrib.runtime.files import write_text
 
 MOST_VIDEOS, SEEDS = 10_000, 100_000
 Question = tuple[Scene, Family, int]  # the last is the place of the right option

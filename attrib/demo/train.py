@@ -25,12 +25,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attrib.demo import CHECKPOINT, data, labels, network
-from attrib.demo.prompts import LETTERS, NOTHING_TELLS, Packer, echo, tokenizer
-from attrib.demo.settings import Settings, Stage
-from attrib.demo.state import State
-from attrib.files import write_text
+from attrib.demo import CHECKPOINT
+from attrib.demo.training import data, labels, network
+from attrib.demo.training.prompts import LETTERS, NOTHING_TELLS, Packer, echo, tokenizer
+from attrib.demo.training.settings import Settings, Stage
+from attrib.demo.training.state import State
 from attrib.models import perception_lm_init
+from attrib.runtime.files import write_text
 
 STAGES = ("tower", "words", "decoder", "focus", "joint")
 REPORT_EVERY, SAVE_EVERY = 50, 100

@@ -18,7 +18,6 @@ from transformers.utils import logging
 
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError
-from attrib.files import fingerprint
 from attrib.model import (
     AnswersFreely,
     EncodesSteps,
@@ -38,8 +37,9 @@ from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
 from attrib.models.replying import generated, given, refuse_reserved
 from attrib.models.tower_recording import watching_tower
-from attrib.reply import Reply
+from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question
+from attrib.types.reply import Reply
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from attrib.errors import InputError
-from attrib.reply import Reply
+from attrib.types.reply import Reply
 
 BROKEN = "\ufffd"  # what a character decodes to whose bytes are not all there
 

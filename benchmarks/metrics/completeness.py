@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.perturbation import GATE
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.perturb.curves import GATE
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from attrib.benchmarks.cells import TOLERANCE, UndefinedError, cell_values
-from attrib.benchmarks.counterfactual import changes
-from attrib.cover import visible_tube
+from attrib.annotation_cells import visible_tube
+from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError, cell_values
+from attrib.benchmarks.perturb.counterfactual import changes
 from attrib.metric import ContrastMetric, Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import Counterfactual, SaliencyVolume, Sample, Track

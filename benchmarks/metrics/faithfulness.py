@@ -9,9 +9,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.imputers import Imputer
-from attrib.benchmarks.perturbation import Curves, Of, chance_curves, curves, needs_video
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.perturb.curves import Curves, Of, chance_curves, curves, needs_video
+from attrib.benchmarks.perturb.imputers import Imputer
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample

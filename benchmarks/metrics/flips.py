@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from attrib.benchmarks.cells import UndefinedError
-from attrib.benchmarks.evaluator import answers
-from attrib.benchmarks.imputers import Imputer
-from attrib.benchmarks.perturbation import Order, cells_of, needs_video, saliency_order, without
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.perturb.curves import Order, cells_of, needs_video, saliency_order, without
+from attrib.benchmarks.perturb.evaluator import answers
+from attrib.benchmarks.perturb.imputers import Imputer
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample

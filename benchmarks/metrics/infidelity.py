@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.benchmarks.cells import UndefinedError, cell_values, require_contrast
-from attrib.benchmarks.evaluator import answers, cell_shape
-from attrib.benchmarks.imputers import BoolArray, Imputer
-from attrib.benchmarks.perturbation import needs_video
+from attrib.benchmarks.perturb.cells import UndefinedError, cell_values, require_contrast
+from attrib.benchmarks.perturb.curves import needs_video
+from attrib.benchmarks.perturb.evaluator import answers, cell_shape
+from attrib.benchmarks.perturb.imputers import BoolArray, Imputer
 from attrib.method import require_at_least
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject

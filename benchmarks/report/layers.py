@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from attrib.benchmarks.report.numbers import number
-from attrib.benchmarks.report.place import LAYERS
-from attrib.files import writing
+from attrib.benchmarks.report.json_values import number
+from attrib.benchmarks.report.paths import LAYERS
+from attrib.runtime.files import writing
 
 PICTURE, SELECTION = "atlas.png", "selection.json"
 EMBEDDED = 2**20  # bytes of a picture that the page holds itself

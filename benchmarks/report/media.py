@@ -13,9 +13,9 @@ import numpy as np
 
 from attrib import video
 from attrib.errors import NotWritten
-from attrib.files import writing
-from attrib.video_decode import Frame
-from attrib.video_source import Source, open_source
+from attrib.runtime.files import writing
+from attrib.video.decode import Frame
+from attrib.video.source import Source, open_source
 
 SIDE = 480  # pixels of the longer side, at most
 RATE = 15.0  # frames a second, at most: a report is looked at, not measured

@@ -16,16 +16,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attrib.api import Step, tell
-from attrib.benchmarks import centre_bias, finished
-from attrib.benchmarks.choosing import spread_out
-from attrib.benchmarks.finished import Finished
-from attrib.benchmarks.parts import file_name
-from attrib.benchmarks.report import asked, axes, layers, lines, media, players, tables
-from attrib.benchmarks.report.place import BESIDE, PAGE
+from attrib.benchmarks.checks.sampling import spread_out
+from attrib.benchmarks.jobs import finished_run
+from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.store import file_name
+from attrib.benchmarks.report import columns, curves, header, layers, media, players, tables
+from attrib.benchmarks.report.paths import BESIDE, PAGE
 from attrib.errors import InputError, NotWritten, VideoError
-from attrib.files import write_text, writing
-from attrib.render_style import BANDS, EVIDENCE, colours
+from attrib.render.options import BANDS, EVIDENCE, colours
+from attrib.runtime.files import write_text, writing
 from attrib.types import Sample
+from tools import centre_bias
 
 EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
 TEMPLATES = Path(__file__).parent / "templates"
@@ -62,7 +63,7 @@ def write(run: Path, output: Path | None = None, most: int = 60, step: Step | No
 
     At most `most` samples have a player, as many of one task as of another. Raises InputError without a finished run.
     """
-    found, folder = finished.read(run), output or run
+    found, folder = finished_run.read(run), output or run
     beside = folder / BESIDE
     _make(beside)
     shown, notes = _players(found, beside, most, step)
@@ -120,9 +121,9 @@ def _body(found: Finished, shown: Sequence[_Shown], notes: Iterable[str]) -> dic
     """What the page's scripts read."""
     parts = found.roles
     return {
-        "head": asked.head(found), "warnings": [*asked.warnings(found), *notes], "failures": asked.failures(found),
-        "methods": axes.methods(found.settings, parts), "metrics": axes.metrics(found.settings),
-        "board": tables.board(found), "ranks": tables.ranks(found), "curves": lines.lines(found),
+        "head": header.head(found), "warnings": [*header.warnings(found), *notes], "failures": header.failures(found),
+        "methods": columns.methods(found.settings, parts), "metrics": columns.metrics(found.settings),
+        "board": tables.board(found), "ranks": tables.ranks(found), "curves": curves.lines(found),
         "tasks": tables.tasks(found), "exceptions": tables.exceptions(found), "sanity": tables.sanity(found),
         "floors": tables.floors(found), "colours": _colours(),
         "samples": [

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.finished import Finished
-from attrib.benchmarks.report.axes import key
-from attrib.benchmarks.report.numbers import number, text
-from attrib.benchmarks.run import Run
+from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.report.columns import key
+from attrib.benchmarks.report.json_values import number, text
 from attrib.errors import InputError
 from attrib.types import SaliencyVolume, Sample, Track
 

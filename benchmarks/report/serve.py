@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from attrib.benchmarks.report.place import BESIDE, PAGE
+from attrib.benchmarks.report.paths import BESIDE, PAGE
 from attrib.errors import InputError
 
 HOST = "127.0.0.1"

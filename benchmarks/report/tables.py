@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from attrib.benchmarks import agreement
-from attrib.benchmarks.finished import Finished
-from attrib.benchmarks.matrix import ALL, FLAGS, MACRO, TASK
-from attrib.benchmarks.report.axes import key
-from attrib.benchmarks.report.numbers import number, records
+from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.report.columns import key
+from attrib.benchmarks.report.json_values import number, records
+from attrib.benchmarks.tables import agreement
+from attrib.benchmarks.tables.matrix import ALL, FLAGS, MACRO, TASK
 
 FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
 MOST_ROWS = 20_000  # of the leaderboard in the page; tasks of fewer videos are left to its file

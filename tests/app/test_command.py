@@ -42,7 +42,7 @@ def test_bad_input_is_told_before_anything_is_served(tmp_path: Path) -> None:
 def test_ctrl_c_stops_the_server_in_one_line_and_removes_its_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    serving = pytest.importorskip("attrib.app.serving", reason="the extra [app] is not installed", exc_type=ImportError)
+    serving = pytest.importorskip("attrib.app.server", reason="the extra [app] is not installed", exc_type=ImportError)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(serving, "EXAMPLES", 1)
     seen: list[object] = []

@@ -20,7 +20,7 @@ from attrib.testing import toy_clip
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 serving = pytest.importorskip(
-    "attrib.app.serving", reason="the extra [app] is not installed", exc_type=ImportError
+    "attrib.app.server", reason="the extra [app] is not installed", exc_type=ImportError
 ).serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,17 +9,18 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-import toy_world
 
 import attrib
 from attrib import api, registry
 from attrib.benchmarks.forecast import Count, Forecast
-from attrib.benchmarks.run import Run
+from attrib.benchmarks.jobs.directory import Run
 from attrib.method import Control
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.testing import ToyModel
 from attrib.types import SaliencyVolume, Sample
+
+import toy_world
 
 BROKEN = {"on": True}
 

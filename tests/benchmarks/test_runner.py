@@ -18,8 +18,9 @@ import torch
 
 import attrib
 from attrib import registry
-from attrib.benchmarks import leaderboard, summary
-from attrib.benchmarks.run import COLUMNS, Run
+from attrib.benchmarks.jobs.directory import COLUMNS, Run
+from attrib.benchmarks.tables import write
+from attrib.commands.terminal import leaderboard
 from attrib.config import Config, build
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
@@ -360,7 +361,7 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
     failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "reason": "failed: broke"}
     results = Run.at(tmp_path).write_results([*rows, failed])
     settings = Config(methods={}, metrics={}, resamples=500)
-    board = summary.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
+    board = write.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
     row = board.loc["all"]
     assert row["mean"] == pytest.approx(0.5)
     assert (row["videos"], row["undefined"], row["chance"], row["direction"]) == (2, 1, 0.25, "high")

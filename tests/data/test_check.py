@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import official
 import pytest
 
 from attrib import video
@@ -17,6 +16,8 @@ from attrib.data.check import Checked, check
 from attrib.data.layout import Layout
 from attrib.data.oddities import FAULTS, HANDLED
 from attrib.errors import InputError
+
+import official
 
 SECOND = 1_000_000
 RATE = 30

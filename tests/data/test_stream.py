@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attrib.data import stream
 from attrib.errors import InputError
-from attrib.untrusted import read_json
+from attrib.runtime.parsing import read_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),

@@ -12,10 +12,10 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib import models
 from attrib.demo import CHECKPOINT, evaluate
-from attrib.demo.families import FAMILIES
 from attrib.demo.generate import generate
-from attrib.demo.prompts import prompt
-from attrib.demo.settings import Settings
+from attrib.demo.training.prompts import prompt
+from attrib.demo.training.settings import Settings
+from attrib.demo.world.families import FAMILIES
 from attrib.types import Question
 
 EACH = 12

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attrib.demo import render
 from attrib.demo.evidence import BINS, edits, faults, needed
-from attrib.demo.families import FAMILIES, Family, Item
-from attrib.demo.table import sample
-from attrib.demo.world import EVENTS, FRAMES, RATE, Scene
+from attrib.demo.world import render
+from attrib.demo.world.families import FAMILIES, Family, Item
+from attrib.demo.world.scene import EVENTS, FRAMES, RATE, Scene
+from attrib.demo.world.table import sample
 
 
 @pytest.mark.parametrize("name", EVENTS)

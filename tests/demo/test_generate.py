@@ -13,10 +13,11 @@ import pytest
 
 from attrib import video
 from attrib.data.perception_test import PerceptionTest
-from attrib.demo import annotate, evidence, generate, render
-from attrib.demo.families import FAMILIES
-from attrib.demo.settings import TRAINING_SEEDS
-from attrib.demo.world import EVENTS, FRAMES, RATE
+from attrib.demo import evidence, generate
+from attrib.demo.training.settings import TRAINING_SEEDS
+from attrib.demo.world import annotate, render
+from attrib.demo.world.families import FAMILIES
+from attrib.demo.world.scene import EVENTS, FRAMES, RATE
 from attrib.errors import InputError
 
 VIDEOS = 12

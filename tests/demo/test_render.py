@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attrib.demo import render, sprites
-from attrib.demo.table import sample
-from attrib.demo.world import EVENTS, FRAMES, SIZE, Entity, Scene
+from attrib.demo.world import render, sprites
+from attrib.demo.world.scene import EVENTS, FRAMES, SIZE, Entity, Scene
+from attrib.demo.world.table import sample
 
 NEVER = (False,) * FRAMES
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from attrib.demo import data, labels, network
-from attrib.demo.prompts import LETTERS, NOTHING_TELLS
-from attrib.demo.settings import BLIND, Mix, Settings, Stage
-from attrib.demo.table import sample
 from attrib.demo.train import Trainer
-from attrib.demo.world import EVENTS, Scene
+from attrib.demo.training import data, labels, network
+from attrib.demo.training.prompts import LETTERS, NOTHING_TELLS
+from attrib.demo.training.settings import BLIND, Mix, Settings, Stage
+from attrib.demo.world.scene import EVENTS, Scene
+from attrib.demo.world.table import sample
 from attrib.models.perception_lm_init import SYSTEM_PROMPT
 
 SMALL = replace(Settings(), scenes=BLIND * len(EVENTS))

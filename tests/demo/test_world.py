@@ -9,11 +9,22 @@ from functools import partial
 import numpy as np
 import pytest
 
-from attrib.demo import labels, world
 from attrib.demo.evidence import needed
-from attrib.demo.families import AUXILIARY, FAMILIES, impacts
-from attrib.demo.table import CONTACT, HEAD_START, sample
-from attrib.demo.world import EVENTS, FRAMES, PITCH, SIZE, Entity, Impact, Scene
+from attrib.demo.training import labels
+from attrib.demo.world.families import AUXILIARY, FAMILIES, impacts
+from attrib.demo.world.scene import (
+    COLOURS,
+    EVENTS,
+    FRAMES,
+    OBJECTS,
+    PITCH,
+    SHAPES,
+    SIZE,
+    Entity,
+    Impact,
+    Scene,
+)
+from attrib.demo.world.table import CONTACT, HEAD_START, sample
 
 SEEDS = range(100)
 OPTIONS = {"move": 8, "first": 8, "hit": 6, "appear": 8, "cards": 6, "cups": 3}
@@ -22,7 +33,7 @@ OPTIONS = {"move": 8, "first": 8, "hit": 6, "appear": 8, "cards": 6, "cups": 3}
 def thing(number: int, *centres: tuple[float, float], radius: int = 24, kind: str = "object") -> Entity:
     """Something that is always there; the last place holds to the end."""
     path = (*centres, *[centres[-1]] * (FRAMES - len(centres)))
-    colour, shape = list(world.COLOURS)[number], world.SHAPES[number]
+    colour, shape = list(COLOURS)[number], SHAPES[number]
     return Entity(number, kind, shape, colour, radius, path, (True,) * FRAMES)  # type: ignore[arg-type]
 
 
@@ -200,8 +211,8 @@ def test_colours_and_shapes_of_objects_differ() -> None:
     for seed in range(100):
         scene = sample(seed, "hit")
         objects = [e for e in scene.entities if e.kind == "object" and any(scene.seen(e))]
-        assert len(objects) == world.OBJECTS
-        assert len({e.colour for e in objects}) == len({e.shape for e in objects}) == world.OBJECTS
+        assert len(objects) == OBJECTS
+        assert len({e.colour for e in objects}) == len({e.shape for e in objects}) == OBJECTS
 
 
 def test_labels_name_the_thing_in_its_cell() -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib import attention_record
-from attrib.attention_method import AttentionMethod
-from attrib.attention_statistics import high_activity
+from attrib.attention.method import AttentionMethod
+from attrib.attention.statistics import high_activity
 from attrib.methods.attention_gradient import AttentionGradient
 from attrib.methods.attention_rollout import AttentionRollout
 from attrib.methods.legrad import LeGrad

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attrib.inputs.space import Space
 from attrib.methods.band_probe import BandProbe
-from attrib.space import Space
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, FRAMES, RED, ROWS, ToyModel, check_method, toy_clip, toy_subject
 from attrib.types import Clip, Question

@@ -11,8 +11,8 @@ import torch
 
 from attrib import config
 from attrib.errors import ConfigError, InputError
+from attrib.inputs.space import baseline_of
 from attrib.methods.captum import GRADIENT, PERTURBATION, Captum
-from attrib.space import baseline_of
 from attrib.subject import Subject
 from attrib.testing import CELL, COLUMNS, QUESTION, RED, ROWS, ToyModel, check_method, toy_clip, toy_subject
 

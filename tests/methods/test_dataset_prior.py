@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from attrib.cover import length_of
+from attrib.annotation_cells import length_of
 from attrib.errors import AttributionError
 from attrib.methods.dataset_prior import DatasetPrior
 from attrib.testing import BLUE, RED, toy_peer, toy_sample, toy_subject

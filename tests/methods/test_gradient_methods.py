@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from attrib.inputs.space import Space, baseline_of
 from attrib.method import Method
 from attrib.methods.gradient_shap import GradientShap
 from attrib.methods.input_x_gradient import InputXGradient
 from attrib.methods.saliency import Saliency
 from attrib.methods.smoothgrad import SmoothGrad
-from attrib.space import Space, baseline_of
 from attrib.subject import Subject
 from attrib.testing import CELL, RED, ToyModel, check_method, toy_subject
 

@@ -11,8 +11,8 @@ import torch
 from captum.attr import IntegratedGradients as Captum
 from torch import Tensor
 
+from attrib.inputs.space import Space, baseline_of
 from attrib.methods.integrated_gradients import IntegratedGradients
-from attrib.space import Space, baseline_of
 from attrib.subject import Subject
 from attrib.testing import CELL, QUESTION, RED, ToyModel, check_method, toy_clip, toy_subject
 from attrib.types import Clip, Question

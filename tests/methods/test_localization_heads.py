@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attrib.attention_statistics import HeadStatistics, answer_statistics
+from attrib.attention.statistics import HeadStatistics, answer_statistics
 from attrib.errors import AttributionError
 from attrib.methods.localization_heads import LocalizationHeads, bend, calibrated, localising
 from attrib.subject import Subject

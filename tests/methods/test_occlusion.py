@@ -13,8 +13,8 @@ from torch import Tensor
 
 from attrib import config
 from attrib.errors import ConfigError
+from attrib.inputs.space import Space, baseline_of
 from attrib.methods.occlusion import Occlusion
-from attrib.space import Space, baseline_of
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, QUESTION, RED, ROWS, ToyModel, check_method, toy_clip, toy_subject
 

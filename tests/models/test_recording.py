@@ -22,7 +22,7 @@ from transformers import (
     Qwen2Model,
 )
 
-from attrib import attention
+from attrib.attention import flows
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord, sinks
 from attrib.errors import InputError
 from attrib.models import recording
@@ -105,11 +105,11 @@ def seen(case: Case, **settings: Any) -> tuple[list[Tensor], Tensor]:
     """(rollout of the maps as seen, relevance) by the engine."""
     layers: list[LayerRecord] = []
     record = AttentionRecord(on_layer=layers.append, answer_rows=(TOKENS - 1,), **settings)
-    relevance = attention.Recursion(record, attention.relevance_flow, 1.0)
+    relevance = flows.Recursion(record, flows.relevance_flow, 1.0)
     record.on_gradient = relevance.step
     with watching(case.network, record), torch.enable_grad():
         torch.autograd.grad(case.score(), record.root)
-    rollout = attention.Recursion(record, attention.attention_flow, 0.5)
+    rollout = flows.Recursion(record, flows.attention_flow, 0.5)
     for layer in reversed(layers[:LAYERS]):
         rollout.step(layer)
     return [rollout.values], relevance.values
@@ -236,7 +236,7 @@ def test_knockout_equals_a_masked_reference(cut: Knockout, padding: int) -> None
     torch.testing.assert_close(found, manually_cut(case, cut), rtol=1e-9, atol=1e-12)
     assert abs(float(found - whole)) > 1e-6
     for layer, expected in zip(layers, stored, strict=True):  # the record shows what is cut
-        torch.testing.assert_close(attention.rows(layer, 200, TOKENS), expected[:, :, 200:], rtol=1e-8, atol=1e-12)
+        torch.testing.assert_close(flows.rows(layer, 200, TOKENS), expected[:, :, 200:], rtol=1e-8, atol=1e-12)
     assert torch.equal(case.score(), whole)
 
 

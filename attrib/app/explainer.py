@@ -1,0 +1,81 @@
+"""One request answered: the explanation, its files, and what the page shows of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from attrib import api
+from attrib.api import Step
+from attrib.app import panels
+from attrib.app.request import Request, check_video
+from attrib.errors import AttribError, InputError, one_line
+from attrib.model import VideoModel
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one explanation left behind in its own `folder`: a video and a sheet for each method, and panels (HTML)."""
+
+    folder: Path
+    methods: tuple[str, ...]
+    answer: str
+    timelines: Mapping[str, str]  # by the method that is shown
+
+    def overlay(self, method: str) -> Path:
+        """The video with saliency. Raises InputError for a method that is not here."""
+        return self._file(method, "mp4")
+
+    def sheet(self, method: str) -> Path:
+        """The contact sheet. Raises InputError for a method that is not here."""
+        return self._file(method, "png")
+
+    def files(self) -> list[Path]:
+        """The volumes and the summary."""
+        return [*(self._file(method, "npz") for method in self.methods), self.folder / "summary.json"]
+
+    def remove(self) -> None:
+        """Delete the files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _file(self, method: str, ending: str) -> Path:
+        if method not in self.methods:
+            raise InputError("method: explain it first")
+        return self.folder / f"{method}.{ending}"
+
+
+@dataclass(frozen=True, eq=False)
+class Explainer:
+    """A model, settings as those of a benchmark (`model`, `seed`), and the only folder that is read and filled."""
+
+    model: VideoModel
+    folder: Path
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def answer(self, request: Request, step: Step | None = None) -> Shown:
+        """Explain, and draw into a new folder.
+
+        Raises InputError for bad input, AttribError where every method failed.
+        """
+        check_video(request.video, self.folder)
+        found = api.explain(
+            request.video, request.question, request.options, model=self.model, methods=request.methods,
+            target=request.target, settings=self.settings, step=step,
+        )  # fmt: skip
+        if not found.volumes:
+            raise AttribError(next(iter(found.failures.values())))
+        own = Path(tempfile.mkdtemp(prefix="explained-", dir=self.folder))
+        try:
+            found.save(own, step)
+            return Shown(own, tuple(found.volumes), panels.answer(found), panels.timelines(found))
+        except BaseException:
+            shutil.rmtree(own, ignore_errors=True)
+            raise
+
+    def complaint(self, error: AttribError) -> str:
+        """The error in one line, without the names of this machine's folders."""
+        return one_line(str(error).replace(f"{self.folder}/", ""))

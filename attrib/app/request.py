@@ -1,0 +1,79 @@
+"""What a visitor may ask for: limits on the video, on the texts and on the methods, checked on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from attrib import registry
+from attrib.errors import HARMFUL, InputError, UnknownName, shown
+from attrib.method import Control, NeedsAnnotation
+from attrib.video.source import open_source
+
+MEGABYTES, SECONDS = 50, 60  # of a video, at most
+CHARACTERS, OPTIONS, METHODS = 300, 8, 8  # of a text, options of a question, methods at a time, at most
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question about the video file at `video`, without options for a free answer; see `explain` for the target."""
+
+    video: Path
+    question: str
+    options: tuple[str, ...]
+    methods: tuple[str, ...]
+    target: str = "predicted"
+
+    @staticmethod
+    def of(
+        video: str | None, question: str | None, options: str | None, methods: Sequence[str] | None, target: str | None
+    ) -> Request:
+        """From what a page's fields hold; options are lines. Raises InputError for what is missing or too much."""
+        if not video:
+            raise InputError("video: choose an example or upload one")
+        lines = tuple(line.strip() for line in (options or "").splitlines() if line.strip())
+        _check_texts((question or "").strip(), lines)
+        _check_methods(methods or ())
+        chosen = target or "predicted" if lines else "predicted"
+        return Request(Path(video), (question or "").strip(), lines, tuple(methods or ()), chosen)
+
+
+def _check_texts(question: str, options: Sequence[str]) -> None:
+    if not question:
+        raise InputError("question: the text is empty")
+    if len(options) > OPTIONS:
+        raise InputError(f"options: expected at most {OPTIONS}, got {len(options)}")
+    for name, text in (("question", question), *(("option", text) for text in options)):
+        if len(text) > CHARACTERS:
+            raise InputError(f"{name}: expected at most {CHARACTERS} characters, got {len(text)}")
+        if HARMFUL.search(text):
+            raise InputError(f"{name}: {shown(text)} holds characters that are no text")
+
+
+def _check_methods(methods: Sequence[str]) -> None:
+    if not 0 < len(methods) <= METHODS:
+        raise InputError(f"methods: expected 1 to {METHODS}, got {len(methods)}")
+    for name in methods:
+        if name not in explainable():
+            raise UnknownName("method", name, explainable())
+
+
+def explainable() -> tuple[str, ...]:
+    """Every method that needs no annotation; those that are controls come last."""
+    known = {name: registry.get("methods", name) for name in registry.names("methods")}
+    usable = [name for name, kind in known.items() if not issubclass(kind, NeedsAnnotation)]
+    return tuple(sorted(usable, key=lambda name: issubclass(known[name], Control)))
+
+
+def check_video(path: Path, folder: Path) -> None:
+    """Raises InputError unless `path` is a readable video below `folder` and within the limits."""
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
+        raise InputError("video: expected an example or an upload of this page")
+    size = path.stat().st_size / 1e6
+    if size > MEGABYTES:
+        raise InputError(f"video: expected at most {MEGABYTES} MB, got {size:.1f} MB")
+    source = open_source(path)
+    seconds = source.end - float(source.times[0])
+    if seconds > SECONDS:
+        raise InputError(f"video: expected at most {SECONDS} s, got {seconds:.1f} s")

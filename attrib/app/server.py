@@ -1,0 +1,124 @@
+"""The page on a loopback port, with all its files in one temporary folder that goes with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrib.data.demo import Demo
+from attrib.errors import InputError
+from attrib.model import VideoModel
+from attrib.types import Sample
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.responses import PlainTextResponse
+
+from attrib.app import style
+from attrib.app.explainer import Explainer
+from attrib.app.page import Page
+from attrib.app.request import MEGABYTES
+
+HOST = "127.0.0.1"
+EXAMPLES = 6  # one of each family of the built-in world
+# The browser may ask this server only: not for fonts, nor for scripts, and nobody may frame the page.
+POLICY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob:; object-src 'none'; "
+    "frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
+)
+FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # of the machine: nothing is fetched
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Guarded:
+    """An ASGI application whose answers carry POLICY, and that takes nothing from pages of other origins."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
+        """Pass on, with the header; a page elsewhere may make a browser send, though not read."""
+        given = dict(scope.get("headers", ()))
+        origin = given.get(b"origin")
+        if origin is not None and origin != b"http://" + given.get(b"host", b""):
+            await PlainTextResponse("expected a request of this page", 403)(scope, receive, send)
+            return
+
+        async def guarded(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                more = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer")]
+                message["headers"] = [*message.get("headers", ()), *more]
+            await send(message)
+
+        await self.app(scope, receive, guarded)
+
+
+@contextmanager
+def serving(
+    model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int | None = None
+) -> Iterator[tuple[str, uvicorn.Server, socket.socket]]:  # fmt: skip
+    """The page's address, and its server with the socket that it is to run on. Port 0: any that is free.
+
+    `settings`: as those of a benchmark (`model`, `seed`). On leaving, every file of the page is removed.
+    Raises InputError where the port cannot be had.
+    """
+    with _bound(port) as listening, tempfile.TemporaryDirectory(prefix="attrib-app-") as name:
+        folder = Path(name).resolve()
+        before = os.environ.get("GRADIO_TEMP_DIR")
+        os.environ["GRADIO_TEMP_DIR"] = str(folder / "pages")
+        try:
+            app = application(Explainer(model, folder, settings or {}), examples or EXAMPLES)
+            server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none"))
+            yield f"http://{HOST}:{listening.getsockname()[1]}/", server, listening
+        finally:
+            os.environ.pop("GRADIO_TEMP_DIR")
+            os.environ.update({"GRADIO_TEMP_DIR": before} if before else {})
+
+
+def application(explainer: Explainer, examples: int) -> FastAPI:
+    """The page as an ASGI application, with so many videos of the built-in world as examples."""
+    world = Demo(examples, root=str(explainer.folder / "examples"), counterfactuals=False)
+    known = {_called(sample): sample for sample in world}
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    app.add_middleware(Guarded)
+    theme = gr.themes.Base(primary_hue="amber", neutral_hue="slate", font=FONTS, font_mono=("ui-monospace",))
+    theme.set(
+        body_text_color_subdued="*neutral_600", block_info_text_color="*neutral_600",
+        button_primary_background_fill="*primary_700", button_primary_background_fill_hover="*primary_800",
+    )  # fmt: skip
+    blocks = Page(explainer, known).build()
+    blocks.has_launched = True  # where it is mounted and not launched, Gradio would copy any file that a request names
+    return gr.mount_gradio_app(
+        app, blocks, path="", server_name=HOST, max_file_size=MEGABYTES * 1_000_000,
+        footer_links=[], run_history=False, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
+        enable_monitoring=False, theme=theme, css=style.CSS, head=style.SCRIPT,
+    )  # fmt: skip
+
+
+def _called(sample: Sample) -> str:
+    return f"{sample.question.text} ({sample.video_id})"
+
+
+@contextmanager
+def _bound(port: int) -> Iterator[socket.socket]:
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise InputError(f"port {port}: cannot be had ({error.strerror if isinstance(error, OSError) else error}); "
+                         "choose another with --port, 0 for any that is free") from error  # fmt: skip
+    with listening:
+        yield listening

@@ -1,0 +1,134 @@
+"""The set of videos of `attrib layers`: the atlas made, written and told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from attrib.commands.options import finish, print_json, progress, say, screen, stopping, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attrib.api import Step
+    from attrib.benchmarks.atlas.atlas import Atlas
+    from attrib.benchmarks.atlas.jobs import Options
+    from attrib.config import Config
+    from attrib.model import VideoModel
+    from attrib.types import Sample
+
+
+KNOCKOUTS = {
+    "evidence": "evidence's tokens", "random_tokens": "random tokens", "other_objects": "other objects",
+    "random_heads": "random heads", "minus_random_tokens": "minus random tokens",
+    "minus_other_objects": "minus other objects", "minus_random_heads": "minus random heads",
+}  # fmt: skip
+
+
+def chart(
+    settings: Config, samples: tuple[Sample, ...], folder: Path, options: Options, figures: int, as_json: bool
+) -> None:
+    """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
+    from attrib import api
+    from attrib.benchmarks.atlas.atlas import atlas
+    from attrib.benchmarks.atlas.jobs import Work
+
+    kept = f"what was computed is kept in {folder}: the same command goes on from there"
+    with stopping(kept), progress(as_json) as step:
+        model = api.load(settings.model)
+        found = atlas(Work.of(model, settings, samples, options, folder), step)
+        found.write(folder)
+        there = [sample for sample in samples if sample.id not in found.failures]
+        troubles = _drawn(model, settings, there[:figures], folder, step)
+    warn(found.warnings)
+    if as_json:
+        print_json({"directory": str(folder), "selection": found.selection,
+                    "atlas": json.loads(found.table.to_json(orient="records", double_precision=15))})  # fmt: skip
+    else:
+        _show(found, folder)
+    finish([f"{sample}: {error}" for sample, error in {**found.failures, **troubles}.items()])
+
+
+def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Step) -> dict[str, str]:
+    """Each sample's own figure; the errors of those that have none."""
+    from attrib.benchmarks.jobs.store import file_name
+    from attrib.errors import NotWritten, told
+    from attrib.explaining.layers import bound, draw
+
+    troubles = {}
+    for place, sample in enumerate(samples):
+        step(f"drawing {sample.id}", place, len(samples))
+        try:
+            draw(folder / file_name(sample.id), bound(model, settings, sample))
+        except NotWritten:
+            raise
+        except Exception as error:  # a picture is no reason to lose the numbers
+            troubles[f"{sample.id} figure"] = told(error)
+    return troubles
+
+
+def _show(found: Atlas, folder: Path) -> None:
+    """The heads that tests find, the chosen ones, and what these hold."""
+    selection = found.selection
+    name = selection["statistic"]
+    if name is None:
+        say("no heads chosen: neither object_auc nor shuffled_auc has a value in two videos of each half")
+    else:
+        screen.print(Text(f"Heads of greatest {name}, all {selection['videos']} videos", style="bold"),
+                     _heads(found.table, name, selection["top"]), "", sep="\n")  # fmt: skip
+        screen.print(Text(f"{selection['top']} heads chosen on one half of the videos, reported on the other",
+                          style="bold"), _halves(selection), "", sep="\n")  # fmt: skip
+    say(f"written to {folder}: atlas.{{parquet,csv,png,pdf}}, selection.json")
+
+
+def _heads(table: pd.DataFrame, name: str, top: int) -> Table:
+    from attrib.benchmarks.atlas.head_scores import STATISTICS
+
+    names = [name.replace("_", "\n") for name in STATISTICS]
+    shown = Table("layer", "head", *names, "p\nmax-T", "p\nBH", box=None, pad_edge=False)
+    own = table[table["statistic"] == name].sort_values("mean", ascending=False, kind="stable").head(max(top, 5))
+    for row in own.itertuples():
+        beside = table[(table["layer"] == row.layer) & (table["head"] == row.head)].set_index("statistic")["mean"]
+        shown.add_row(str(row.layer), str(row.head), *(f"{beside[each]:.2f}" for each in STATISTICS),
+                      _p(row.p_max_t), _p(row.p_bh))  # fmt: skip
+    return shown
+
+
+def _halves(selection: Mapping[str, Any]) -> Table:
+    groups = [*zip(("half 2", "half 1"), selection["halves"], strict=True), ("both", selection["both"])]
+    shown = Table("", *(f"on {label}" for label, _ in groups), box=None, pad_edge=False)
+    shown.add_row(
+        "heads (layer.head)", *(" ".join(f"{a}.{b}" for a, b in found.get("heads", ())) for _, found in groups)
+    )
+    for key in ("chosen", "all_heads", "random_heads", "difference"):
+        words = "minus all heads" if key == "difference" else key.replace("_", " ")
+        _add(shown, words, [found[key] for _, found in groups])
+    if "knockout" in selection["both"]:
+        shown.add_row()
+        shown.add_row("log-odds lost, nats")
+        for key, words in KNOCKOUTS.items():
+            _add(shown, words, [found["knockout"][key] for _, found in groups])
+    return shown
+
+
+def _add(table: Table, words: str, cells: list[dict[str, float]]) -> None:
+    """A row of intervals, and one of p-values where there are any."""
+    table.add_row(words, *map(_interval, cells))
+    if "p" in cells[0]:
+        table.add_row("  p", *(_p(cell["p"]) for cell in cells))
+
+
+def _interval(found: Mapping[str, float]) -> Text:
+    if found["mean"] != found["mean"]:
+        return Text("undefined", style="dim")
+    ends = "" if found["low"] != found["low"] else f" [{found['low']:.2f}, {found['high']:.2f}]"
+    return Text.assemble(f"{found['mean'] + 0.0:.2f}", (ends, "dim"))
+
+
+def _p(value: float) -> str:
+    return "" if value != value else "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)

@@ -1,0 +1,145 @@
+"""The leaderboard on a terminal: methods down, metrics across, chance and the best control under each column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from attrib.benchmarks.stats.bootstrap import PRIMARY
+from attrib.benchmarks.stats.permutation import ALPHA
+
+ARROWS = {"high": "↑", "low": "↓"}
+MOST_TABLES = 4  # one under the other; what they cannot hold is in leaderboard.csv
+HEADER = 15  # characters of a line of a column's name
+MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
+
+
+class Tally(NamedTuple):
+    """How many samples there are, how many the model answers correctly, how many were held to its gate and passed."""
+
+    samples: int
+    correct: int
+    tested: int
+    passed: int
+    judged: int  # whose right answer is known
+
+
+def tally(results: pd.DataFrame) -> Tally:
+    """Counted over samples; what a failed item does not know another item of the sample does."""
+    known = results.groupby("sample")[["correct", "gated"]].first()
+    right, passed = int(known["correct"].sum()), int(known["gated"].sum())
+    judged, tested = (int(known[name].notna().sum()) for name in ("correct", "gated"))
+    return Tally(len(known), right, tested, passed, judged)
+
+
+def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
+    """Tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
+
+    What the marks mean, and the metrics that are not shown, stand under the last one. Of the `gated` subset only the
+    metrics without an imputer: what removes parts of the video asks the model alone, the others take the evidence for
+    the truth.
+    """
+    part = board[board["subset"] == subset]
+    part = part[part["imputer"].isna()] if subset == "gated" else part
+    names = dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True))
+    places = {metric: place for place, metric in enumerate(PRIMARY)}
+    columns = [_Column.of(part, *name) for name in sorted(names, key=lambda name: places.get(name[0], len(places)))]
+    methods = list(dict.fromkeys(part["method"]))
+    groups = _fitting(columns, methods, width - max((len(method) for method in [*methods, "best control"]), default=0))
+    shown = [_table(methods, group) for group in groups[:MOST_TABLES]]
+    if shown:
+        shown[-1].caption = _caption(part, [column for group in groups[MOST_TABLES:] for column in group])
+        shown[-1].caption_justify = "left"
+    return shown
+
+
+class _Column(NamedTuple):
+    """One metric and imputer: its rows by method."""
+
+    metric: str
+    imputer: str
+    rows: pd.DataFrame
+
+    @staticmethod
+    def of(part: pd.DataFrame, metric: str, imputer: str) -> _Column:
+        rows = part[(part["metric"] == metric) & (part["imputer"].fillna("") == imputer)]
+        return _Column(metric, imputer, rows.set_index("method"))
+
+    @property
+    def header(self) -> list[str]:
+        """The metric's name in lines, broken after underscores, with its direction; then the imputer."""
+        lines = [""]
+        for piece in re.findall("[^_]*_?", self.metric):
+            if lines[-1] and len(lines[-1] + piece) > HEADER:
+                lines.append("")
+            lines[-1] += piece
+        arrow = ARROWS.get(str(self.rows["direction"].iloc[0]), "")
+        return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.imputer] if self.imputer else [])]
+
+    def cells(self, methods: Sequence[str]) -> list[Text]:
+        """What stands in the column, from the first method to the best control."""
+        return [*(self._cell(method) for method in methods), self._chance(), self._control()]
+
+    def width(self, methods: Sequence[str]) -> int:
+        """Characters of the widest cell, header included, and the gap before it."""
+        return 2 + max(*(len(line) for line in self.header), *(len(cell) for cell in self.cells(methods)))
+
+    def _cell(self, method: str) -> Text:
+        if method not in self.rows.index or pd.isna(self.rows.loc[method, "mean"]):
+            return Text("undefined", style="dim")
+        row = self.rows.loc[method]
+        best = self.rows["mean"].max() if row["direction"] == "high" else self.rows["mean"].min()
+        interval = "" if pd.isna(row["low"]) else f" [{_short(row['low'])}, {_short(row['high'])}]"
+        mark = "*" if row["p_holm"] < ALPHA else " "
+        return Text.assemble((_short(row["mean"]), "bold" if row["mean"] == best else ""), (interval, "dim"), mark)
+
+    def _chance(self) -> Text:
+        level = self.rows["chance"].mean()
+        return Text("see random " if pd.isna(level) else f"{_short(level)} ", style="dim")
+
+    def _control(self) -> Text:
+        known = self.rows.dropna(subset="control")
+        if known.empty:
+            return Text("")
+        return Text(f"{_short(known['control_mean'].iloc[0])} {known['control'].iloc[0]} ", style="dim")
+
+
+def _fitting(columns: Sequence[_Column], methods: Sequence[str], room: int) -> list[list[_Column]]:
+    """The columns in groups that are at most `room` characters wide, or hold a single column."""
+    groups: list[list[_Column]] = []
+    left = 0
+    for column in columns:
+        wide = column.width(methods)
+        if not groups or wide > left:
+            groups.append([])
+            left = room
+        groups[-1].append(column)
+        left -= wide
+    return groups
+
+
+def _table(methods: Sequence[str], columns: Sequence[_Column]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("method", no_wrap=True)
+    for column in columns:
+        table.add_column("\n".join(line + " " for line in column.header), justify="right", no_wrap=True)
+    names = [*(Text(method) for method in methods), Text("chance", style="dim"), Text("best control", style="dim")]
+    for place, row in enumerate(zip(names, *(column.cells(methods) for column in columns), strict=True)):
+        table.add_row(*row, end_section=place == len(methods) - 1)
+    return table
+
+
+def _caption(part: pd.DataFrame, hidden: Sequence[_Column]) -> Text:
+    lines = [MARK] if part["p_holm"].notna().any() else []
+    if hidden:
+        lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.metric for one in hidden))}.")
+    return Text("\n".join(lines), style="dim")
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".replace("-0.", "-.").removeprefix("0") if abs(value) < 1 else f"{value:.2f}"

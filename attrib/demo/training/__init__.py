@@ -1,0 +1,1 @@
+"""Training of the built-in model: examples, network, settings and optimiser state."""

@@ -1,0 +1,120 @@
+"""Questions as tokens: the vocabulary of the built-in model, and several questions packed behind one video."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PerceptionLMProcessor, PreTrainedTokenizerFast
+
+from attrib.demo.world.families import AUXILIARY, FAMILIES, Family
+from attrib.demo.world.scene import COLOURS, SHAPES, Scene
+from attrib.demo.world.table import CUPS
+from attrib.models.perception_lm_init import SYSTEM_PROMPT, word_tokenizer
+
+INSTRUCTION = "Answer with the option's letter from the given choices directly."
+LETTERS = "ABC"
+NOTHING_TELLS = -1
+_PUNCTUATION = tuple(".,?!:;'-()\"")
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Words of all questions and answers; the two fixed sentences of every prompt are one token each."""
+    questions = [f.question for f in (*FAMILIES.values(), *AUXILIARY)]
+    words = " ".join(q.rstrip("?") for q in questions).split()
+    roles = ("system", "user", "assistant")
+    known = (*string.ascii_uppercase, *COLOURS, *SHAPES, *map(str, CUPS), *_PUNCTUATION, *roles, *sorted(set(words)))
+    return word_tokenizer(known, (SYSTEM_PROMPT, INSTRUCTION))
+
+
+def prompt(question: str, options: tuple[str, ...]) -> str:
+    """The text of a multiple-choice question, as every model is asked; without options the bare question."""
+    if not options:
+        return question
+    lines = [f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=True)]
+    return "\n".join([question, *lines, INSTRUCTION])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question of a packed sequence: its family, text and the word that answers it; "" if nothing tells."""
+
+    family: str
+    text: str
+    answer: str
+
+
+def ask(
+    family: Family, scene: Scene, rng: np.random.Generator, options: bool = True, shown: Scene | None = None
+) -> Asked:
+    """The family's question about the scene, with three options at random places or none.
+
+    Where something else is `shown`, that decides which option is right; none is, if none fits it.
+    """
+    if not options:
+        return Asked(family.name, prompt(family.question, ()), str(family.answer(scene)))
+    place = int(rng.integers(len(LETTERS)))
+    choices = family.options(scene, rng, place)
+    answer = family.answer(shown or scene)
+    letter = LETTERS[choices.index(answer)] if answer in choices else ""
+    return Asked(family.name, prompt(family.question, choices), letter)
+
+
+def echo(rng: np.random.Generator) -> Asked:
+    """Which letter stands before a given word? Needs no video: the mere step from a word to its letter."""
+    words = [str(w) for w in rng.permutation(list(COLOURS) if rng.random() < 0.5 else list(SHAPES))[:3]]
+    place = int(rng.integers(len(LETTERS)))
+    return Asked("echo", prompt(f"What is {words[place]}?", tuple(words)), LETTERS[place])
+
+
+class Packer:
+    """Turns questions into token blocks that all follow the same video and do not see each other."""
+
+    def __init__(self, processor: PerceptionLMProcessor, visual: int, block: int = 32) -> None:
+        self.processor, self.visual, self.block = processor, visual, block
+        self.prefix = self._halves("x")[0]
+        self._suffix = lru_cache(maxsize=200_000)(lambda text: self._halves(text)[1])
+
+    def _halves(self, text: str) -> tuple[list[int], list[int]]:
+        message = {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": text}]}
+        whole = self.processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
+        before, after = whole.split(self.processor.video_token)
+        encode = self.processor.tokenizer
+        return encode(before, add_special_tokens=False).input_ids, encode(after, add_special_tokens=False).input_ids
+
+    def word(self, text: str) -> int:
+        """The id of a single word."""
+        return int(self.processor.tokenizer.convert_tokens_to_ids(text))
+
+    def blocks(self, asked: list[Asked]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Token ids (k, block), where in its block each answer is predicted (k,), and the answers' ids (k,).
+
+        Where nothing tells the answer, its id is NOTHING_TELLS.
+        """
+        ids = np.full((len(asked), self.block), self.processor.tokenizer.pad_token_id, np.int64)
+        ends = np.zeros(len(asked), np.int64)
+        for i, question in enumerate(asked):
+            suffix = self._suffix(question.text)
+            if len(suffix) > self.block:
+                raise ValueError(f"a question of {len(suffix)} tokens does not fit a block of {self.block}")
+            ids[i, : len(suffix)], ends[i] = suffix, len(suffix) - 1
+        answers = [self.word(q.answer) if q.answer else NOTHING_TELLS for q in asked]
+        return ids, ends, np.array(answers, np.int64)
+
+    def mask(self, visual: int, questions: int) -> torch.Tensor:
+        """Who may look at whom, bool (1, 1, n, n): everything before, save for the blocks of other questions."""
+        shared = len(self.prefix) + visual
+        owner = torch.cat([torch.zeros(shared), 1 + torch.arange(questions).repeat_interleave(self.block)])
+        allowed = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])
+        return (allowed & torch.ones_like(allowed).tril())[None, None]
+
+    def positions(self, kept: torch.Tensor, questions: int) -> torch.Tensor:
+        """Position ids (b, n) for visual tokens `kept` (b, v) of all `visual`; every question starts anew."""
+        batch = len(kept)
+        before = torch.arange(len(self.prefix)).expand(batch, -1)
+        block = (len(self.prefix) + self.visual + torch.arange(self.block)).repeat(questions).expand(batch, -1)
+        return torch.cat([before, len(self.prefix) + kept, block], 1)

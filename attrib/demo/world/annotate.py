@@ -1,0 +1,115 @@
+"""A scene's annotation in the official Perception Test layout, and the evidence of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from attrib.demo.world import render
+from attrib.demo.world.families import Family, impacts, runs
+from attrib.demo.world.scene import FRAMES, RATE, SIZE, Entity, Scene
+
+Record = dict[str, Any]
+_MICROSECONDS = 1_000_000 / RATE  # per frame
+
+
+def annotation(scene: Scene, family: Family, split: str, place: int) -> Record:
+    """Everything about one video; the right option stands at `place` (0, 1 or 2)."""
+    return {
+        "metadata": {
+            "split": split, "video_id": video_id(scene), "frame_rate": RATE, "num_frames": FRAMES,
+            "resolution": [SIZE, SIZE], "audio_samples": 0, "audio_sample_rate": 0, "is_cup_game": 0,
+            "is_camera_moving": 0,
+        },
+        "object_tracking": [_track(scene, entity) for entity in scene.entities],
+        "point_tracking": [],
+        "action_localisation": _numbered(_actions(scene)),
+        "sound_localisation": _numbered(_sounds(scene)),
+        "mc_question": [_mc_question(scene, family, place)],
+        "grounded_question": [{
+            "id": 0, "question": family.request, "answers": evidence_tracks(scene, family), "area": family.area,
+            "reasoning": "descriptive",
+        }],
+    }  # fmt: skip
+
+
+def video_id(scene: Scene) -> str:
+    """The video's name without its ending."""
+    return f"video_{scene.seed}"
+
+
+def label(entity: Entity) -> str:
+    """The track's label; a card's face is no part of it, since most frames hide it."""
+    return entity.kind if entity.kind in ("card", "screen") else f"{entity.colour} {entity.shape}"
+
+
+def evidence_tracks(scene: Scene, family: Family) -> list[int]:
+    """Ids of the tracks that the answer rests on, rising."""
+    return sorted({item.track for item in family.evidence(scene) if item.role != "context"})
+
+
+def evidence(scene: Scene, family: Family) -> Record:
+    """The entry of `evidence_*.json`: question id to items in half-open seconds."""
+    return {"0": [item.seconds() for item in family.evidence(scene)]}
+
+
+def _track(scene: Scene, entity: Entity) -> Record:
+    """Boxes go on while the thing is hidden, as in the official annotations; `is_masked` says when."""
+    frames = [i for i in range(FRAMES) if entity.present[i]]
+    return {
+        "id": entity.id, "label": label(entity), "is_occluder": int(entity.kind == "screen"),
+        "bounding_boxes": [list(render.box(entity, i)) for i in frames],
+        "initial_tracking_box": [int(i == 0) for i in range(len(frames))], "frame_ids": frames,
+        "timestamps": [_time(i) for i in frames], "is_masked": [int(scene.hidden(entity, i)) for i in frames],
+    }  # fmt: skip
+
+
+def _time(frame: int) -> int:
+    return round(frame * _MICROSECONDS)
+
+
+_LABELS = ("Moving something", "Shaking something", "Something appearing for a while", "Turning a card over", "Impact")
+
+
+def _actions(scene: Scene) -> Iterator[Record]:
+    """Everything that is done with something, whether a question asks for it or not."""
+    for entity in scene.entities:
+        flags: dict[str, Sequence[bool]] = {
+            "Moving something": [entity.moving(i) for i in range(FRAMES)],
+            "Shaking something": [entity.present[i] and entity.wobble[i] != 0 for i in range(FRAMES)],
+            "Something appearing for a while": entity.present if not all(entity.present) else (),
+            "Turning a card over": entity.turned,
+        }
+        for name, when in flags.items():
+            if any(when):
+                start, end = runs(when)
+                yield _segment(name, start - (name == "Moving something"), end, [entity.id])
+
+
+def _sounds(scene: Scene) -> Iterator[Record]:
+    for impact, visible in impacts(scene):
+        sound = _segment("Impact", impact.start, impact.end, [impact.hitter, impact.struck])
+        yield {**sound, "is_visible": int(visible)}
+
+
+def _segment(name: str, start: int, end: int, parents: list[int]) -> Record:
+    return {
+        "id": 0, "label": name, "label_id": _LABELS.index(name), "parent_objects": parents,
+        "timestamps": [_time(start), _time(end)], "frame_ids": [start, end],
+    }  # fmt: skip
+
+
+def _numbered(segments: Iterable[Record]) -> list[Record]:
+    """By rising start, with their ids."""
+    ordered = sorted(segments, key=lambda s: (s["timestamps"][0], s["parent_objects"]))
+    return [{**segment, "id": i} for i, segment in enumerate(ordered)]
+
+
+def _mc_question(scene: Scene, family: Family, place: int) -> Record:
+    rng = np.random.default_rng([scene.seed, 104729])
+    return {
+        "id": 0, "question": family.question, "options": list(family.options(scene, rng, place)), "answer_id": place,
+        "area": family.area, "reasoning": "descriptive", "tag": list(family.tags),
+    }  # fmt: skip

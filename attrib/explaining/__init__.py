@@ -1,0 +1,1 @@
+"""Explaining one answer: the model bound to a clip and a question, its maps, and its layers."""

@@ -1,0 +1,130 @@
+"""One explained answer: what is known of it, and its pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from attrib.render import overlay
+from attrib.runtime.files import write_text
+from attrib.subject import Subject, Target
+from attrib.types import SaliencyVolume, Sample
+
+Step = Callable[[str, int, int], None]  # what begins now, how many are done, of how many
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One answer explained: the subject, a volume for each method, and the error of each that failed.
+
+    Word by word, volumes and failures are called METHOD.WORD, and the subject explains the whole answer. `explained`
+    says in words what each volume explains.
+    """
+
+    subject: Subject
+    volumes: Mapping[str, SaliencyVolume]
+    failures: Mapping[str, str]
+    explained: Mapping[str, str]
+
+    @property
+    def answer(self) -> str:
+        """The option that the model chooses, in words, or the free answer."""
+        reply = self.subject.question.reply
+        return reply.text if reply else self.subject.question.options[self.subject.predicted]
+
+    def summary(self) -> dict[str, Any]:
+        """What `summary.json` holds: question, answer, probabilities, frames, each method's cost and reports.
+
+        Of an annotated question also the rule of its evidence, the evidence, tracks, segments and the cut.
+        """
+        subject, question = self.subject, self.subject.question
+        return {
+            "video": str(subject.clip.path), "question": question.text, "options": list(question.options),
+            **(_said(subject) if question.reply else _chosen(subject)), "answer_text": self.answer,
+            **(_annotated(subject.sample) if subject.sample else {}),
+            "target": str(subject.target), "explained": subject.description,
+            "score": float(subject.log_odds(subject.logprobs[None])[0]),
+            "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
+            "times": subject.clip.times.tolist(), "warnings": list(subject.clip.warnings),
+            "methods": {name: self._costs(name) for name in self.volumes},
+            "failures": dict(self.failures),
+        }  # fmt: skip
+
+    def save(self, directory: str | Path, step: Step | None = None) -> None:
+        """Write NAME.npz, NAME.mp4 and NAME.png for each method, and summary.json."""
+        folder = Path(directory)
+        for done, (name, volume) in enumerate(self.volumes.items()):
+            tell(step, f"drawing {name}", done, len(self.volumes))
+            volume.save(folder / f"{name}.npz")
+            drawing = self._drawing(name)
+            overlay.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
+            overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, drawing)
+        write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
+
+    def _drawing(self, name: str) -> overlay.Drawing:
+        subtitle = f"{self.subject.question.text}  {self.explained[name]}"
+        sample = self.subject.sample
+        return overlay.Drawing.of(sample, name, subtitle) if sample else overlay.Drawing(title=name, subtitle=subtitle)
+
+    def _costs(self, name: str) -> dict[str, Any]:
+        made = self.volumes[name].provenance
+        return {
+            "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
+            "peak_memory": made.peak_memory, **made.extras,
+        }  # fmt: skip
+
+
+def _chosen(subject: Subject) -> dict[str, Any]:
+    """The answer to a question with options, as letters, and their probabilities."""
+    question = subject.question
+    return {
+        "answer": question.letters[subject.predicted],
+        "correct_answer": None if question.answer is None else question.letters[question.answer],
+        "probabilities": [math.exp(value) for value in subject.logprobs.tolist()],
+    }
+
+
+def _said(subject: Subject) -> dict[str, Any]:
+    """A free answer, the log-probability of each token and the mean of each content word's."""
+    reply, logprobs = subject.question.reply, subject.logprobs
+    assert reply is not None  # the caller has looked
+    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in reply.content_words}
+    tokens = zip(reply.tokens, logprobs.tolist(), strict=True)
+    return {
+        "answer": reply.text, "generated": reply.generated,
+        "tokens": [{"token": token, "logprob": logprob} for token, logprob in tokens],
+        "words": {word: float(part.log_odds(logprobs[None])[0]) for word, part in parts.items()},
+    }  # fmt: skip
+
+
+def _annotated(sample: Sample) -> dict[str, Any]:
+    """What belongs to the question; an interval that is open to the video's end has none."""
+    labels = {track.id: track.label for track in sample.tracks}
+    evidence = [
+        {**asdict(item), "label": labels.get(item.track), "end": None if math.isinf(item.end) else item.end}
+        for item in sample.evidence
+    ]
+    tracks = [
+        {
+            "id": track.id,
+            "label": track.label,
+            "boxes": len(track.boxes),
+            "is_evidence": track.id in sample.evidence_tracks,
+        }
+        for track in sample.tracks
+    ]
+    return {
+        "sample": sample.id, "area": sample.area, "reasoning": sample.reasoning, "tags": list(sample.tags),
+        "evidence_rule": sample.rule, "evidence": evidence, "tracks": tracks, "points": len(sample.points),
+        "segments": [asdict(segment) for segment in sample.segments], "cut": sample.cut,
+    }  # fmt: skip
+
+
+def tell(step: Step | None, what: str, done: int, total: int) -> None:
+    """Report progress to `step`, if anybody listens."""
+    if step is not None:
+        step(what, done, total)

@@ -1,0 +1,1 @@
+"""Inputs that methods vary: pixels or visual tokens, baselines, paths between them, removal."""

@@ -1,0 +1,1 @@
+"""Drawing saliency: overlay videos, contact sheets and pages of layers."""

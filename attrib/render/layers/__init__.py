@@ -1,0 +1,1 @@
+"""Pages and videos that show attention layer by layer."""

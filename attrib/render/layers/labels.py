@@ -1,0 +1,87 @@
+"""Where the labels of boxes stand on a small picture: near their box, on no other label, and over few other boxes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from attrib.render.options import Box
+
+SIZE = 4.4  # of the letters, in points
+_PAD = 2.0  # points around the words
+_LINES = 2  # that a label may lie away from its box
+_COVERED, _FAR, _SHORT = 12.0, 2.0, 3.0  # what it costs to cover a box, to lie a line away, to be the id alone
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label's rectangle in shares of the frame, and by how many lines it is away from its box."""
+
+    label: str
+    left: float
+    right: float
+    top: float
+    bottom: float
+    away: int
+
+    def line(self, box: Box) -> tuple[tuple[float, float], tuple[float, float]]:
+        """A line, (x, x) and (y, y), from the label to its box."""
+        x1, y1, x2, y2 = box.corners
+        x = float(np.clip((x1 + x2) / 2, self.left, self.right))
+        return (x, (x1 + x2) / 2), (self.bottom, y1) if self.bottom <= y1 else (self.top, y2)
+
+    def over(self, corners: tuple[float, float, float, float]) -> float:
+        """The share of the label that lies in a rectangle."""
+        wide = min(self.right, corners[2]) - max(self.left, corners[0])
+        tall = min(self.bottom, corners[3]) - max(self.top, corners[1])
+        return max(wide, 0) * max(tall, 0) / ((self.right - self.left) * (self.bottom - self.top))
+
+
+def placed(found: Sequence[Box], cell: tuple[float, float]) -> list[Tag]:
+    """A tag for each box, in their order, on a picture of `cell` (width, height) inches.
+
+    Labels shrink to their ids where words would cover too much; where there is no free place left, they may meet.
+    """
+    tags: list[Tag] = []
+    for box in found:
+        others = [other.corners for other in found if other is not box]
+        choices = list(_choices(box, cell))
+        free = [tag for tag in choices if not any(tag.over((t.left, t.top, t.right, t.bottom)) > 0 for t in tags)]
+        tags.append(min(free or choices, key=lambda tag: _cost(tag, box, others)))
+    return tags
+
+
+def _cost(tag: Tag, box: Box, others: Sequence[tuple[float, float, float, float]]) -> float:
+    covered = sum(tag.over(corners) for corners in others) + tag.over(box.corners)
+    return _COVERED * covered + _FAR * tag.away + _SHORT * (tag.label != _words(box))
+
+
+def _words(box: Box) -> str:
+    return textwrap.shorten(box.label, 24, placeholder="…")
+
+
+def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:
+    """Above, below and in the box, at either side of it; the label, then the id."""
+    x1, y1, x2, y2 = box.corners
+    tall = (SIZE + _PAD) / 72 / cell[1]
+    for label in dict.fromkeys((_words(box), box.label.split(" : ")[0])):
+        wide = (_width(label) + _PAD) / 72 / cell[0]
+        rows = [(y1 - k * tall, k) for k in range(_LINES)] + [(y2 + (k + 1) * tall, k) for k in range(_LINES)]
+        for bottom, away in [*rows, (y1 + tall, 0)]:
+            for start in (x1, (x1 + x2 - wide) / 2, x2 - wide, x1 - wide, x2):
+                left = float(np.clip(start, 0, max(1 - wide, 0)))
+                if tall <= bottom <= 1 + 1e-9:
+                    yield Tag(label, left, left + wide, bottom - tall, bottom, away)
+
+
+@lru_cache(maxsize=1024)
+def _width(text: str) -> float:
+    """In points."""
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=SIZE), ismath=False)
+    return float(width)

@@ -1,0 +1,125 @@
+"""Saliency as people see it: overlay videos and contact sheets.
+
+write_overlay("explained.mp4", volume, clip, Drawing(title="Grad-CAM", tracks=sample.tracks))
+contact_sheet("explained.png", volume, clip)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from attrib import video
+from attrib.errors import InputError, VideoError
+from attrib.render.options import Drawing, Image, View, heat, mix
+from attrib.render.panel import Panel, draw_boxes, draw_dots
+from attrib.render.sheet import draw_sheet
+from attrib.video.source import Source, open_source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from attrib.types import Clip, SaliencyVolume
+
+__all__ = ["Drawing", "contact_sheet", "overlay", "write_overlay"]
+
+PIXELS = 2e9  # at most this many are drawn for a video, about a minute's work: beyond that every k-th frame is shown
+
+
+def overlay(volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None) -> Image:
+    """The clip's frames with saliency over them and a panel below: uint8 (t, H + panel, W, 3), RGB.
+
+    The panel holds the texts, the colour bar and the mean saliency over time with a cursor. Raises InputError where
+    volume and clip are not of the same frames.
+    """
+    painter = _painter(volume, clip, drawing or Drawing())
+    return np.stack([painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True)])
+
+
+def write_overlay(
+    path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None, *, original: bool = True
+) -> None:
+    """Write the overlay as mp4, at the frames' own times.
+
+    With `original`, and where `clip.path` can still be read, it plays all frames of that file, one in memory at a time;
+    each carries the saliency of the last sampled frame at or before it; of files beyond `PIXELS` in all, every k-th
+    frame is played. Otherwise it plays the clip's frames alone.
+    Raises InputError where volume and clip are not of the same frames, VideoError where nothing can be written.
+    """
+    painter = _painter(volume, clip, drawing or Drawing())
+    source = _original(clip) if original else None
+    if source is None:
+        frames = (painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True))
+        video.write(path, frames, clip.times, clip.end)
+        return
+    step = math.ceil(len(source.times) * source.size[0] * source.size[1] / PIXELS)
+    playing = enumerate(zip(source.play(), source.times, strict=True))
+    shown = (painter.paint(frame, float(time)) for place, (frame, time) in playing if place % step == 0)
+    video.write(path, shown, source.times[::step], source.end)
+
+
+def contact_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None) -> None:
+    """Write a PNG of all sampled frames with saliency, times, colour bar, mean saliency over time and ground truth.
+
+    Raises InputError where volume and clip are not of the same frames, or the file cannot be written.
+    """
+    _check(volume, clip)
+    draw_sheet(path, volume, clip, drawing or Drawing())
+
+
+def _check(volume: SaliencyVolume, clip: Clip) -> None:
+    if len(volume.times) != len(clip) or not np.allclose(volume.times, clip.times, atol=1e-3, rtol=0):
+        raise InputError(
+            f"the volume has {len(volume.times)} frames at {_span(volume.times)}, "
+            f"the clip {len(clip)} at {_span(clip.times)}: they must be the same"
+        )
+
+
+def _span(times: NDArray[np.float64]) -> str:
+    return f"{times[0]:.3f} to {times[-1]:.3f} s"
+
+
+def _painter(volume: SaliencyVolume, clip: Clip, drawing: Drawing) -> _Painter:
+    _check(volume, clip)
+    view = View.of(volume, drawing)
+    size = (clip.frames.shape[1], clip.frames.shape[2])
+    return _Painter(Panel(view, drawing, drawing.texts(volume), clip.times, clip.end, size))
+
+
+def _original(clip: Clip) -> Source | None:
+    """The file that the clip was read from, if it is still there and shows the same picture."""
+    if clip.path is None:
+        return None
+    try:
+        source = open_source(clip.path)
+    except VideoError:
+        return None
+    return source if source.size == clip.frames.shape[1:3] else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Painter:
+    panel: Panel
+
+    def paint(self, frame: Image, time: float) -> Image:
+        """One picture (H + panel, W, 3): heat, boxes, points, panel."""
+        place = int(np.searchsorted(self.panel.times, time + 5e-4, side="right")) - 1
+        picture = mix(frame, *_spread(self.panel, place)) if place >= 0 else frame.copy()
+        draw_boxes(picture, self.panel.drawing, time)
+        draw_dots(picture, self.panel.drawing, time)
+        return np.concatenate([picture, self.panel.at(time)])
+
+
+@lru_cache(maxsize=2)
+def _spread(panel: Panel, place: int) -> tuple[Image, NDArray[np.float32]]:
+    """Heat at the size of the video; many frames in a row share it."""
+    height, width = panel.size
+    values = cv2.resize(panel.view.values[place], (width, height), interpolation=cv2.INTER_LINEAR)
+    return heat(np.asarray(values, dtype=np.float32), panel.drawing)

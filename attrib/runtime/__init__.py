@@ -1,0 +1,1 @@
+"""Files, parsing, memory and progress: how attrib deals with the machine that it runs on."""

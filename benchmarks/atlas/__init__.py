@@ -1,0 +1,1 @@
+"""Atlas of layers and heads: what each attends to over a set of videos, and what it carries."""

@@ -1,0 +1,39 @@
+"""What every head of the decoder does on one sample: how much it looks at the video, and whether at the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from attrib.attention.statistics import answer_statistics
+from attrib.benchmarks.metrics.objects.mass import Log2LiftTime
+from attrib.benchmarks.metrics.objects.other_videos import ShuffledAUC
+from attrib.benchmarks.metrics.objects.ranking import ObjectAUC
+from attrib.benchmarks.stats.bootstrap import Floats
+from attrib.metric import Metric
+from attrib.subject import Subject
+from attrib.types import Provenance, SaliencyVolume, Sample
+
+METRICS: Mapping[str, Metric] = {"object_auc": ObjectAUC(), "shuffled_auc": ShuffledAUC(), "time_lift": Log2LiftTime()}
+STATISTICS = (*METRICS, "visual_mass", "sink_share", "spatial_entropy")
+CHANCE = {"object_auc": 0.5, "shuffled_auc": 0.5, "time_lift": 0.0}  # the others have none
+
+
+def head_values(subject: Subject, sample: Sample) -> Floats:
+    """Each of STATISTICS of every head's attention, (statistics, layers, heads); NaN where it is undefined.
+
+    Raises UnsupportedModel when the model does not give its attention.
+    """
+    found = answer_statistics(subject)
+    maps = found.attention.float().cpu().numpy()
+    scored = [[_scored(head, subject, sample) for head in layer] for layer in maps]
+    entropy = found.spatial_entropy.masked_fill(found.spatial_entropy.isinf(), float("nan"))
+    plain = [part.double().cpu().numpy() for part in (found.visual_mass, found.sink_share, entropy)]
+    return np.concatenate([np.moveaxis(np.array(scored), 2, 0), np.stack(plain)])
+
+
+def _scored(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], subject: Subject,
+            sample: Sample) -> Sequence[float]:  # fmt: skip
+    volume = SaliencyVolume(np.ascontiguousarray(values), subject.clip.times, Provenance("head"))
+    return [metric.score(volume, subject, sample).value for metric in METRICS.values()]

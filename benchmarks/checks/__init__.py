@@ -1,0 +1,1 @@
+"""Optional checks of a run: randomised models, floors and re-paired annotation."""

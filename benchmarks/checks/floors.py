@@ -1,0 +1,125 @@
+"""Behavioural floors: what a map scores on a sample's annotation when it cannot know what it should show.
+
+`blank`: the map of a mid-grey video, the same option explained; `swapped_video`: another video's map, frame by frame;
+`other_question`: the map of the same video for a question of other options, of what the model answers to it;
+`other_option`: the map of the strongest other option. A method no better than its floors shows nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from attrib.benchmarks.checks.rebind import asked, on_tokens, rebound, similarity
+from attrib.benchmarks.jobs.store import FAILED
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
+from attrib.config import Entry
+from attrib.errors import told
+from attrib.method import Method
+from attrib.metric import Direction, Score
+from attrib.subject import Subject
+from attrib.types import Clip, Question, SaliencyVolume, Sample
+
+Floor = Literal["blank", "swapped_video", "other_question", "other_option"]
+FLOORS: tuple[Floor, ...] = get_args(Floor)
+GREY = 128
+SIMILARITY = "similarity"  # Spearman with the real map
+FloatArray = NDArray[np.float64]
+Maps = Mapping[Floor, SaliencyVolume | str]  # a map, or why there is none
+
+
+@dataclass(frozen=True)
+class FloorRow:
+    """One score of one floor's map on the sample's annotation; None with its reason."""
+
+    floor: Floor
+    metric: str
+    value: float | None
+    reason: str = ""
+
+
+def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
+    """What two of the floors are maps of, or why there is none; `other` is the other question."""
+    return {
+        "blank": rebound(subject, grey(subject.clip)),
+        "other_question": asked(subject, other) if other else "no sample asks a question of other options",
+    }
+
+
+def grey(clip: Clip) -> Clip:
+    """The clip with every pixel mid-grey."""
+    return replace(clip, frames=np.full_like(clip.frames, GREY), path=None)
+
+
+def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolume | str:
+    """The method's map, or why there is none; `failed: ` before the error that it ended with."""
+    if isinstance(condition, str):
+        return condition
+    try:
+        return method.attribute(condition, label)
+    except Exception as error:  # a method may raise anything, the more so where there is nothing to see
+        return f"{FAILED}{told(error)}"
+
+
+def floor_rows(
+    real: SaliencyVolume, maps: Maps, subject: Subject, sample: Sample, metrics: Sequence[Entry]
+) -> Iterator[FloorRow]:
+    """Each floor's map on this sample's annotation by each of the (alignment) metrics, and its similarity.
+
+    A map of as many frames of another video is taken frame by frame.
+    """
+    before = on_tokens(real, subject)
+    for floor, found in maps.items():
+        for label, score in _scores(before, found, subject, sample, metrics):
+            yield FloorRow(floor, label, None if score.reason else score.value, score.reason)
+
+
+def _scores(
+    before: FloatArray, found: SaliencyVolume | str, subject: Subject, sample: Sample, metrics: Sequence[Entry]
+) -> Iterator[tuple[str, Score]]:
+    if isinstance(found, str):
+        yield from ((label, Score.undefined(found)) for label in (*(metric.label for metric in metrics), SIMILARITY))
+        return
+    volume = replace(found, times=subject.clip.times)
+    yield from ((metric.label, metric.item.score(volume, subject, sample)) for metric in metrics)
+    try:
+        yield SIMILARITY, Score(similarity(before, on_tokens(volume, subject)))
+    except UndefinedError as case:
+        yield SIMILARITY, Score.undefined(str(case))
+
+
+def differences(
+    floors: pd.DataFrame, results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed: int
+) -> pd.DataFrame:
+    """Columns method, metric, floor, real, difference, low, high, videos, undefined: paired, over the same samples.
+
+    The difference is real minus floor, turned round where low is good, so that above 0 the map shows something; with
+    its 95 % interval over videos. `undefined` counts the samples of which one of the two has no value.
+    """
+    real = results[["sample", "method", "metric", "value"]].rename(columns={"value": "real"})
+    joined = floors.merge(real, on=["sample", "method", "metric"])
+    rows = [
+        {
+            "method": method,
+            "metric": metric.label,
+            "floor": floor,
+            **_difference(rows, metric.item.direction, resamples, seed),
+        }
+        for metric in metrics
+        for (method, floor), rows in joined[joined["metric"] == metric.label].groupby(["method", "floor"], sort=False)
+    ]
+    columns = ["method", "metric", "floor", "real", "difference", "low", "high", "videos", "undefined"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _difference(rows: pd.DataFrame, direction: Direction, resamples: int, seed: int) -> dict[str, float]:
+    gain = (rows["real"] - rows["value"]) * (1 if direction == "high" else -1)
+    found = clustered_interval(gain.to_numpy(float), rows["video"].tolist(), LEVEL, resamples, seed)
+    return {"real": float(rows["real"].mean()), "difference": found.mean, "low": found.low, "high": found.high,
+            "videos": found.videos, "undefined": int(gain.isna().sum())}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Files made from a finished run for others: figures, notebook, technical report."""

@@ -1,0 +1,91 @@
+"""How the figures of one run look: print sizes, letters, and one colour and mark for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from attrib.runtime.files import writing
+
+SINGLE, DOUBLE = 3.3, 6.9  # inches: one and two columns of a paper
+HIGHEST = 9.0  # inches: what a page holds
+DPI = 300
+SMALL, TEXT = 7, 8  # points
+# Okabe and Ito, without the yellow that white paper swallows: told apart with every common kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS = ("o", "s", "^", "v", "D", "P", "X")
+LINES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+GREYS = ("#6e6e6e", "#8f8f8f", "#a8a8a8")
+BOUND = "#3d3d3d"
+FAINT, RULE = "#5c606b", "#c9c9c9"
+_LETTERS = {
+    "font.family": "DejaVu Sans", "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT,
+    "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "axes.linewidth": 0.5,
+    "xtick.major.size": 2, "ytick.major.size": 2, "xtick.major.width": 0.5, "ytick.major.width": 0.5,
+    "xtick.major.pad": 2, "ytick.major.pad": 2, "axes.spines.top": False, "axes.spines.right": False,
+    "lines.linewidth": 1.1, "lines.markersize": 3.6, "legend.frameon": False, "legend.handlelength": 2.2,
+    "pdf.fonttype": 42, "text.parse_math": False, "savefig.dpi": DPI,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, mark and line of one row; controls are grey with hollow marks, bounds dark stars."""
+
+    colour: str
+    mark: str
+    line: Any
+    hollow: bool = False
+
+    @staticmethod
+    def of(kind: str, place: int) -> Look:
+        """By its kind and its place among those of its kind: after seven methods colours return with other marks."""
+        turn = place // len(COLOURS)
+        if kind == "bound":
+            return Look(BOUND, "*", LINES[3])
+        if kind == "control":
+            return Look(GREYS[place % len(GREYS)], MARKS[place % len(MARKS)], LINES[(place + 1) % len(LINES)], True)
+        return Look(COLOURS[place % len(COLOURS)], MARKS[(place + turn) % len(MARKS)], LINES[turn % len(LINES)])
+
+    def marker(self) -> dict[str, Any]:
+        """Keywords for a mark."""
+        face = "white" if self.hollow else self.colour
+        size = 5.5 if self.mark == "*" else 3.8
+        return {"marker": self.mark, "color": self.colour, "markerfacecolor": face, "markersize": size,
+                "markeredgewidth": 0.8}  # fmt: skip
+
+    def handle(self, label: str, line: bool = False) -> Line2D:
+        """For a legend."""
+        if line:
+            return Line2D([], [], color=self.colour, linestyle=self.line, label=label)
+        return Line2D([], [], linestyle="none", label=label, **self.marker())
+
+
+@contextmanager
+def printed() -> Iterator[None]:
+    """Within this context figures have print letters, and PDFs hold TrueType fonts."""
+    with mpl.rc_context(_LETTERS):  # type: ignore[arg-type]
+        yield
+
+
+def page(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches, laid out by matplotlib."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def write(figure: Figure, folder: Path, name: str) -> None:
+    """NAME.pdf and NAME.png (300 dots an inch), of exactly the figure's size."""
+    for ending in ("pdf", "png"):
+        with writing(folder / f"{name}.{ending}") as part:
+            # Without a date in it, the same numbers give the same file.
+            figure.savefig(part, metadata={"CreationDate": None} if ending == "pdf" else {"Software": None})

@@ -1,0 +1,1 @@
+"""Jupyter notebook of a run."""

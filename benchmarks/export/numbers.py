@@ -1,0 +1,202 @@
+"""The numbers of a finished run that are drawn, printed and told; each is a row of the run's own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+
+from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.stats.bootstrap import PRIMARY
+from attrib.benchmarks.tables.differences import Roles, RowKind
+from attrib.benchmarks.tables.generality import middle_chance
+from attrib.benchmarks.tables.matrix import scored
+from attrib.commands.terminal.leaderboard import Tally, tally
+from attrib.errors import InputError
+
+KINDS: tuple[RowKind, ...] = get_args(RowKind)
+ALIGNMENT = ("object_auc", "shuffled_auc", "segment_shuffled_auc")  # primary ones; the first there is leads
+MOST_COLUMNS = 4
+LEAST_PARTNERS = 19  # below that no map can beat its null at .05 within a video
+
+
+class Column(NamedTuple):
+    """One metric of the leaderboard; `imputer` is empty where it has none."""
+
+    metric: str
+    imputer: str
+    direction: str
+
+    @property
+    def title(self) -> str:
+        """`srg (blur)`."""
+        return f"{self.metric} ({self.imputer})" if self.imputer else self.metric
+
+
+class Share(NamedTuple):
+    """Which share of a task's videos is told: columns of tasks.csv, and in words."""
+
+    column: str
+    chance: float
+    words: str
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """A finished run, read for its hand-in. Nothing here is computed anew but orders and choices."""
+
+    run: Finished
+
+    @property
+    def roles(self) -> Roles:
+        """Which rows are controls and upper bounds."""
+        return self.run.roles
+
+    @cached_property
+    def tally(self) -> Tally:
+        """How many samples there are, and how many are answered correctly."""
+        return tally(self.run.results)
+
+    @cached_property
+    def videos(self) -> int:
+        """How many videos the results are of."""
+        return int(self.run.results["video"].nunique())
+
+    @cached_property
+    def tasks(self) -> int:
+        """How many tasks the results are of."""
+        return int(self.run.results["task"].nunique())
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """The rows of all questions, imputers as text. Raises InputError where the table lacks columns."""
+        table = self.run.table("leaderboard")
+        wanted = {"subset", "method", "metric", "imputer", "mean", "low", "high", "chance", "videos", "control",
+                  "control_mean", "difference", "difference_low", "difference_high"}  # fmt: skip
+        missing = sorted(wanted.difference(() if table is None else table.columns))
+        if table is None or missing:
+            raise InputError(f"{self.run.directory}: leaderboard.csv lacks the columns {', '.join(missing)}")
+        rows = table[table["subset"] == "all"]
+        return rows.assign(imputer=_text(rows["imputer"]))
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The primary metrics with values, by the first imputer; without one the first metrics there are."""
+        known = self.leaderboard.dropna(subset="mean")
+        names = list(dict.fromkeys(known["metric"]))
+        chosen = [name for name in PRIMARY if name in names] or names[:MOST_COLUMNS]
+        return tuple(self._column(name, known) for name in chosen)
+
+    def _column(self, metric: str, known: pd.DataFrame) -> Column:
+        imputers = list(known.loc[known["metric"] == metric, "imputer"])
+        first = next((name for name in self.run.settings.imputers if name in imputers), imputers[0])
+        return Column(metric, first, self.run.directions.get(metric, ""))
+
+    @cached_property
+    def alignment(self) -> Column | None:
+        """The column by which examples are chosen: the first primary alignment metric with values."""
+        found = {column.metric: column for column in self.columns}
+        return next((found[name] for name in ALIGNMENT if name in found), None)
+
+    @cached_property
+    def faithfulness(self) -> Column | None:
+        """`srg`, where it has values."""
+        return next((column for column in self.columns if column.metric == "srg"), None)
+
+    def kind(self, method: str) -> RowKind:
+        """What a row is."""
+        return self.roles.kind(method)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Each method's place among those of its kind, in the order of the run's settings: it decides the colour."""
+        counts = dict.fromkeys(KINDS, 0)
+        found = {}
+        for method in self.run.settings.methods:
+            kind = self.kind(method)
+            found[method] = counts[kind]
+            counts[kind] += 1
+        return found
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Methods, then controls, then bounds; each by mean rank over the columns, best first."""
+        ranks = []
+        for column in self.columns:
+            means = self.of(column)["mean"]
+            ranks.append(means.rank(ascending=column.direction == "low", na_option="bottom"))
+        mean = pd.concat(ranks, axis=1).mean(axis=1) if ranks else pd.Series(dtype=np.float64)
+        methods = list(self.run.settings.methods)
+        return tuple(sorted(methods, key=lambda name: (KINDS.index(self.kind(name)), mean.get(name, np.inf))))
+
+    def of(self, column: Column) -> pd.DataFrame:
+        """The leaderboard's rows of one column, by method."""
+        rows = self.leaderboard
+        return rows[(rows["metric"] == column.metric) & (rows["imputer"] == column.imputer)].set_index("method")
+
+    def leading(self, column: Column | None, count: int = 1) -> list[str]:
+        """The methods, no controls, with the best means of a column."""
+        if column is None:
+            return [name for name in self.order if self.kind(name) == "method"][:count]
+        rows = self.of(column).dropna(subset="mean")
+        rows = rows[[self.kind(str(name)) == "method" for name in rows.index]]
+        return list(rows.sort_values("mean", ascending=column.direction == "low", kind="stable").index[:count])
+
+    def best_control(self, column: Column | None) -> str | None:
+        """The control with the best mean of a column."""
+        rows = self.of(column).dropna(subset="control") if column else pd.DataFrame()
+        return None if rows.empty else str(rows["control"].iloc[0])
+
+    @cached_property
+    def task_rows(self) -> pd.DataFrame | None:
+        """tasks.csv, with empty texts where there is no group or imputer; None where the run has none."""
+        table = self.run.table("tasks")
+        shares = {f"{name}{end}" for name in ("beats", "above") for end in ("", "_low", "_high")}
+        wanted = {"kind", "group", "split", "method", "metric", "imputer", "null", "partners", "beats_chance", "videos",
+                  "mean", "low", "high", "chance", "control", "control_mean", "difference", "difference_low",
+                  "difference_high", *shares}  # fmt: skip
+        if table is None or not wanted.issubset(table.columns):
+            return None
+        texts = {name: _text(table[name]) for name in ("kind", "group", "split", "imputer", "null")}
+        return table.assign(**texts)
+
+    def generality(self, column: Column, kind: str = "task") -> pd.DataFrame:
+        """Rows of tasks.csv of one metric against re-paired annotation, all answers; empty where there are none."""
+        rows = self.task_rows
+        if rows is None:
+            return pd.DataFrame()
+        part = rows[(rows["kind"] == kind) & (rows["split"] == "all") & (rows["metric"] == column.metric)]
+        return part[part["null"].isin(["pairing", ""]) & part["above"].notna()].reset_index(drop=True)
+
+    def share(self, rows: pd.DataFrame) -> Share:
+        """`beats` where the maps have enough partners for it; else `above`."""
+        if len(rows) and rows["partners"].median() >= LEAST_PARTNERS:
+            return Share("beats", float(rows["beats_chance"].mean()), "p ≤ .05 within the video")
+        chance = float(middle_chance(rows["partners"].to_numpy(np.float64)).mean()) if len(rows) else 0.5
+        return Share("above", chance, "above the median of its null")
+
+    @cached_property
+    def chosen(self) -> tuple[Column, ...]:
+        """The columns that have generality rows, in the order of ALIGNMENT, then the others."""
+        there = [column for column in self.columns if not self.generality(column).empty]
+        return tuple(sorted(there, key=lambda column: [*ALIGNMENT, column.metric].index(column.metric)))
+
+    def values(self, column: Column, methods: Sequence[str]) -> pd.DataFrame:
+        """The defined results of a column and some methods: sample, video, task, method, value."""
+        rows = scored(self.run.results)
+        rows = rows[(rows["metric"] == column.metric) & (rows["imputer"].fillna("") == column.imputer)]
+        return rows[rows["method"].isin(methods) & rows["value"].notna()]
+
+    @cached_property
+    def seconds(self) -> pd.Series:
+        """Median seconds of a map, by method."""
+        return self.run.results.groupby("method")["seconds"].median()
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Empty where there is nothing."""
+    return column.astype("object").fillna("").astype(str)

@@ -1,0 +1,1 @@
+"""Two-page technical report (PDF) of a run."""

@@ -1,0 +1,103 @@
+"""One run directory, for one process at a time: what was asked for, what is kept of it, and the results.
+
+    config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see parts)  volumes/SAMPLE/METHOD.npz
+    rivals/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv ...
+
+Every file is written beside and renamed, so that a run that stops at any moment resumes where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from attrib.benchmarks.jobs.lock import locked
+from attrib.benchmarks.jobs.store import Name, Part, Parts, file_name
+from attrib.config import Config
+from attrib.errors import NotWritten
+from attrib.runtime.files import remove_parts, write_text, writing
+from attrib.types import Sample
+
+COLUMNS = {
+    "sample": "string", "video": "string", "task": "string", "area": "string", "reasoning": "string",
+    "rule": "string", "method": "string", "metric": "string", "imputer": "string",
+    "value": "float64", "chance": "float64", "reason": "string", "answer": "string",
+    "correct": "boolean", "gated": "boolean", "vision": "boolean", "seconds": "float64", "peak_memory": "Int64",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's directory and the parts that are kept in it."""
+
+    directory: Path
+    parts: Parts
+
+    @staticmethod
+    def at(directory: Path, retry_failed: bool = False) -> Run:
+        """The directory as it is, to be looked at."""
+        return Run(directory, Parts(directory, retry_failed))
+
+    @staticmethod
+    @contextmanager
+    def opened(directory: Path, config: Config, retry_failed: bool = False) -> Iterator[Run]:
+        """Make the directory, hold its lock, and write what describes the run.
+
+        Raises NotWritten when it cannot be written, InputError when another process is at work in it.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NotWritten(f"{directory}: cannot be made: {error.strerror}") from error
+        with locked(directory):
+            remove_parts(directory)
+            run = Run.at(directory, retry_failed)
+            run.parts.mend_log()
+            settings = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+            write_text(directory / "config.yaml", settings)
+            write_text(directory / "environment.json", json.dumps(environment(), indent=2) + "\n")
+            yield run
+            remove_parts(directory)  # of worker processes that were killed
+
+    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Part:
+        """What is kept under `name` if it has this key, else what `make` returns, kept; see Parts.keep."""
+        return self.parts.keep(name, key, make, given)
+
+    def volume_path(self, sample: Sample, method: str, rival: bool = False) -> Path:
+        """Where a volume is kept; that of the strongest other option in a folder of its own."""
+        return self.directory / ("rivals" if rival else "volumes") / file_name(sample.id) / f"{file_name(method)}.npz"
+
+    def overlay_path(self, sample: Sample, method: str) -> Path:
+        """Where an overlay video is kept."""
+        return self.directory / "videos" / file_name(method) / f"{file_name(sample.id)}.mp4"
+
+    def write_results(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+        """Write results.parquet, one row for each sample, method and metric, and return it."""
+        table = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+        with writing(self.directory / "results.parquet") as part:
+            table.to_parquet(part, index=False)
+        return table
+
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Write a table as CSV."""
+        with writing(self.directory / name) as part:
+            table.to_csv(part, index=False)
+
+
+def environment() -> dict[str, Any]:
+    """Python, platform and the versions of all installed packages."""
+    packages = {found.metadata["Name"]: found.version for found in distributions()}
+    return {
+        "python": sys.version, "platform": platform.platform(), "machine": platform.machine(),
+        "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
+    }  # fmt: skip

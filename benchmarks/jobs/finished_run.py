@@ -1,0 +1,110 @@
+"""A finished run, as it lies in its directory: what it was asked, its results, tables, samples and maps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from attrib import config
+from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.tables.differences import Roles, roles
+from attrib.config import Config
+from attrib.errors import AttribError, InputError, UnknownName
+from attrib.types import SaliencyVolume, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """What every reader of a run starts from; the rest is read when it is asked for, and then once."""
+
+    directory: Path
+    settings: Config
+    environment: Mapping[str, Any]
+    results: pd.DataFrame
+    directions: Mapping[str, str]  # `high` or `low`, by the metric's label
+
+    @property
+    def machine(self) -> str:
+        """The platform that it ran on."""
+        return f"{self.environment.get('platform', '')}".strip()
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        """The table NAME.csv that the run wrote: `leaderboard`, `ranks`, ...; None where there is none.
+
+        Raises InputError for one that cannot be read.
+        """
+        return self._read(f"{name}.csv", pd.read_csv)
+
+    def long(self, name: str) -> pd.DataFrame | None:
+        """The long table NAME.parquet that the run wrote: `nulls`, `curves`, ...; None and raises as `table`."""
+        return self._read(f"{name}.parquet", pd.read_parquet)
+
+    def _read(self, name: str, reader: Any) -> pd.DataFrame | None:
+        path = self.directory / name
+        if not path.exists():
+            return None
+        try:
+            found: pd.DataFrame = reader(path)
+        except pd.errors.EmptyDataError:  # a table without columns
+            return pd.DataFrame()
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        return found
+
+    @cached_property
+    def roles(self) -> Roles:
+        """Which rows are controls and upper bounds. Raises InputError for a method that is not registered."""
+        try:
+            return roles(self.settings)
+        except UnknownName as error:
+            raise InputError(f"{error}; a run with a plug-in file is read with the same --plugin FILE") from error
+
+    @cached_property
+    def samples(self) -> Mapping[str, Sample]:
+        """The data set's samples that the results are of, by id, in the data set's order.
+
+        Raises InputError where the data set cannot be read any more.
+        """
+        wanted = set(self.results["sample"])
+        return {sample.id: sample for sample in config.dataset(self.settings) if sample.id in wanted}
+
+    def volume(self, sample: Sample, method: str) -> SaliencyVolume | None:
+        """The method's map of a sample; None where there is none. Raises InputError for a damaged one."""
+        path = Run.at(self.directory).volume_path(sample, method)
+        return SaliencyVolume.load(path) if path.exists() else None
+
+
+def read(directory: Path) -> Finished:
+    """Raises InputError in one line where there is no finished run."""
+    try:
+        settings = config.parse(config.read(directory / "config.yaml"))
+        environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
+        results = pd.read_parquet(directory / "results.parquet")
+        board = pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"]).drop_duplicates()
+    except FileNotFoundError as error:
+        missing = Path(error.filename or "").name
+        raise InputError(f"{directory}: expected a finished run, found no {missing}") from error
+    except (AttribError, OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(f"{directory}: expected a finished run: {' '.join(str(error).split())}") from error
+    if not isinstance(environment, dict):
+        raise InputError(f"{directory}: expected a finished run: environment.json is no mapping")
+    _require_whole(directory, settings, results)
+    directions = dict(zip(board["metric"], board["direction"], strict=True))
+    return Finished(directory, settings, environment, results, directions)
+
+
+def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> None:
+    columns = {"sample", "video", "task", "method", "metric", "imputer", "value", "chance"}
+    if missing := sorted(columns.difference(results.columns)):
+        raise InputError(f"{directory}: results.parquet lacks the columns {', '.join(missing)}")
+    if missing := sorted(set(settings.methods).difference(results["method"])):
+        raise InputError(
+            f"{directory}: unfinished, without results of {', '.join(missing)}; `attrib bench` goes on with it"
+        )

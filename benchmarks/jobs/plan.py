@@ -1,0 +1,106 @@
+"""All that a run needs, validated before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from attrib import api, video
+from attrib.api import Step, tell
+from attrib.benchmarks.jobs.code_hash import Sources
+from attrib.benchmarks.jobs.keys import annotated, described, digest
+from attrib.benchmarks.perturb.counterfactual import gate
+from attrib.config import Config, Entry, dataset, method_entries, metric_entries
+from attrib.errors import ConfigError, InputError
+from attrib.metric import ContrastMetric
+from attrib.model import VideoModel
+from attrib.subject import Subject, Target
+from attrib.types import Sample
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Model, samples, methods and metrics of a run, with the hashes of what each of them is."""
+
+    config: Config
+    model: VideoModel
+    target: Target
+    methods: tuple[Entry, ...]
+    metrics: tuple[Entry, ...]
+    groups: Mapping[str, tuple[Entry, ...]]  # of metrics
+    samples: tuple[Sample, ...]
+    method_keys: Mapping[str, str]  # by label
+    metric_keys: Mapping[tuple[str, str], str]  # by group and label
+    annotation_keys: Mapping[str, str]  # by sample
+    model_key: str
+    gate_key: str
+
+    @staticmethod
+    def of(config: Config, step: Step | None = None) -> Plan:
+        """Load the model and read the data set. Raises InputError for bad input."""
+        methods, metrics = tuple(method_entries(config)), tuple(metric_entries(config))
+        if not methods or not metrics:
+            raise ConfigError("expected at least one method and one metric")
+        groups = grouped(metrics)
+        target, data = Target.parse(config.target), dataset(config)
+        model = api.load(config.model)
+        tell(step, "reading the data set", 0, 0)
+        samples = tuple(data)
+        if not samples:
+            raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
+        sources = Sources()
+        model_code = [sources.of(type(model)), sources.of(Subject), sources.of(video.read)]
+        return Plan(
+            config, model, target, methods, metrics, groups, samples,
+            {entry.label: described(entry, sources) for entry in methods},
+            {(group_of(entry), entry.label): described(entry, sources) for entry in metrics},
+            {sample.id: annotated(sample) for sample in samples},
+            digest(model.name, model.revision, config.model.dtype, model_code), sources.of(gate),
+        )  # fmt: skip
+
+    @property
+    def frames(self) -> int:
+        """Frames of every clip, at most."""
+        return self.config.model.frames or self.model.frames
+
+    @property
+    def workers(self) -> int:
+        """Processes; one where the model is not on the CPU, which forked processes could not share."""
+        return self.config.workers if self.model.device.type == "cpu" else 1
+
+    @property
+    def contrasts(self) -> bool:
+        """Whether a metric needs the map of the strongest other option."""
+        return any(isinstance(metric.item, ContrastMetric) for metric in self.metrics)
+
+    def peers(self, sample: Sample) -> tuple[Sample, ...]:
+        """The samples of the other videos."""
+        return tuple(other for other in self.samples if other.video_id != sample.video_id)
+
+    def peer_keys(self, sample: Sample) -> list[str]:
+        """What the annotation of the other videos says."""
+        return [self.annotation_keys[peer.id] for peer in self.peers(sample)]
+
+
+def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
+    """Metrics that are worked out together, since they share evaluations, by the name of their group."""
+    groups: dict[str, tuple[Entry, ...]] = {}
+    for metric in metrics:
+        name = group_of(metric)
+        groups[name] = (*groups.get(name, ()), metric)
+    return groups
+
+
+def group_of(metric: Entry) -> str:
+    """Metrics of one imputer share its evaluations; others that ask the model those of their module; the rest none.
+
+    Raises ConfigError for a metric that does not say what it needs.
+    """
+    if "imputer" in metric.parameters:
+        return f"imputer {metric.parameters['imputer']}"
+    cls = type(metric.item)
+    try:
+        asks = {"model", "counterfactuals"} & {*metric.item.needs}
+    except AttributeError:
+        raise ConfigError(f"metric {metric.label!r}: {cls.__name__} does not state what it needs (`needs`)") from None
+    return f"model {cls.__module__.rpartition('.')[2]}" if asks else "alignment"

@@ -1,0 +1,97 @@
+"""One sample at work: the model's answer, a map for each method, a score for each map and metric; kept or computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from attrib import video
+from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.keys import content, digest
+from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.store import Name, Part
+from attrib.benchmarks.perturb.counterfactual import gate
+from attrib.errors import AttribError
+from attrib.subject import Subject
+from attrib.types import Clip, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One sample in a run. Nothing is read or computed before it is asked for, and then once."""
+
+    plan: Plan
+    run: Run
+    sample: Sample
+
+    @cached_property
+    def clip(self) -> Clip:
+        """The sample's video."""
+        return video.read(self.sample.video, frames=self.plan.frames, sampling=self.plan.config.model.sampling)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The model bound to the clip, with its kept answer. Raises AttribError with the error of one that failed."""
+        if self.answer.error:
+            raise AttribError(self.answer.error)
+        plan, question = self.plan, self.sample.question
+        logprobs = torch.tensor(self.answer.value["logprobs"], device=plan.model.device)
+        explained, others = plan.target.resolve(question, int(logprobs.argmax()))
+        return Subject(
+            plan.model, self.clip, question, plan.target, plan.config.seed, plan.model.preprocess(self.clip), logprobs,
+            explained, others, self.sample, plan.peers(self.sample),
+        )  # fmt: skip
+
+    @cached_property
+    def videos(self) -> list[str]:
+        """What the sample's video and its counterfactual ones hold."""
+        return content([self.sample.video, *(item.video for item in self.sample.counterfactuals)])
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The sample in words, for the record of a failure."""
+        question = self.sample.question
+        return {"video": str(self.sample.video), "question": question.text, "options": list(question.options)}
+
+    @property
+    def answer_name(self) -> Name:
+        """Where the answer is kept."""
+        return ("answers", self.sample.id)
+
+    @cached_property
+    def answer_key(self) -> str:
+        """Of all that the model's answer depends on."""
+        plan = self.plan
+        return digest(plan.model_key, self.videos[0], self.sample.question, plan.frames, plan.config.model.sampling)
+
+    @cached_property
+    def answer(self) -> Part:
+        """The option log-probabilities in nats, the clip's number of frames and its warnings."""
+
+        def make() -> dict[str, Any]:
+            subject = Subject.bind(self.plan.model, self.clip, self.sample.question)
+            warnings = list(self.clip.warnings)
+            return {"logprobs": subject.logprobs.tolist(), "frames": len(self.clip), "warnings": warnings}
+
+        return self.run.keep(self.answer_name, self.answer_key, make, self.given)
+
+    @property
+    def gate_name(self) -> Name:
+        """Where the gate is kept."""
+        return ("gates", self.sample.id)
+
+    @property
+    def gate_key(self) -> str:
+        """Of all that the gate depends on."""
+        own = self.plan.annotation_keys[self.sample.id]
+        return digest(self.answer_key, self.videos, own, self.plan.gate_key)
+
+    @cached_property
+    def gate(self) -> Part:
+        """Whether the evidence is ground truth for the model; None where that cannot be known."""
+        if not self.sample.counterfactuals:
+            return Part(self.gate_key)
+        return self.run.keep(self.gate_name, self.gate_key, lambda: gate(self.subject, self.sample), self.given)

@@ -1,0 +1,68 @@
+"""Does the saliency rise and fall with the evidence? Standard scores and correlations over the scored cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+import numpy as np
+from scipy.stats import pearsonr, spearmanr
+
+from attrib.benchmarks.metrics.objects.ground_truth import Scene
+from attrib.benchmarks.metrics.objects.mass import TubeMetric
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.metric import Score
+
+
+@dataclass(frozen=True)
+class NSS(TubeMetric):
+    """Normalised scanpath saliency: mean over G of (s - mean) / std, both over all n scored cells; chance 0."""
+
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    chance_level: ClassVar[str] = "0; a blob in the centre has more where evidence lies in the centre"
+    reference: ClassVar[str] = "Peters et al. 2005; Bylinskii et al. 2019, arXiv 1604.03605"
+
+    def measure(self, found: Scene) -> Score:
+        """In standard deviations."""
+        centred = found.saliency - found.saliency.mean()
+        return Score(float(centred[found.inside].mean() / found.saliency.std()), 0.0)
+
+
+@dataclass(frozen=True)
+class Pearson(TubeMetric):
+    """Pearson correlation of s with g over the scored cells, in [-1, 1]; chance 0.
+
+    Also undefined where the evidence covers all scored cells alike.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    chance_level: ClassVar[str] = "0"
+    reference: ClassVar[str] = "Le Meur et al. 2007; Bylinskii et al. 2019, arXiv 1604.03605"
+
+    def measure(self, found: Scene) -> Score:
+        """r."""
+        _require_contrast_of_truth(found)
+        return Score(float(pearsonr(found.saliency, found.truth).statistic), 0.0)
+
+
+@dataclass(frozen=True)
+class Spearman(TubeMetric):
+    """Spearman rank correlation of s with g over the scored cells, ties at their mean rank; in [-1, 1], chance 0.
+
+    Also undefined where the evidence covers all scored cells alike.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    chance_level: ClassVar[str] = "0"
+    reference: ClassVar[str] = "Spearman 1904"
+
+    def measure(self, found: Scene) -> Score:
+        """rho."""
+        _require_contrast_of_truth(found)
+        return Score(float(spearmanr(found.saliency, found.truth).statistic), 0.0)
+
+
+def _require_contrast_of_truth(found: Scene) -> None:
+    if float(np.ptp(found.truth)) <= 1e-9:
+        raise UndefinedError("the evidence covers all cells that are scored alike")

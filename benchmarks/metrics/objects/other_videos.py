@@ -1,0 +1,101 @@
+"""Does the saliency tell more than where evidence lies in any video? Scores against other videos' ground truth.
+
+The others are `subject.peers` but for the video of the sample that is scored, at most `cover.PEERS` of those with
+evidence, each looked at in the same cells and at the same share of its own length. All of their cells count, so nothing
+depends on a draw but which of them are asked where there are more than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.annotation_cells import peer_evidence, peers_with_evidence
+from attrib.benchmarks.metrics.cache import per_subject
+from attrib.benchmarks.metrics.objects.ground_truth import HALF, Scene
+from attrib.benchmarks.metrics.objects.mass import TubeMetric
+from attrib.benchmarks.metrics.roc import auc
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.metric import Need, Score
+from attrib.subject import Subject
+
+FloatArray = NDArray[np.float64]
+
+
+class Others(NamedTuple):
+    """The name of each peer's video (p,) and the shares (p, t, rows, columns) that its evidence covers."""
+
+    videos: NDArray[np.str_]
+    shares: FloatArray
+
+
+@dataclass(frozen=True)
+class ShuffledAUC(TubeMetric):
+    """Probability that a cell of G outranks a cell of another video's G in this map, ties half; in [0, 1], chance .5.
+
+    Each other video counts alike, and cells that lie in both count, so that the mean of any fixed map over all videos
+    is .5; for the same reason the evidence itself stays below 1 where other videos' evidence overlaps it. Also
+    undefined where no other video has evidence in the scored cells.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    chance_level: ClassVar[str] = ".5, also for any fixed prior"
+    reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN); Bylinskii et al. 2019, arXiv 1604.03605"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
+
+    def measure(self, found: Scene) -> Score:
+        """Mean of the AUCs against each other video."""
+        negative = others(found) >= HALF
+        sizes = negative.sum(axis=1)
+        if not sizes.any():
+            raise UndefinedError("no other video's evidence covers a scored cell by half")
+        weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
+        return Score(auc(found.saliency[found.inside], found.saliency, weights), 0.5)
+
+
+@dataclass(frozen=True)
+class InformationGain(TubeMetric):
+    """Mean over G of log2 p - log2 q, in bits per cell: what the map tells beyond the other videos' ground truth.
+
+    p is the saliency and q the mean of the N others' g, each divided by its sum and then averaged with a uniform map
+    that counts as one video more, (N p + 1 / n) / (N + 1): finite, and 0 for the prior itself. Chance is at most 0, but
+    for what N videos leave unknown. Also undefined where no other video has evidence in the scored cells.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = (-inf, inf)
+    chance_level: ClassVar[str] = "at most 0 bits, also for any fixed prior; 0 for dataset_prior"
+    reference: ClassVar[str] = "Kuemmerer et al. 2015, PNAS 112(52)"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
+
+    def measure(self, found: Scene) -> Score:
+        """Bits per ground-truth cell."""
+        shares = others(found)
+        count, total = int(shares.any(axis=1).sum()), shares.sum(axis=0)
+        if not count:
+            raise UndefinedError("no other video has evidence in the cells that are scored")
+        even = 1 / len(total)
+        bits = np.log2(count * found.density + even) - np.log2(count * total / total.sum() + even)
+        return Score(float(bits[found.inside].mean()), 0.0)
+
+
+def others(found: Scene) -> FloatArray:
+    """(p, n) shares that the evidence of each other video than the sample's covers in the scored cells.
+
+    Raises UndefinedError when there is none.
+    """
+    every = _others(found.subject)
+    kept = every.videos != found.sample.video_id
+    if not kept.any():
+        raise UndefinedError("no other video has annotated evidence")
+    return every.shares[kept][:, found.cells]
+
+
+@per_subject
+def _others(subject: Subject) -> Others:
+    peers, grid = peers_with_evidence(subject.peers, subject.seed), subject.grid
+    shares = peer_evidence(peers, subject.clip.times / subject.clip.end, grid.rows, grid.columns)
+    return Others(np.array([peer.video_id for peer in peers], np.str_), shares)

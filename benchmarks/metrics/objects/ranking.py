@@ -1,0 +1,146 @@
+"""Do the most salient cells lie on the evidence? Rankings of cells against G, and of objects against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from attrib.benchmarks.metrics.objects.ground_truth import Scene, saliency_cells, scored_frames, track_tubes
+from attrib.benchmarks.metrics.objects.mass import ARRAS, TubeMetric
+from attrib.benchmarks.metrics.roc import auc
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.metric import Direction, Metric, Need, Score
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume, Sample
+
+UNIT = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ROCAUC(TubeMetric):
+    """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5.
+
+    Also undefined when every scored cell lies in G.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = ".5; a blob in the centre has more where evidence lies in the centre"
+    reference: ClassVar[str] = "Judd et al. 2012; Bylinskii et al. 2019, arXiv 1604.03605"
+
+    def measure(self, found: Scene) -> Score:
+        """Probability that a cell of G outranks one outside."""
+        if found.inside.all():
+            raise UndefinedError("the evidence fills every cell that is scored")
+        return Score(auc(found.saliency[found.inside], found.saliency[~found.inside]), 0.5)
+
+
+@dataclass(frozen=True)
+class AveragePrecision(TubeMetric):
+    """Average precision of the cells ranked by saliency against G, ties together; in (0, 1], chance |G| / n."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
+    reference: ClassVar[str] = "Choe et al. 2020, arXiv 2001.07437 (pixel average precision)"
+
+    def measure(self, found: Scene) -> Score:
+        """Mean precision over the steps of recall."""
+        return Score(float(average_precision_score(found.inside, found.saliency)), found.share)
+
+
+@dataclass(frozen=True)
+class Pointing(TubeMetric):
+    """Share of the maximal cells that lie in G, in [0, 1]; ties count in part; chance |G| / n."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
+    reference: ClassVar[str] = "Zhang et al. 2016, excitation backprop, arXiv 1608.00507 (the pointing game)"
+
+    def measure(self, found: Scene) -> Score:
+        """1 or 0 for a single maximum."""
+        return Score(float(found.inside[found.saliency == found.saliency.max()].mean()), found.share)
+
+
+@dataclass(frozen=True)
+class RankAccuracy(TubeMetric):
+    """Share of the top-|G| cells that lie in G, in [0, 1]; ties at the border count in part; chance |G| / n."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
+    reference: ClassVar[str] = f"{ARRAS} (relevance rank accuracy)"
+
+    def measure(self, found: Scene) -> Score:
+        """Hits over |G|."""
+        return Score(top_hits(found) / int(found.inside.sum()), found.share)
+
+
+@dataclass(frozen=True)
+class IoU(TubeMetric):
+    """Intersection over union of the top-|G| cells with G, in [0, 1], ties as in `RankAccuracy`; chance a / (2 - a)."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "a / (2 - a), a counted in whole cells: |G| / n"
+    reference: ClassVar[str] = "Jaccard 1912, of two sets of the same size"
+
+    def measure(self, found: Scene) -> Score:
+        """Hits over the cells that are in either."""
+        hits, share = top_hits(found), found.share
+        return Score(hits / (2 * int(found.inside.sum()) - hits), share / (2 - share))
+
+
+def top_hits(found: Scene) -> float:
+    """How many of the top-|G| cells lie in G; of the cells that tie at the border, as many as their mean says."""
+    inside, saliency = found.inside, found.saliency
+    count = int(inside.sum())
+    border = np.partition(saliency, -count)[-count]
+    above = saliency > border
+    return float(inside[above].sum() + (count - int(above.sum())) * inside[saliency == border].mean())
+
+
+@dataclass(frozen=True)
+class ObjectAUC(Metric):
+    """Probability that an evidence object's mean saliency exceeds another object's, ties half; in [0, 1], chance .5.
+
+    The mean is weighted by g over the track's whole visible tube in the clip, not by the evidence interval, so that all
+    tracks are treated alike; so a map of time alone ranks objects by when they are seen or large. Undefined without an
+    evidence track or another track that is seen in the clip.
+    """
+
+    direction: ClassVar[Direction] = "high"
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = ".5"
+    reference: ClassVar[str] = "Mann and Whitney 1947, of objects; here"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
+
+    @final
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        """The value for one item."""
+        try:
+            return Score(_object_auc(volume, subject, sample), 0.5)
+        except UndefinedError as case:
+            return Score.undefined(str(case))
+
+
+def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> float:
+    frames, grid = scored_frames(subject, sample), subject.grid
+    if not sample.tracks:
+        raise UndefinedError("no track is annotated")
+    tubes = track_tubes(subject, sample)[:, frames].reshape(len(sample.tracks), -1)
+    seen = tubes.any(axis=1)
+    is_evidence = np.array([track.id in sample.evidence_tracks for track in sample.tracks], bool)[seen]
+    if not is_evidence.any():
+        raise UndefinedError("no evidence track is seen in the clip's frames")
+    if is_evidence.all():
+        raise UndefinedError("no other track is seen in the clip's frames")
+    cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
+    saliency = saliency_cells(volume, subject, cells)
+    means = _weighted_means(saliency, tubes[seen])
+    return auc(means[is_evidence], means[~is_evidence])
+
+
+def _weighted_means(saliency: NDArray[np.float64], tubes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of `saliency` over each tube, as shares of the maximum; rounded, or summation order would break ties."""
+    return np.round(tubes @ saliency / tubes.sum(axis=1) / float(saliency.max()), 9)

@@ -1,0 +1,1 @@
+"""Metrics of alignment with action and sound segments."""

@@ -1,0 +1,171 @@
+"""Does the saliency lie in the time of the actions and sounds in which the evidence takes part?
+
+Which segments count and what a frame's profile m_t is are settled in `segment_truth`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from attrib.annotation_cells import after_cut, drawn, length_of
+from attrib.benchmarks.metrics.cache import per_subject
+from attrib.benchmarks.metrics.roc import auc
+from attrib.benchmarks.metrics.segments.ground_truth import Kind, Profile, profile, segments_of, within
+from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.method import require_at_least
+from attrib.metric import Direction, Metric, Need, Score
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume, Sample
+
+UNIT = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class SegmentMetric(Metric):
+    """Compares the frame profile with the segments of one `kind`: action, sound or invisible_sound.
+
+    Undefined when there is no such segment, when none of the clip's frames lies in one, and for saliency that is
+    nowhere positive or the same everywhere.
+    """
+
+    kind: Kind = "action"
+
+    direction: ClassVar[Direction] = "high"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "segments")
+
+    @final
+    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
+        """The value for one item."""
+        try:
+            return self.measure(profile(volume, subject, sample, self.kind))
+        except UndefinedError as case:
+            return Score.undefined(str(case))
+
+    @abstractmethod
+    def measure(self, found: Profile) -> Score:
+        """The value from the scored frames. Raises UndefinedError where it has none."""
+
+
+@dataclass(frozen=True)
+class SegmentEnergy(SegmentMetric):
+    """Share of the saliency in the frames of the segments, in [0, 1]; chance is their share of the frames."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
+    reference: ClassVar[str] = "Wang et al. 2020, Score-CAM, arXiv 1910.01279, in time"
+
+    def measure(self, found: Profile) -> Score:
+        """Sum of m_t inside."""
+        return Score(float(found.mass[found.inside].sum()), float(found.inside.mean()))
+
+
+@dataclass(frozen=True)
+class SegmentLift(SegmentMetric):
+    """Segment energy over the segments' share of the frames: how many times denser it is there; >= 0, chance 1."""
+
+    bounds: ClassVar[tuple[float, float]] = (0.0, inf)
+    chance_level: ClassVar[str] = "1"
+    reference: ClassVar[str] = "Wang et al. 2020, Score-CAM, arXiv 1910.01279, in time, over the length"
+
+    def measure(self, found: Profile) -> Score:
+        """Energy / share."""
+        return Score(float(found.mass[found.inside].sum()) / float(found.inside.mean()), 1.0)
+
+
+@dataclass(frozen=True)
+class SegmentAUC(SegmentMetric):
+    """Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5.
+
+    Also undefined when every frame lies in a segment.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = ".5"
+    reference: ClassVar[str] = "Mann and Whitney 1947, of frames"
+
+    def measure(self, found: Profile) -> Score:
+        """Probability that a frame inside outranks one outside."""
+        if found.inside.all():
+            raise UndefinedError("every frame lies in a segment")
+        return Score(auc(found.ranked[found.inside], found.ranked[~found.inside]), 0.5)
+
+
+@dataclass(frozen=True)
+class SegmentAP(SegmentMetric):
+    """Average precision of the frames ranked by m_t, ties entering together; in (0, 1], chance the segments' share."""
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
+    reference: ClassVar[str] = "Choe et al. 2020, arXiv 2001.07437, of frames"
+
+    def measure(self, found: Profile) -> Score:
+        """Mean precision over the steps of recall."""
+        return Score(float(average_precision_score(found.inside, found.ranked)), float(found.inside.mean()))
+
+
+@dataclass(frozen=True)
+class SegmentPointing(SegmentMetric):
+    """Share of the maximal frames at most `tolerance` seconds before or after a segment, in [0, 1]; ties count in part.
+
+    Chance is the share of the scored frames that would be hits.
+    """
+
+    tolerance: float = 0.5  # seconds
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = "the share of the scored frames that lie within the tolerance"
+    reference: ClassVar[str] = "Zhang et al. 2016, excitation backprop, arXiv 1608.00507, in time"
+
+    def __post_init__(self) -> None:
+        require_at_least("tolerance", self.tolerance, 0.0)
+
+    def measure(self, found: Profile) -> Score:
+        """1 or 0 for a single maximum."""
+        times = found.times
+        hits = np.any([(times >= each.start - self.tolerance) & (times < each.end + self.tolerance)
+                       for each in found.segments], axis=0)  # fmt: skip
+        return Score(float(hits[found.ranked == found.ranked.max()].mean()), float(hits.mean()))
+
+
+@dataclass(frozen=True)
+class SegmentShuffledAUC(SegmentMetric):
+    """Probability that a frame inside outranks a frame of another video's segments in this map, ties half; chance .5.
+
+    The others' segments are of the same kind, at the same share of their own length. Each other video counts alike, and
+    frames inside both count: the mean of any fixed profile over all videos is .5, and the evidence itself may stay
+    below 1. Also undefined where no other video has such a segment in the scored frames.
+    """
+
+    bounds: ClassVar[tuple[float, float]] = UNIT
+    chance_level: ClassVar[str] = ".5, also for any fixed prior"
+    reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN), in time"
+    needs: ClassVar[tuple[Need, ...]] = ("evidence", "segments", "other videos")
+
+    def measure(self, found: Profile) -> Score:
+        """Mean of the AUCs against each other video."""
+        videos, negative = _others(found.subject, self.kind)
+        negative = negative[videos != found.sample.video_id][:, found.frames]
+        sizes = negative.sum(axis=1)
+        if not sizes.any():
+            raise UndefinedError("no other video has such a segment in the scored frames")
+        weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
+        return Score(auc(found.ranked[found.inside], found.ranked, weights), 0.5)
+
+
+@per_subject
+def _others(subject: Subject, kind: Kind) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
+    """The peers' videos (p,), and which frames (p, t) lie in their segments, at the same share of their length."""
+    peers = drawn((peer for peer in subject.peers if segments_of(peer, kind)), subject.seed)
+    shares = subject.clip.times / subject.clip.end
+    inside = np.zeros((len(peers), len(shares)), bool)
+    for row, peer in zip(inside, peers, strict=True):
+        times = shares * length_of(peer)
+        row[:] = within(segments_of(peer, kind), times) & ~after_cut(peer, times)
+    return np.array([peer.video_id for peer in peers], np.str_), inside

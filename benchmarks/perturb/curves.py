@@ -1,0 +1,147 @@
+"""Removing cells of a clip in the order of a volume, and the curves of the subject's answer while they go.
+
+A version of the clip is named by the ranks [first, last) that are removed, rank 0 being the most salient cell: with n
+cells, removing the most salient k is [0, k), removing the least salient k is [n - k, n), and inserting the most salient
+k into the removed video is [k, n), that is removing the least salient n - k. The step set is not symmetric (inserting
+1 % is removing 99 %), so insertion costs its own evaluations, but for the steps whose complement is a step too (0, 50,
+100 %). Whatever number of metrics reads the curves, each version is evaluated
+once (`perturb.evaluator`): 24 for all curves of the first volume, 23 for the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.benchmarks.perturb.cells import cell_values, require_contrast
+from attrib.benchmarks.perturb.evaluator import answers, cell_shape
+from attrib.benchmarks.perturb.imputers import BoolArray, Imputer
+from attrib.subject import Subject
+from attrib.types import SaliencyVolume
+
+STEPS = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 0.30, 0.50, 0.75, 1.0)
+GATE = 0.5  # nats (odds times 1.65): what the answer owes to the video at least, where it needs it
+
+Of = Literal["log_odds", "probability"]
+FloatArray = NDArray[np.float64]
+Order = NDArray[np.int64]  # flat cell numbers, the first to go first
+Ranks = tuple[int, int]  # removed, half-open
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """The answer along one order: counts (k,) of cells, from 0 to all, log-odds (k,) in nats, p(option) (k,)."""
+
+    counts: NDArray[np.int64]
+    log_odds: FloatArray
+    probability: FloatArray
+
+    @property
+    def fractions(self) -> FloatArray:
+        """The counts as shares of all cells, from 0 to 1."""
+        return self.counts / self.counts[-1]
+
+    def heights(self, of: Of = "log_odds") -> FloatArray:
+        """The answer (k,) in nats, or in [0, 1]."""
+        return self.log_odds if of == "log_odds" else self.probability
+
+    def auc(self, of: Of = "log_odds") -> float:
+        """Trapezoid over the true fractions, both ends included; the mean height, in the curve's own units."""
+        return float(np.trapezoid(self.heights(of), self.fractions))
+
+    def at(self, share: float, of: Of = "log_odds") -> float:
+        """The height at one of STEPS."""
+        return float(self.heights(of)[np.searchsorted(self.counts, cells_of(share, int(self.counts[-1])))])
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Removal of the most and of the least salient first, and insertion of the most salient into the removed video.
+
+    Each is evaluated when it is first read; what the evaluator knows is not evaluated again.
+    """
+
+    order: Order
+    subject: Subject
+    imputer: Imputer
+
+    @cached_property
+    def most_first(self) -> Curve:
+        """While the first of the order go first."""
+        return self._curve(0)
+
+    @cached_property
+    def least_first(self) -> Curve:
+        """While the last of the order go first."""
+        return self._curve(1)
+
+    @cached_property
+    def insertion(self) -> Curve:
+        """While the first of the order are put back first."""
+        return self._curve(2)
+
+    def _curve(self, plan: int) -> Curve:
+        counts, plans = plans_of(len(self.order))
+        removed = np.stack([without(self.order[slice(*ranks)], self.subject) for ranks in plans[plan]])
+        logprobs = answers(self.subject, self.imputer, removed).double()
+        log_odds, probability = self.subject.log_odds(logprobs), self.subject.probability(logprobs)
+        return Curve(counts, log_odds.numpy(), probability.numpy())
+
+
+def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer = "blur") -> Curves:
+    """The three curves of a volume; a second time the same order evaluates nothing.
+
+    Raises UndefinedError when the volume ranks nothing, InputError when it is not of the subject's clip.
+    """
+    return Curves(saliency_order(volume, subject), subject, imputer)
+
+
+def chance_curves(subject: Subject, imputer: Imputer = "blur") -> Curves:
+    """The curves of one seeded random order: what chance reaches on this very item; shared by all volumes."""
+    order = np.random.default_rng([subject.seed, 1]).permutation(int(np.prod(cell_shape(subject))))
+    return Curves(order, subject, imputer)
+
+
+def plans_of(cells: int) -> tuple[NDArray[np.int64], tuple[list[Ranks], list[Ranks], list[Ranks]]]:
+    """Counts (k,), and the ranks removed at each: the most salient first, the least salient first, and insertion."""
+    counts = step_counts(cells)
+    steps = [int(count) for count in counts]
+    most, least = [(0, count) for count in steps], [(cells - count, cells) for count in steps]
+    return counts, (most, least, [(count, cells) for count in steps])
+
+
+def saliency_order(volume: SaliencyVolume, subject: Subject) -> Order:
+    """Flat cell indices by descending signed saliency; only ties are settled by the subject's seed."""
+    _, rows, columns = cell_shape(subject)
+    values = cell_values(volume, subject, rows, columns).ravel()
+    require_contrast(values)
+    jitter = np.random.default_rng([subject.seed, 0]).permutation(len(values))
+    return np.lexsort((jitter, -values))
+
+
+def without(chosen: Order, subject: Subject) -> BoolArray:
+    """These cells, as (t, rows, columns) is True where one is removed."""
+    removed = np.zeros(cell_shape(subject), bool)
+    removed.flat[chosen] = True
+    return removed
+
+
+def step_counts(cells: int) -> NDArray[np.int64]:
+    """How many cells are gone at each step; steps that coincide in a small clip are taken once."""
+    return np.unique([cells_of(share, cells) for share in STEPS])
+
+
+def cells_of(share: float, cells: int) -> int:
+    """This share of the cells, halves rounded up."""
+    return int(np.floor(share * cells + 0.5))
+
+
+def needs_video(subject: Subject, imputer: Imputer) -> bool:
+    """Whether the log-odds fall by more than GATE when everything is removed."""
+    removed = answers(subject, imputer, np.ones((1, *cell_shape(subject)), bool)).double()
+    whole = subject.logprobs[None].cpu().double()
+    return bool(subject.log_odds(whole) - subject.log_odds(removed) > GATE)

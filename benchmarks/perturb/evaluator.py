@@ -1,0 +1,168 @@
+"""The model's answers to versions of a clip with cells removed, each evaluated once for a subject.
+
+What makes it fast: a version is known by its imputer and its removed cells, so that metrics and volumes share it;
+versions go through the language model in batches; of a model that encodes steps of its token grid one by one, only the
+steps that were not seen before go through the vision encoder, known by their pixels whatever the imputer or the order;
+dropped tokens shorten the sequence.
+
+Batches are filled up to a multiple of GROUP, so that on the CPU an answer is the same to the last bit whatever it is
+batched with and whatever was asked before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attrib.benchmarks.perturb.imputers import FILLS, BoolArray, Canvas, Fill, Imputer, kept_tokens
+from attrib.model import EncodesSteps, VideoModel, fitting
+from attrib.runtime.memory import BatchSize
+from attrib.subject import Subject
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+SIDE = 8  # cells along each side of a frame, where the token grid is not coarser
+GROUP = 4  # versions; more at once is no faster on a CPU
+ON_GPU = 32  # versions to begin with on a GPU
+STEPS_EACH = 8  # steps through the vision encoder for each version of a batch
+BUDGET = 2**28  # bytes of encoded steps kept for a subject
+WHAT = "answering to a perturbed clip"
+
+Name = tuple[str, bytes]  # of a version
+
+
+class Sizes:
+    """How many versions go through a model's language model, and steps through its vision encoder, at once."""
+
+    def __init__(self, model: VideoModel) -> None:
+        versions = GROUP if model.device.type == "cpu" else ON_GPU
+        self.versions, self.steps = BatchSize(versions), BatchSize(versions * STEPS_EACH)
+
+
+class Steps:
+    """Tokens of encoded steps by a digest of their pixels; those not used for longest go when there are too many."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, name: bytes) -> Tensor | None:
+        """The tokens (k, d) if they are known."""
+        if name in self._kept:
+            self._kept.move_to_end(name)
+        return self._kept.get(name)
+
+    def put(self, name: bytes, tokens: Float[Tensor, "k d"]) -> None:
+        """Keep a copy of a new step's tokens as long as there is room."""
+        self._kept[name] = tokens.clone()
+        self.bytes += tokens.nbytes
+        while self.bytes > BUDGET:
+            self.bytes -= self._kept.popitem(last=False)[1].nbytes
+
+
+@dataclass(eq=False)
+class Memory:
+    """What is known of one subject: answers (o,) on the CPU, encoded steps, and what its imputers prepared."""
+
+    answers: dict[Name, Tensor] = field(default_factory=dict)
+    steps: Steps = field(default_factory=Steps)
+    fills: dict[str, Fill] = field(default_factory=dict)
+
+
+# Keyed by identity and weakly: what is known of a subject or model goes with it, and must not refer to it.
+_of_subject: WeakKeyDictionary[Subject, Memory] = WeakKeyDictionary()
+_of_model: WeakKeyDictionary[VideoModel, Sizes] = WeakKeyDictionary()
+
+
+def cell_shape(subject: Subject) -> tuple[int, int, int]:
+    """(t, rows, columns) of the perturbation cells: one slice per clip frame, SIDE x SIDE or the coarser token grid."""
+    grid = subject.grid
+    return len(subject.clip), min(SIDE, grid.rows), min(SIDE, grid.columns)
+
+
+@torch.no_grad()
+def answers(subject: Subject, imputer: Imputer, removed: BoolArray) -> Float[Tensor, "n o"]:
+    """Log-probabilities as `subject.logprobs` of the clip without each of `removed` (n, t, rows, columns), on the CPU.
+
+    Raises NotEnoughMemory where a single version does not fit.
+    """
+    memory = _of_subject.setdefault(subject, Memory())
+    names: list[Name] = [(imputer, np.packbits(cells).tobytes()) for cells in removed]
+    asked = dict(zip(names, removed, strict=True))
+    memory.answers.update((name, subject.logprobs.cpu()) for name, cells in asked.items() if not cells.any())
+    todo = {name: cells for name, cells in asked.items() if name not in memory.answers}
+    if todo:
+        evaluate = _without_tokens if imputer == "token" else _imputed
+        with fitting(subject.model, WHAT, len(subject.clip)):
+            found = evaluate(subject, memory, imputer, list(todo.values()))
+        memory.answers.update(zip(todo, found.float().cpu(), strict=True))
+    return torch.stack([memory.answers[name] for name in names])
+
+
+def _imputed(subject: Subject, memory: Memory, imputer: str, removed: list[BoolArray]) -> Float[Tensor, "n o"]:
+    """Of versions whose removed cells show what the imputer puts there."""
+    if imputer not in memory.fills:
+        memory.fills[imputer] = FILLS[imputer](Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed))
+    fill, sizes = memory.fills[imputer], _of_model.setdefault(subject.model, Sizes(subject.model))
+
+    def answered(part: slice) -> Tensor:
+        tokens = _encoded(subject, memory, sizes, [fill(cells) for cells in removed[part]])
+        count = len(tokens)
+        filler = tokens[-1:].expand(-count % min(GROUP, sizes.versions.size), -1, -1)
+        return subject.model.score_tokens(torch.cat([tokens, filler]), subject.question)[:count]
+
+    return torch.cat(list(sizes.versions.run(len(removed), answered)))
+
+
+def _without_tokens(subject: Subject, memory: Memory, _: str, removed: list[BoolArray]) -> Float[Tensor, "n o"]:
+    """Of the whole clip's tokens without those of the removed cells."""
+    sizes = _of_model.setdefault(subject.model, Sizes(subject.model))
+    tokens = _encoded(subject, memory, sizes, [subject.pixels])
+    kept = [kept_tokens(cells, subject.grid).to(tokens.device) for cells in removed]
+    return torch.cat([subject.model.score_tokens(tokens, subject.question, keep) for keep in kept])
+
+
+def _encoded(subject: Subject, memory: Memory, sizes: Sizes, versions: list[Tensor]) -> Float[Tensor, "b n d"]:
+    """Visual tokens of each version (t, 3, h, w); what is known is not encoded again."""
+    model = subject.model
+    if not isinstance(model, EncodesSteps):
+        return model.encode(torch.stack(versions))
+    parts = [step for version in versions for step in version.split(subject.grid.frames_per_step)]
+    names = [_digest(step) for step in parts]
+    known = {name: memory.steps.get(name) for name in names}
+    fresh = {name: step for name, step in zip(names, parts, strict=True) if known[name] is None}
+    made = _encoded_steps(model, sizes.steps, fresh)
+    for name in fresh:
+        memory.steps.put(name, made[name])
+    made.update((name, tokens) for name, tokens in known.items() if tokens is not None)
+    found = torch.cat([made[name] for name in names])
+    return found.reshape(len(versions), -1, found.shape[-1])
+
+
+def _encoded_steps(model: EncodesSteps, size: BatchSize, steps: Mapping[bytes, Tensor]) -> dict[bytes, Tensor]:
+    """Tokens (k, d) of steps (f, 3, h, w); the last of a clip may have fewer frames."""
+    made: dict[bytes, Tensor] = {}
+    for length in sorted({len(step) for step in steps.values()}):
+        alike = {name: step for name, step in steps.items() if len(step) == length}
+        pixels = torch.stack(list(alike.values()))
+        tokens = torch.cat(list(size.run(len(pixels), _encoder(model, pixels))))
+        made.update(zip(alike, tokens, strict=True))
+    return made
+
+
+def _encoder(model: EncodesSteps, pixels: Float[Tensor, "m f 3 h w"]) -> Callable[[slice], Tensor]:
+    return lambda part: model.encode_steps(pixels[part])
+
+
+def _digest(step: Float[Tensor, "f 3 h w"]) -> bytes:
+    """Which pixels these are."""
+    return hashlib.blake2b(step.contiguous().cpu().numpy().tobytes(), digest_size=16).digest()

@@ -1,0 +1,118 @@
+"""The head of the report: what was asked of whom, how well the model answers, and what a reader has to be warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+from scipy import stats
+
+from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.store import FAILED
+from attrib.benchmarks.report.json_values import number, text
+from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
+from attrib.commands.terminal import leaderboard
+from attrib.errors import InputError
+
+PACKAGES = ("attrib", "torch", "transformers", "captum", "numpy")
+OWN = "the model's own number"
+OPTIONAL = {  # table, and what is not shown without it
+    "curves.parquet": "deletion and insertion curves", "tasks.csv": "generality of each task",
+    "nulls.parquet": "permutation nulls, and with them generality", "sanity.csv": "sanity checks",
+    "floors.csv": "behavioural floors", "layers/atlas.png": "layers x heads",
+}  # fmt: skip
+
+
+def head(run: Finished) -> dict[str, Any]:
+    """What was asked, in words, and the model's accuracy."""
+    settings, count = run.settings, leaderboard.tally(run.results)
+    packages = run.environment.get("packages", {})
+    data = {key: value for key, value in settings.data.items() if key not in ("name", "root")}
+    model = settings.model
+    facts = {
+        "Model": f"{model.name}{_of(model.revision, ', revision ')}, {model.dtype} on {model.device}",
+        "Data": f"{settings.data.get('name')}{_of(_told(data), ', ')}",
+        "Videos and questions": f"{run.results['video'].nunique()} videos, {count.samples} questions",
+        "Explained": f"{settings.target}; seed {settings.seed}",
+        "Frames": f"{model.frames or OWN}, {model.sampling}",
+        "Removal": ", ".join(settings.imputers), "Machine": run.machine,
+        "Versions": ", ".join(f"{name} {packages[name]}" for name in PACKAGES if name in packages),
+    }  # fmt: skip
+    return {
+        "name": run.directory.absolute().name, "model": model.name, "data": str(settings.data.get("name")),
+        "videos": int(run.results["video"].nunique()), "samples": count.samples, "accuracy": accuracy(run.results),
+        "gate": [count.passed, count.tested], "facts": [[key, value] for key, value in facts.items() if value],
+    }  # fmt: skip
+
+
+def _of(value: Any, before: str) -> str:
+    return f"{before}{value}" if value else ""
+
+
+def _told(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in settings.items())
+
+
+def accuracy(results: pd.DataFrame) -> dict[str, Any]:
+    """Right answers of those whose right answer is known, and the share with its Wilson interval."""
+    count = leaderboard.tally(results)
+    right, asked = count.correct, count.judged
+    if not asked:
+        return {"right": 0, "asked": 0, "share": None, "low": None, "high": None}
+    ends = stats.binomtest(right, asked).proportion_ci(method="wilson")
+    share = {"share": number(right / asked), "low": number(ends.low), "high": number(ends.high)}
+    return {"right": right, "asked": asked, **share}
+
+
+def warnings(run: Finished) -> Iterator[str]:
+    """What limits the conclusions, one sentence each."""
+    videos = int(run.results["video"].nunique())
+    if videos < videos_for_usual():
+        yield (
+            f"{videos} video{'s' * (videos != 1)}: intervals are wide. To see a difference of {SMALL_EFFECT} where "
+            f"videos vary by {USUAL_SPREAD} takes about {videos_for_usual()} videos."
+        )
+    if run.settings.model.name == "demo" and run.settings.data.get("name") != "demo":
+        yield (
+            "The built-in model was trained for the built-in world alone, not for this data: its answers, and so the "
+            "maps, say nothing about these videos."
+        )
+    yield from _guessing(run)
+    if failed := len(failures(run)):
+        yield f"{failed} piece{'s' * (failed != 1)} of work failed and have no numbers: see Failures."
+    if missing := [what for name, what in OPTIONAL.items() if not (run.directory / name).exists()]:
+        yield f"Not asked for in this run, and not shown: {'; '.join(missing)}."
+
+
+def _guessing(run: Finished) -> Iterator[str]:
+    found = accuracy(run.results)
+    try:
+        options = [len(sample.question.options) for sample in run.samples.values() if sample.question.options]
+    except InputError as error:
+        yield f"The data set cannot be read any more, so that no sample is shown: {error}"
+        return
+    chance = sum(1 / count for count in options) / len(options) if options else None
+    if chance and found["asked"] and found["low"] <= chance:
+        yield (
+            f"The model is right {found['right']} times of {found['asked']}, which guessing ({chance:.2f}) could do "
+            "too: what it answers from is of little interest."
+        )
+
+
+def failures(run: Finished) -> list[dict[str, str]]:
+    """What ended with an error, in the results and beside them."""
+    found = []
+    for name in ("results", "sanity", "floors", "nulls"):
+        table = run.results if name == "results" else run.long(name)
+        if table is None or "reason" not in table:
+            continue
+        rows = table[table["reason"].fillna("").str.startswith(FAILED)]
+        for row in rows.to_dict("records"):
+            what = text(row.get("metric")) or ("map" if name == "results" else name)
+            imputer = text(row.get("imputer"))
+            found.append({
+                "sample": text(row["sample"]), "method": text(row["method"]),
+                "what": f"{what} {imputer}".strip(), "error": text(row["reason"]).removeprefix(FAILED),
+            })  # fmt: skip
+    return found

@@ -1,0 +1,137 @@
+"""Runs side by side: models, seeds, machines. What must be equal for that is checked first, and told when it is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.stats.bootstrap import PRIMARY, intervals
+from attrib.benchmarks.stats.permutation import holm
+from attrib.benchmarks.tables.differences import Drawing, Pair, paired
+from attrib.benchmarks.tables.matrix import Matrix, matrix, scored
+from attrib.config import Config
+from attrib.errors import InputError
+
+PLACES = ("root",)  # keys of the data section that say where the files lie, which another machine may do otherwise
+COLUMNS = [
+    "metric", "imputer", "method", "run", "model", "dtype", "seed", "machine", "parameters", "direction", "mean", "low",
+    "high", "videos", "difference", "difference_low", "difference_high", "p", "p_holm", "dropped",
+]  # fmt: skip
+
+
+def compare(directories: Sequence[Path]) -> pd.DataFrame:
+    """One row of COLUMNS for each metric, imputer, method and run; metrics that all the runs have.
+
+    `run` names what differs. difference: to the first run on the same samples, positive where this one is better; p:
+    sign flips of whole videos, p_holm: Holm over the primary metrics. Raises InputError for a directory without a
+    finished run, and where data, samples, frames, sampling, target, metric parameters or imputers differ.
+    """
+    if len({directory.resolve() for directory in directories}) != len(directories) or not directories:
+        raise InputError(
+            f"expected one run directory or more, each once, got {', '.join(map(str, directories)) or 'none'}"
+        )
+    runs = [read(directory) for directory in directories]
+    for other in runs[1:]:
+        _require_alike(runs[0], other)
+    shared = [name for name in runs[0].settings.metrics if all(name in run.settings.metrics for run in runs)]
+    if not shared:
+        raise InputError("the runs have no metric in common")
+    return _table(runs, _joined(runs, shared))
+
+
+def _require_alike(one: Finished, other: Finished) -> None:
+    """Raises InputError with the first setting in which the runs differ, and both values."""
+    first, second = _fixed(one.settings), _fixed(other.settings)
+    common = set(one.settings.metrics) & set(other.settings.metrics)
+    for name in dict.fromkeys([*first, *second]):
+        if name.startswith("metrics.") and name.removeprefix("metrics.") not in common:
+            continue
+        if first.get(name) != second.get(name):
+            values = f"{first.get(name)!r} in {one.directory}, {second.get(name)!r} in {other.directory}"
+            raise InputError(f"runs that cannot be compared: {name} is {values}")
+    for here, there in ((one, other), (other, one)):
+        if only := sorted(set(here.results["sample"]).difference(there.results["sample"])):
+            raise InputError(
+                f"runs that cannot be compared: {len(only)} samples are in {here.directory} and not in "
+                f"{there.directory}, such as {only[0]!r}"
+            )
+
+
+def _fixed(settings: Config) -> dict[str, Any]:
+    """What must be equal, by its path."""
+    return {
+        **{f"data.{name}": value for name, value in settings.data.items() if name not in PLACES},
+        "model.frames": settings.model.frames, "model.sampling": settings.model.sampling, "target": settings.target,
+        "imputers": sorted(settings.imputers),
+        **{f"metrics.{label}": dict(given or {}) for label, given in settings.metrics.items()},
+    }  # fmt: skip
+
+
+def labels(runs: Sequence[Finished]) -> list[str]:
+    """What tells the runs apart, such as `seed 1`; the directory where that does not."""
+    facts = [_facts(run) for run in runs]
+    differing = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
+    names = [", ".join(f"{name} {fact[name]}" for name in differing) for fact in facts]
+    alike = len(set(names)) < len(names)
+    return [str(run.directory) for run in runs] if alike else names
+
+
+def _facts(run: Finished) -> dict[str, str]:
+    model = run.settings.model
+    name = f"{model.name}@{model.revision}" if model.revision else model.name
+    return {"model": name, "dtype": model.dtype, "seed": str(run.settings.seed), "machine": run.machine}
+
+
+def _joined(runs: Sequence[Finished], metrics: Sequence[str]) -> Matrix:
+    """All runs' values; a column's method is the method and the run's place."""
+    parts = []
+    for place, run in enumerate(runs):
+        rows = scored(run.results)
+        rows = rows[rows["metric"].isin(metrics)]
+        parts.append(rows.assign(method=rows["method"].astype(str) + f"\n{place}"))
+    return matrix(pd.concat(parts, ignore_index=True))
+
+
+def _table(runs: Sequence[Finished], found: Matrix) -> pd.DataFrame:
+    settings, directions = runs[0].settings, runs[0].directions
+    drawing = Drawing(settings.resamples, settings.seed)
+    ends = found.each(found.values, lambda part: intervals(part, resamples=drawing.resamples, seed=drawing.seed))
+    names = labels(runs)
+    rows = []
+    for place, column in enumerate(found.columns):
+        method, run = column.method.split("\n")
+        given = runs[int(run)].settings.methods.get(method)
+        rows.append({
+            "metric": column.metric, "imputer": column.imputer, "method": method, "place": int(run),
+            "run": names[int(run)], **_facts(runs[int(run)]), "parameters": json.dumps(given) if given else "",
+            "direction": directions.get(column.metric, ""), **ends[place]._asdict(),
+        })  # fmt: skip
+    keys = ["metric", "imputer", "method", "place"]
+    table = pd.DataFrame(rows).merge(_differences(found, directions, drawing), how="left", on=keys)
+    order = table.groupby(keys[:3], sort=False).ngroup()
+    return table.assign(order=order).sort_values(["order", "place"], kind="stable")[COLUMNS].reset_index(drop=True)
+
+
+def _differences(found: Matrix, directions: Mapping[str, str], drawing: Drawing) -> pd.DataFrame:
+    """Every run but the first against the first."""
+    places = {column: place for place, column in enumerate(found.columns)}
+    pairs = []
+    for column, place in places.items():
+        method, run = column.method.split("\n")
+        first = places.get(column._replace(method=f"{method}\n0"))
+        if run != "0" and first is not None:
+            pairs.append(Pair(place, first))
+    table = paired(found, pairs, directions, drawing)
+    split = [str(name).split("\n") for name in table["method"]]
+    family = table["metric"].isin(PRIMARY)
+    names = {"low": "difference_low", "high": "difference_high"}
+    return table.drop(columns=["videos", "control", "sd", "videos_needed"]).rename(columns=names).assign(
+        method=[name for name, _ in split], place=np.array([int(run) for _, run in split], np.int64),
+        p_holm=holm(table["p"].where(family).to_numpy(np.float64)),
+    )  # fmt: skip

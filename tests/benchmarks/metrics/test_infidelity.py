@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import nnls
+
+from attrib.benchmarks.metrics.infidelity import Infidelity, left
+from attrib.benchmarks.perturb.imputers import IMPUTERS, Imputer
+from attrib.testing import check_metric
+
+from linear import sample_of, subject_of, volume_of
+
+# In the linear model removing cell i costs w_i (red_i - 70) / 255, and cells add up.
+RED = np.arange(0, 160, 20).reshape(2, 2, 2)
+WEIGHTS = np.array([3, 0, -2, 1, 0, 5, 255, 510.0]).reshape(2, 2, 2)
+COSTS = WEIGHTS * (RED - 70) / 255
+METRIC = Infidelity("mean")
+
+
+@pytest.mark.parametrize("imputer", IMPUTERS)
+def test_contract(imputer: Imputer):
+    check_metric(Infidelity(imputer))
+
+
+def test_what_is_left_by_hand():
+    sums, falls = np.array([[1.0], [2.0]]), np.array([2.0, 1.0])
+    # beta = (1 * 2 + 2 * 1) / (4 + 1) = 0.8, left (1 - 1.6)^2 + (2 - 0.8)^2 = 1.8 of 1 + 4.
+    assert left(sums, falls) == pytest.approx([0.36])
+    assert left(-sums, falls) == pytest.approx([1.0])  # no beta below 0
+    assert left(np.array([[2.0], [-4.0]]), falls) == pytest.approx([1.0])  # at right angles
+    assert left(np.column_stack([sums, falls]), falls) == pytest.approx([0.36, 0])
+
+
+def test_exact_values_leave_nothing_and_their_inverse_everything():
+    subject = subject_of(WEIGHTS, RED)
+    found = [METRIC.score(volume_of(factor * COSTS), subject, sample_of()).value for factor in (1, 0.01, -1)]
+    assert found == pytest.approx([0, 0, 1], abs=1e-6)
+
+
+def test_it_is_the_least_square_over_beta():
+    rng = np.random.default_rng(0)
+    values, subject = rng.normal(size=(2, 2, 2)), subject_of(WEIGHTS, RED)
+    sets = METRIC.sets(subject).reshape(64, 8).astype(float)
+    sums = sets @ values.ravel().astype(np.float32)
+    _, norm = nnls((sets @ COSTS.ravel())[:, None], sums)
+    found = METRIC.score(volume_of(values), subject, sample_of())
+    assert 0.05 < found.value < 0.999
+    assert found.value == pytest.approx(norm**2 / (sums @ sums), abs=1e-5)
+
+
+def test_no_scale_matters():
+    rng = np.random.default_rng(1)
+    values, subject = rng.normal(size=(2, 2, 2)), subject_of(WEIGHTS, RED)
+    one, two = (METRIC.score(volume_of(scale * values), subject, sample_of()) for scale in (1, 2.0**-40))
+    assert one == two
+    odd = METRIC.score(volume_of(3.7e5 * values), subject, sample_of())
+    assert odd.value == pytest.approx(one.value, abs=1e-6)
+
+
+def test_the_evidence_ranks_above_a_noisy_copy_above_noise_above_its_inverse():
+    rng = np.random.default_rng(0)
+    weights, red = rng.normal(size=(4, 4, 4)), rng.integers(0, 256, (4, 4, 4))
+    subject = subject_of(weights, red)
+    oracle = weights * (red - red.mean())
+    noise = rng.normal(size=oracle.shape) * oracle.std()
+    sets = METRIC.sets(subject).reshape(64, -1)  # of the noise and its negative, the one that leans to the evidence
+    noise *= np.sign((sets @ noise.ravel()) @ (sets @ oracle.ravel()))
+    values = [
+        METRIC.score(volume_of(values), subject, sample_of()).value
+        for values in (oracle, oracle + noise, noise, -oracle)
+    ]
+    assert values == sorted(values) and len(set(values)) == 4
+
+
+def test_sets_are_seeded_and_of_every_size():
+    subject = subject_of(np.ones((2, 3, 4)))
+    sets = Infidelity(subsets=500).sets(subject)
+    assert sets.shape == (500, 2, 3, 4)
+    sizes = sets.sum(axis=(1, 2, 3))
+    assert set(sizes.tolist()) == set(range(1, 24))
+    assert sets.mean(axis=0) == pytest.approx(np.full((2, 3, 4), 0.5), abs=0.1)
+    assert np.array_equal(sets, Infidelity(subsets=500).sets(subject))
+    other = Infidelity(subsets=500).sets(subject_of(np.ones((2, 3, 4)), seed=1))
+    assert not np.array_equal(sets, other)
+
+
+def test_sets_are_evaluated_once_for_all_volumes():
+    subject = subject_of(np.random.default_rng(0).normal(size=(4, 4, 4)), np.arange(64).reshape(4, 4, 4))
+    rng = np.random.default_rng(1)
+    for _ in range(3):
+        METRIC.score(volume_of(rng.normal(size=(4, 4, 4))), subject, sample_of())
+    assert subject.model.evaluated == 1 + 64 + 1  # when bound, the sets, and the removed video for `vision`
+
+
+def test_chance_is_the_mean_over_shuffled_values():
+    """Of values that are all but the same, any arrangement is as good; of the exact ones it is near 1."""
+    subject = subject_of(WEIGHTS, RED)
+    nearly = np.ones((2, 2, 2))
+    nearly[0, 0, 0] += 1e-4
+    flat = METRIC.score(volume_of(nearly), subject, sample_of())
+    assert flat.chance == pytest.approx(flat.value, abs=1e-3) and flat.value > 0.1
+    weights, red = np.random.default_rng(2).normal(size=(4, 4, 4)), np.random.default_rng(3).integers(0, 256, (4, 4, 4))
+    exact = weights * (red - red.mean())
+    found = METRIC.score(volume_of(exact), subject_of(weights, red), sample_of())
+    assert found.value < 1e-4 and found.chance > 0.7
+
+
+def test_chance_by_another_solver():
+    values, subject = np.random.default_rng(4).normal(size=(2, 2, 2)).astype(np.float32), subject_of(WEIGHTS, RED)
+    sets = METRIC.sets(subject).reshape(64, 8).astype(float)
+    shuffles = np.random.default_rng([0, 4]).permuted(np.tile(values.ravel().astype(float), (100, 1)), axis=1)
+    shares = [nnls((sets @ COSTS.ravel())[:, None], sets @ one)[1] ** 2 / ((sets @ one) ** 2).sum() for one in shuffles]
+    found = METRIC.score(volume_of(values), subject, sample_of())
+    assert np.ptp(shares) > 0.05
+    assert found.chance == pytest.approx(np.mean(shares), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"), [(np.zeros((2, 2, 2)), "zero everywhere"), (np.ones((2, 2, 2)), "the same everywhere")]
+)
+def test_a_volume_that_ranks_nothing_is_undefined(values: np.ndarray, reason: str):
+    found = METRIC.score(volume_of(values), subject_of(WEIGHTS, RED), sample_of())
+    assert np.isnan(found.value) and reason in found.reason
+
+
+def test_an_answer_that_nothing_changes_is_undefined():
+    found = METRIC.score(volume_of(COSTS), subject_of(WEIGHTS * 0, RED), sample_of())
+    assert np.isnan(found.value) and found.reason == "no random set of cells changes the answer"
+
+
+def test_an_answer_that_is_not_finite_is_undefined():
+    found = METRIC.score(volume_of(COSTS), subject_of(np.full((2, 2, 2), np.inf), RED), sample_of())
+    assert np.isnan(found.value) and "not finite" in found.reason
+
+
+def test_one_set_is_refused():
+    with pytest.raises(ValueError, match="subsets: expected 2 or more, got 1"):
+        Infidelity(subsets=1)

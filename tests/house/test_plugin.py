@@ -1,0 +1,113 @@
+"""A third-party package, really installed: listed, checked and benchmarked with no edit to attrib."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from attrib import registry
+from attrib.errors import UnknownName
+from attrib.testing import check_method, check_metric
+
+from installing import copy_tracked, install, python
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plugin")
+    return install(copy_tracked(folder, "tests/plugin") / "tests" / "plugin", folder / "site")
+
+
+def test_its_method_is_listed_with_its_source(site: Path, tmp_path: Path) -> None:
+    listed = json.loads(python(["-m", "attrib", "list", "methods", "--json"], site, tmp_path))["methods"]
+    (found,) = [entry for entry in listed if entry["name"] == "plain_smoothgrad"]
+    assert found["source"] == "attrib-smoothgrad 0.3.0"
+    assert found["parameters"] == ["samples", "sigma"]
+    assert found["description"].startswith("Mean gradient over noisy copies")
+    assert {"grad_cam", "uniform"} < {entry["name"] for entry in listed}
+
+
+CHECKS = """
+import numpy as np, torch
+from attrib import config, registry
+from attrib.errors import ConfigError
+from attrib.testing import check_method, toy_subject
+
+SmoothGrad = registry.get("methods", "plain_smoothgrad")
+assert SmoothGrad.__module__ == "attrib_smoothgrad"
+check_method(SmoothGrad())
+check_method(SmoothGrad(samples=3, sigma=0.02))
+
+subject = toy_subject()  # without noise it is the plain gradient
+found = SmoothGrad(samples=3, sigma=0.0).attribute(subject).values
+pixels = subject.pixels[None].requires_grad_()
+(gradient,) = torch.autograd.grad(subject.score(pixels).sum(), pixels)
+assert float(abs(found).max()) > 1e-3
+np.testing.assert_allclose(found, gradient[0].sum(1).numpy(), rtol=1e-5, atol=1e-9)
+
+try:
+    config.build("methods", "plain_smoothgrad", {"samples": 0})
+except ConfigError as error:
+    print(error)
+"""
+
+
+def test_it_keeps_the_contract_and_its_own_promises(site: Path, tmp_path: Path) -> None:
+    """One program, since starting torch takes longer than the checks. A parameter out of range is one line."""
+    told = python(["-c", CHECKS], site, tmp_path).strip()
+    assert told == "methods.plain_smoothgrad: expected samples >= 1 and sigma >= 0, got 0 and 0.1"
+
+
+def test_it_is_benchmarked(site: Path, tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(
+        f"data: {{name: demo, videos: 2, root: {tmp_path / 'data'}}}\n"
+        "methods:\n  plain_smoothgrad: {samples: 2}\n  uniform:\n"
+        "metrics:\n  object_auc:\n  mass:\nresamples: 100\noverlays: 0\n"
+    )
+    out = python(["-m", "attrib", "bench", "small.yaml", "-O", "run", "--json"], site, tmp_path)
+    outcome = json.loads(out)
+    assert outcome["failures"] == []
+    assert outcome["computed"] == 12  # of each video the answer, the gate, two maps and the scores of each
+    assert {row["method"] for row in outcome["leaderboard"]} == {"plain_smoothgrad", "uniform"}
+    volumes = sorted(path.name for path in (tmp_path / "run").rglob("plain_smoothgrad.npz"))
+    assert len(volumes) == 2
+
+
+def test_without_the_package_the_method_is_unknown() -> None:
+    with pytest.raises(UnknownName, match="unknown method 'plain_smoothgrad'"):
+        registry.get("methods", "plain_smoothgrad")
+
+
+def examples() -> list[str]:
+    """The Python blocks of CONTRIBUTING.md."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture
+def plugin_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is gone in the next."""
+    monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
+
+
+@pytest.mark.usefixtures("plugin_files")
+def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
+    """Copied as it stands, it has at most 20 lines, registers and keeps the contract."""
+    method = examples()[0]
+    assert len(method.splitlines()) <= 20
+    (tmp_path / "my_method.py").write_text(method)
+    assert registry.load_plugin(tmp_path / "my_method.py") == {"methods": ["gradient_times_input"], "metrics": []}
+    check_method(registry.get("methods", "gradient_times_input")())
+    exec(examples()[1], {"GradientTimesInput": registry.get("methods", "gradient_times_input")})
+
+
+@pytest.mark.usefixtures("plugin_files")
+def test_the_metric_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
+    (tmp_path / "my_metric.py").write_text(examples()[2])
+    assert registry.load_plugin(tmp_path / "my_metric.py") == {"methods": [], "metrics": ["top_cell"]}
+    check_metric(registry.get("metrics", "top_cell")())

@@ -1,0 +1,1 @@
+"""Experiments for developers of attrib; run from a checkout and left out of the wheel."""

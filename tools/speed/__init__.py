@@ -1,0 +1,1 @@
+"""Speed and memory of attrib beside plain implementations of the same work."""

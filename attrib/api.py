@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib import config, models, registry, video
+from attrib.capabilities import AnswersFreely, require
 from attrib.errors import ConfigError, InputError, nearest, told
 from attrib.explaining.explanation import Explanation
-from attrib.explaining.explanation import Step as Step  # whoever calls these functions finds it here
-from attrib.explaining.explanation import tell as tell
 from attrib.method import Control, Method, NeedsAnnotation
-from attrib.model import VideoModel, require_free_answers
+from attrib.model import VideoModel
+from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question, SaliencyVolume, Sample
 
@@ -36,7 +36,7 @@ def explain(
     methods: Iterable[str] | Mapping[str, Mapping[str, Any] | Method | None] | None = None,
     target: str = "predicted",
     settings: Mapping[str, Any] | None = None,
-    step: Step | None = None,
+    step: Progress | None = None,
 ) -> Explanation:
     """Explain the model's answer to a question about the video file `source`: the option it chooses, or a free answer.
 
@@ -52,7 +52,7 @@ def explain(
     wanted = Target.parse(target) if options else Target("answer", words=() if per_word else words)
     asked = _with_answer(Question(question, tuple(options)), wanted)
     network, clip = _watched(source, model, parsed)
-    tell(step, "asking the model", 0, len(chosen))
+    report_progress(step, "asking the model", 0, len(chosen))
     asked = asked if options else _with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, wanted, parsed.seed)
     return _explained(subject, _by_word(subject, chosen, words) if per_word else _plain(subject, chosen), step)
@@ -65,7 +65,7 @@ def explain_sample(
     methods: Iterable[str] | Mapping[str, Mapping[str, Any] | Method | None] | None = None,
     target: str = "predicted",
     settings: Mapping[str, Any] | None = None,
-    step: Step | None = None,
+    step: Progress | None = None,
 ) -> Explanation:
     """Explain the model's answer to an annotated question; pictures and summary then show the annotation too.
 
@@ -75,7 +75,7 @@ def explain_sample(
     chosen, parsed = _method_objects(methods, annotated=True), settings_for(model, settings)
     wanted = Target.parse(target)
     network, clip = _watched(sample.video, model, parsed)
-    tell(step, "asking the model", 0, len(chosen))
+    report_progress(step, "asking the model", 0, len(chosen))
     subject = Subject.bind(network, clip, _with_answer(sample.question, wanted), wanted, parsed.seed)
     subject = replace(subject, sample=sample)
     return _explained(subject, _plain(subject, chosen), step)
@@ -113,7 +113,7 @@ def _check_asked(options: Sequence[str], answer: str | None, by_words: bool, tar
 
 def _with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
     """The question with the given answer, or the model's own, as its tokens."""
-    speaker = require_free_answers(model)
+    speaker = require(model, AnswersFreely, "free answers")
     given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
     return replace(question, reply=given)
 
@@ -142,11 +142,11 @@ def _by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[st
     return {f"{label}.{word}": (label, methods[label], part) for label in methods for word, part in parts.items()}
 
 
-def _explained(subject: Subject, rows: Rows, step: Step | None) -> Explanation:
+def _explained(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}
     for done, (name, (label, method, part)) in enumerate(rows.items()):
-        tell(step, name, done, len(rows))
+        report_progress(step, name, done, len(rows))
         try:
             volumes[name] = method.attribute(part, label)
         except InputError:
@@ -183,7 +183,7 @@ def bench(
     settings: Mapping[str, Any] | str | Path | None = None,
     output: str | Path = "runs/demo",
     overrides: Iterable[str] = (),
-    step: Step | None = None,
+    step: Progress | None = None,
     retry_failed: bool = False,
 ) -> Outcome:
     """Run a benchmark into the directory `output`, or resume it there; without settings the built-in one.
@@ -200,7 +200,7 @@ def bench_forecast(
     settings: Mapping[str, Any] | str | Path | None = None,
     output: str | Path = "runs/demo",
     overrides: Iterable[str] = (),
-    step: Step | None = None,
+    step: Progress | None = None,
     retry_failed: bool = False,
 ) -> Forecast:
     """What `bench` with the same arguments would compute, and what it would cost. Writes nothing to `output`."""

@@ -68,14 +68,6 @@ class NotEnoughMemory(AttribError):
     """Memory could not be had; the message names what would need less."""
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had: by Python, by torch on the CPU, or by torch on a GPU."""
-    refused = "can't allocate memory" in str(error) or "not enough memory" in str(error)
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or (
-        isinstance(error, RuntimeError) and refused
-    )  # fmt: skip
-
-
 def one_line(text: str, longest: int = LONGEST) -> str:
     """The text with harmful characters as escapes, its white space as single spaces, and the middle cut out."""
     words = " ".join(HARMFUL.sub(lambda found: ascii(found[0])[1:-1], text).split())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -16,7 +14,7 @@ import torch
 from torch import Tensor
 
 from attrib.errors import AttributionError, nearest
-from attrib.model import fitting
+from attrib.runtime.memory import fitting, peak_memory
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample
 
@@ -53,7 +51,7 @@ class Method(ABC):
         started = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        with fitting(subject.model, name, len(subject.clip), asdict(self).get("batch", 1)):
+        with fitting(subject.model.dtype, name, len(subject.clip), asdict(self).get("batch", 1)):
             result = self.values(subject)
         seconds = time.perf_counter() - started
         found = result if isinstance(result, Attribution) else Attribution(result)
@@ -159,11 +157,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def peak_memory(device: torch.device) -> int:
-    """Peak bytes so far: on the GPU since the method began, on the CPU of the whole process since it started."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kibibytes if sys.platform == "darwin" else kibibytes * 1024

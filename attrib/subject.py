@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from attrib.errors import InputError, nearest
-from attrib.model import TokenGrid, VideoModel, fitting
-from attrib.runtime.memory import BatchSize
+from attrib.model import TokenGrid, VideoModel
+from attrib.runtime.memory import BatchSize, fitting
 from attrib.types import Clip, Question, Sample
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Subject:
             raise InputError("question: expected options, or a free answer that is explained; got neither")
         target = target or Target("answer" if question.reply else "predicted")
         pixels = model.preprocess(clip)
-        with torch.no_grad(), fitting(model, "asking the model", len(clip)):
+        with torch.no_grad(), fitting(model.dtype, "asking the model", len(clip)):
             logprobs = model.option_logprobs(pixels[None], question)[0].float()
         explained, others = target.resolve(question, int(logprobs.argmax()))
         return Subject(model, clip, question, target, seed, pixels, logprobs, explained, others)
@@ -200,5 +200,5 @@ class Subject:
             pixels = torch.stack([version(i) for i in range(part.start, part.stop)])
             return self.model.option_logprobs(pixels, self.question).float()
 
-        with fitting(self.model, "asking the model", len(self.clip)):
+        with fitting(self.model.dtype, "asking the model", len(self.clip)):
             return torch.cat([self.logprobs.new_empty(0, len(self.logprobs)), *BatchSize(size).run(count, answered)])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from attrib.api import Step, tell
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import Run
@@ -18,6 +17,7 @@ from attrib.benchmarks.jobs.store import Part, Parts, State, file_name
 from attrib.benchmarks.jobs.volume_job import Map
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
+from attrib.runtime.progress import Progress, report_progress
 
 Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): parts of like cost
 
@@ -55,13 +55,13 @@ class Forecast:
         return [_total(kind, [count for count in self.counts if count.kind == kind]) for kind in kinds]
 
 
-def forecast(config: Config, directory: Path, step: Step | None = None, retry_failed: bool = False) -> Forecast:
+def forecast(config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False) -> Forecast:
     """What a run with this configuration would compute in `directory`. Writes nothing there. Raises as a run does."""
     plan, run = Plan.of(config, step), Run.at(directory, retry_failed)
     states: Counter[tuple[Kind, State]] = Counter()
     peaks = []
     for number, sample in enumerate(plan.samples):
-        tell(step, sample.id, number, len(plan.samples))
+        report_progress(step, sample.id, number, len(plan.samples))
         for kind, state, part in _states(Item(plan, run, sample)):
             states[kind, state] += 1
             peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from attrib.api import Step, tell
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.checks.compute import Extras
 from attrib.benchmarks.jobs import curves
@@ -25,6 +24,7 @@ from attrib.benchmarks.tables.write import Summary
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, told
 from attrib.render import overlay
+from attrib.runtime.progress import Progress, report_progress
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Done:
     warnings: tuple[str, ...]
 
 
-def run(config: Config, directory: Path, step: Step | None = None, retry_failed: bool = False) -> Outcome:
+def run(config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False) -> Outcome:
     """Compute what is missing in `directory`, then write results and what they say together (see summary).
 
     Raises InputError for bad input before anything is written, and NotWritten where nothing more can be kept. On an
@@ -87,31 +87,31 @@ def run(config: Config, directory: Path, step: Step | None = None, retry_failed:
         beside = compute.compute(plan, run, results, step)
         found = write.write(directory, results, beside.nulls, plan.metrics, config)
         computed = sum(1 for _ in run.parts.logged(begun))
-    tell(step, "done", len(done), len(done))
+    report_progress(step, "done", len(done), len(done))
     troubles = (Failure(*trouble) for trouble in beside.troubles)
     failures = *(failure for each in done for failure in each.failures), *drawn, *troubles
     warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
     return Outcome(directory, results, found, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 
-def _samples(plan: Plan, run: Run, step: Step | None) -> Iterator[_Done]:
+def _samples(plan: Plan, run: Run, step: Progress | None) -> Iterator[_Done]:
     """What each sample gives, in the data set's order."""
     count, total = len(plan.samples), len(plan.samples) * len(plan.methods)
-    tell(step, plan.samples[0].id, 0, total)
+    report_progress(step, plan.samples[0].id, 0, total)
     own = step if plan.workers == 1 else None  # progress within a sample; other processes could not tell it
     found = spread(partial(_sample, plan, run, own), range(count), plan.workers)
     for number, (sample, done) in enumerate(zip(plan.samples, found, strict=True), 1):
-        tell(step, sample.id, number * len(plan.methods), total)
+        report_progress(step, sample.id, number * len(plan.methods), total)
         yield done
 
 
-def _sample(plan: Plan, run: Run, step: Step | None, index: int) -> _Done:
+def _sample(plan: Plan, run: Run, step: Progress | None, index: int) -> _Done:
     """All that is wanted of one sample. The video is read only when something is missing."""
     item = Item(plan, run, plan.samples[index])
     total = len(plan.samples) * len(plan.methods)
     rows, read, failures = [], [], list(_told(item))
     for number, method in enumerate(plan.methods):
-        tell(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
+        report_progress(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
         found = Map(item, method)
         for row, failure in _rows(found):
             rows.append(row)
@@ -181,13 +181,13 @@ def _answered(item: Item) -> dict[str, Any]:
     return {"answer": question.letters[chosen], "correct": correct, "gated": item.gate.value}
 
 
-def _overlays(plan: Plan, run: Run, done: Sequence[_Done], step: Step | None) -> Iterator[Failure]:
+def _overlays(plan: Plan, run: Run, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:
     """Overlay videos of each method's first samples that did not fail; those already there are kept."""
     failed = {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}
     for method in plan.methods:
         there = [sample for sample in plan.samples if (sample.id, method.label) not in failed]
         for sample in there[: plan.config.overlays]:
-            tell(step, f"drawing {method.label}", 0, 0)
+            report_progress(step, f"drawing {method.label}", 0, 0)
             try:
                 _overlay(Map(Item(plan, run, sample), method))
             except NotWritten:

@@ -11,9 +11,9 @@ import torch
 from captum.attr import LayerGradCam
 from torch import nn
 
+from attrib.capabilities import HasVisionLayers, require
 from attrib.errors import UnknownName
 from attrib.method import Method, require_choice
-from attrib.model import HasVisionLayers, require_vision_layers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -43,7 +43,7 @@ class GradCAM(Method):
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Gradient-weighted activations without the final rectifier. Raises UnknownName for a layer not there."""
-        model = require_vision_layers(subject.model, "grad_cam")
+        model = require(subject.model, HasVisionLayers, "grad_cam")
         layers = model.vision_layers()
         blocks = [name for name in layers if name.startswith("blocks.")]
         name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer

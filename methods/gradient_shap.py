@@ -10,7 +10,7 @@ from captum.attr import GradientShap as Captum
 
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Method, require_at_least
-from attrib.model import batches
+from attrib.runtime.memory import batches
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -12,7 +12,7 @@ import torch
 from attrib.inputs.path_nodes import Profile, Segment
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Method, require_at_least
-from attrib.model import batches
+from attrib.runtime.memory import batches
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,7 +10,7 @@ import torch
 from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
-from attrib.model import require_attention
+from attrib.capabilities import RecordsAttention, require
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +31,7 @@ class LeGrad(AttentionMethod):
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Nats per unit of attention, 0 or more."""
-        model = require_attention(subject.model, "legrad")
+        model = require(subject.model, RecordsAttention, "legrad")
         record = AttentionRecord(find_sinks=self.sinks == "mask")
         found = flows.AnswerRows(record, flows.gradient_flow, twin=self.null == "divided")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from attrib.capabilities import RepairsGradients, require
 from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method
-from attrib.model import require_gradient_repair
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -33,7 +33,7 @@ class LibraGradient(Method):
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Nats, signed. Raises UnsupportedModel when the model cannot repair its gradients."""
-        model = require_gradient_repair(subject.model, "libra_gradient")
+        model = require(subject.model, RepairsGradients, "libra_gradient")
         inputs = Inputs.of(subject, self.space)
         variable = inputs.variable
         with model.repaired_gradients(), torch.enable_grad():

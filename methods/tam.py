@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
+from attrib.capabilities import AnswersFreely, ReadsTokens, TokenLens, require
 from attrib.method import Method, require_at_least
-from attrib.model import TokenLens, require_free_answers, require_token_lens
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,8 +40,10 @@ class TAM(Method):
     @torch.no_grad()
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Logits, 0 or more. Raises UnsupportedModel when the model's head cannot be read at every place."""
-        question, model = subject.question, require_token_lens(subject.model, "tam")
-        reply = question.reply or require_free_answers(subject.model).reply(question.options[subject.option])
+        question, model = subject.question, require(subject.model, ReadsTokens, "tam")
+        reply = question.reply or require(subject.model, AnswersFreely, "free answers").reply(
+            question.options[subject.option]
+        )
         lens = model.token_lens(subject.model.encode(subject.pixels[None]), question, reply)
         explained = subject.explained if question.reply else range(lens.answer)
         first = len(lens.ids) - lens.answer

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from attrib.model import TokenGrid, batches
+from attrib.model import TokenGrid
+from attrib.runtime.memory import batches
 
 
 @pytest.mark.parametrize(("frames", "per_step", "steps"), [(4, 1, 4), (4, 2, 2), (5, 2, 3), (1, 2, 1), (7, 3, 3)])

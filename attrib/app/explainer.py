@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from attrib import api
-from attrib.api import Step
 from attrib.app import panels
 from attrib.app.request import Request, check_video
 from attrib.errors import AttribError, InputError, one_line
 from attrib.model import VideoModel
+from attrib.runtime.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Explainer:
     folder: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def answer(self, request: Request, step: Step | None = None) -> Shown:
+    def answer(self, request: Request, step: Progress | None = None) -> Shown:
         """Explain, and draw into a new folder.
 
         Raises InputError for bad input, AttribError where every method failed.

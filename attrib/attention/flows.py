@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.graph import save_on_cpu
 
 from attrib.attention_record import AttentionRecord, LayerRecord
+from attrib.capabilities import RecordsAttention, require
 from attrib.errors import AttributionError
-from attrib.model import require_attention
 from attrib.subject import Subject
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def run(
     With `offload` what autograd keeps lies in the CPU's memory. Raises UnsupportedModel when the model does not give
     its attention.
     """
-    model = require_attention(subject.model, method)
+    model = require(subject.model, RecordsAttention, method)
     record.tokens = subject.tokens
     with torch.no_grad():
         tokens = subject.model.encode(subject.pixels[None])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from attrib.attention import flows
 from attrib.attention_record import AttentionRecord, LayerRecord
-from attrib.model import require_vision_attention
+from attrib.capabilities import RecordsVisionAttention, require
 from attrib.subject import Subject
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def tower_statistics(subject: Subject) -> HeadStatistics:
 
     Raises UnsupportedModel when the model does not give its vision encoder's attention.
     """
-    model = require_vision_attention(subject.model, "tower_statistics")
+    model = require(subject.model, RecordsVisionAttention, "tower_statistics")
     shown: list[Tensor] = []
     shares: list[Tensor] = []
 

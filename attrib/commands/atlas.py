@@ -15,11 +15,11 @@ from attrib.commands.options import finish, print_json, progress, say, screen, s
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attrib.api import Step
     from attrib.benchmarks.atlas.atlas import Atlas
     from attrib.benchmarks.atlas.jobs import Options
     from attrib.config import Config
     from attrib.model import VideoModel
+    from attrib.runtime.progress import Progress
     from attrib.types import Sample
 
 
@@ -54,7 +54,7 @@ def chart(
     finish([f"{sample}: {error}" for sample, error in {**found.failures, **troubles}.items()])
 
 
-def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Step) -> dict[str, str]:
+def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Progress) -> dict[str, str]:
     """Each sample's own figure; the errors of those that have none."""
     from attrib.benchmarks.jobs.store import file_name
     from attrib.errors import NotWritten, told

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from attrib.render import overlay
 from attrib.runtime.files import write_text
+from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
-
-Step = Callable[[str, int, int], None]  # what begins now, how many are done, of how many
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +53,11 @@ class Explanation:
             "failures": dict(self.failures),
         }  # fmt: skip
 
-    def save(self, directory: str | Path, step: Step | None = None) -> None:
+    def save(self, directory: str | Path, step: Progress | None = None) -> None:
         """Write NAME.npz, NAME.mp4 and NAME.png for each method, and summary.json."""
         folder = Path(directory)
         for done, (name, volume) in enumerate(self.volumes.items()):
-            tell(step, f"drawing {name}", done, len(self.volumes))
+            report_progress(step, f"drawing {name}", done, len(self.volumes))
             volume.save(folder / f"{name}.npz")
             drawing = self._drawing(name)
             overlay.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
@@ -122,9 +121,3 @@ def _annotated(sample: Sample) -> dict[str, Any]:
         "evidence_rule": sample.rule, "evidence": evidence, "tracks": tracks, "points": len(sample.points),
         "segments": [asdict(segment) for segment in sample.segments], "cut": sample.cut,
     }  # fmt: skip
-
-
-def tell(step: Step | None, what: str, done: int, total: int) -> None:
-    """Report progress to `step`, if anybody listens."""
-    if step is not None:
-        step(what, done, total)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from attrib import video
 from attrib.attention.statistics import HeadStatistics, answer_statistics, high_activity
+from attrib.capabilities import AnswersFreely, require
 from attrib.config import Config
 from attrib.errors import InputError
 from attrib.method import require_choice
-from attrib.model import VideoModel, require_free_answers
+from attrib.model import VideoModel
 from attrib.render.layers.write import Heading, LayerRows, layers_figure, layers_video, spaced
 from attrib.render.options import Drawing
 from attrib.subject import Subject, Target
@@ -56,7 +57,9 @@ def bound(model: VideoModel, settings: Config, sample: Sample, peers: tuple[Samp
     clip = video.read(sample.video, frames=frames, sampling=settings.model.sampling)
     question = sample.question
     if not question.options:
-        question = replace(question, reply=require_free_answers(model).generate(model.preprocess(clip), question))
+        question = replace(
+            question, reply=require(model, AnswersFreely, "free answers").generate(model.preprocess(clip), question)
+        )
     target = Target.parse(settings.target) if question.options else None
     return replace(Subject.bind(model, clip, question, target, settings.seed), sample=sample, peers=peers)
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of
-from attrib.model import TokenGrid, batches
+from attrib.model import TokenGrid
+from attrib.runtime.memory import batches
 from attrib.subject import Subject
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from attrib.attention_record import AttentionRecord, Knockout
-from attrib.errors import InputError
-from attrib.model import (
+from attrib.capabilities import (
     AnswersFreely,
     EncodesSteps,
     HasVisionLayers,
@@ -28,10 +27,10 @@ from attrib.model import (
     RecordsAttention,
     RecordsVisionAttention,
     RepairsGradients,
-    TokenGrid,
     TokenLens,
-    VideoModel,
 )
+from attrib.errors import InputError
+from attrib.model import TokenGrid, VideoModel
 from attrib.models.libra import repaired
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attrib.model import Part
+from attrib.capabilities import Part
 
 Blocks = Mapping[str, Sequence[nn.Parameter]]
 

@@ -22,20 +22,19 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from attrib import video
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
-from attrib.errors import UnknownName
-from attrib.method import Control, Method
-from attrib.metric import ContrastMetric, Metric, Score
-from attrib.model import (
+from attrib.capabilities import (
     AnswersFreely,
     EncodesSteps,
     HasVisionLayers,
     ReadsTokens,
     RecordsAttention,
     RepairsGradients,
-    TokenGrid,
     TokenLens,
-    VideoModel,
 )
+from attrib.errors import UnknownName
+from attrib.method import Control, Method
+from attrib.metric import ContrastMetric, Metric, Score
+from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
 from attrib.types.reply import Reply

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attrib.api import Step
 from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.causal import causal, knocked
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
@@ -29,6 +28,7 @@ from attrib.config import Config
 from attrib.errors import InputError
 from attrib.explaining.layers import bound
 from attrib.runtime.files import write_text, writing
+from attrib.runtime.progress import Progress
 from attrib.types import Sample
 
 
@@ -62,7 +62,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def atlas(work: Work, step: Step | None = None) -> Atlas:
+def atlas(work: Work, step: Progress | None = None) -> Atlas:
     """Every sample once for its heads' values, and once for the knockouts, with heads chosen on the other half.
 
     A sample that fails is recorded and the others go on. Raises InputError where fewer than two videos are left.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attrib.api import Step
 from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.jobs import Found, Work
 from attrib.benchmarks.atlas.knockout import NAMES, Scene, random_heads
@@ -18,10 +17,11 @@ from attrib.benchmarks.atlas.table import WHOLE_LAYER, Draws, rows
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.config import Config
 from attrib.explaining.layers import bound
+from attrib.runtime.progress import Progress
 from attrib.types import Sample
 
 
-def knocked(work: Work, parts: Parts, shape: tuple[int, ...], step: Step | None) -> list[Found]:
+def knocked(work: Work, parts: Parts, shape: tuple[int, ...], step: Progress | None) -> list[Found]:
     """Of each sample (1 + layers, NAMES), see `_cut`, with the heads that were chosen on the half that it is not in."""
     chosen = {work.samples[place].id: [divmod(head, shape[1]) for head in heads]
               for part, heads in parts for place in np.flatnonzero(part)}  # fmt: skip

@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from attrib.api import Step, tell
 from attrib.benchmarks.jobs.code_hash import Sources
 from attrib.benchmarks.jobs.keys import annotated, content, digest
 from attrib.benchmarks.jobs.store import Part, Parts
@@ -19,6 +18,7 @@ from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.config import Config
 from attrib.method import require_at_least, require_choice
 from attrib.model import VideoModel
+from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
 Causal = Literal["none", "heads", "layers"]
@@ -90,7 +90,7 @@ class Work:
         """The samples of the other videos."""
         return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
-    def each(self, name: str, make: Make, code: Sequence[Callable[..., Any]], step: Step | None = None,
+    def each(self, name: str, make: Make, code: Sequence[Callable[..., Any]], step: Progress | None = None,
              given: Mapping[str, Any] | None = None) -> Iterator[Found]:  # fmt: skip
         """What `make` gives of each sample, kept as (name, sample); it depends on `code` and on what is `given` to it.
 
@@ -100,10 +100,10 @@ class Work:
         shared = [sources.of(model), *map(sources.of, code)]
         do = partial(_one, self, (name, make), shared, given or {})
         workers = self.settings.workers if self.model.device.type == "cpu" else 1
-        tell(step, name, 0, len(self.samples))
+        report_progress(step, name, 0, len(self.samples))
         for number, found in enumerate(spread(do, self.samples, workers), 1):
             yield found
-            tell(step, name, number, len(self.samples))
+            report_progress(step, name, number, len(self.samples))
 
     def key(self, sample: Sample) -> str:
         """Of what is asked of a sample: model, frames, question, video and all annotation."""

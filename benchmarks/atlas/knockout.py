@@ -20,7 +20,7 @@ from attrib.attention_record import AttentionRecord, Knockout
 from attrib.benchmarks.atlas.selection import Head
 from attrib.benchmarks.metrics.objects.ground_truth import HALF, evidence_cells, scored_frames, track_tubes
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.model import require_attention
+from attrib.capabilities import RecordsAttention, require
 from attrib.subject import Subject
 from attrib.types import Sample
 
@@ -45,7 +45,7 @@ class Scene:
         """One forward. Raises UndefinedError where no token shows evidence, or too few do not."""
         sets = token_sets(subject, sample, draws, seed)
         tokens, record = subject.model.encode(subject.pixels[None]), AttentionRecord(tokens=subject.tokens)
-        with require_attention(subject.model, "knockout").record_attention(record):
+        with require(subject.model, RecordsAttention, "knockout").record_attention(record):
             score = float(subject.score_tokens(tokens)[0])
         return Scene(subject, sets, record.visual.start, record.explained_rows, tokens, score)
 
@@ -56,7 +56,7 @@ class Scene:
         for layer, head in heads:
             by_layer[layer] = (*by_layer.get(layer, ()), head)
         cut = Knockout(tuple(self.start + token for token in tokens), self.queries, by_layer)
-        with require_attention(self.subject.model, "knockout").knock_out(cut):
+        with require(self.subject.model, RecordsAttention, "knockout").knock_out(cut):
             return self.score - float(self.subject.score_tokens(self.tokens)[0])
 
     def falls(self, heads: Sequence[Head], random: Sequence[Sequence[Head]]) -> tuple[float, ...]:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from attrib.api import Step, tell
 from attrib.benchmarks.checks import floors, jobs, sanity
 from attrib.benchmarks.checks.jobs import (
     MISSING,
@@ -31,10 +30,11 @@ from attrib.benchmarks.jobs.sample_job import Item
 from attrib.benchmarks.jobs.store import FAILED, Part, State
 from attrib.benchmarks.jobs.volume_job import Map
 from attrib.benchmarks.jobs.workers import spread
+from attrib.capabilities import NamesBlocks, require
 from attrib.config import Entry
 from attrib.errors import ConfigError, nearest
-from attrib.model import require_blocks
 from attrib.runtime.files import fingerprint, writing
+from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
 SHARED = {"sample": "string", "video": "string", "task": "string", "method": "string"}
@@ -73,7 +73,7 @@ class Extras:
 def check(plan: Plan) -> None:
     """Raises ConfigError or UnsupportedModel for what was asked for and cannot be had, before anything is computed."""
     if plan.config.sanity.videos:
-        require_blocks(plan.model, "sanity")
+        require(plan.model, NamesBlocks, "sanity")
     null_metrics(plan)
 
 
@@ -87,7 +87,7 @@ def null_metrics(plan: Plan) -> list[Entry]:
     return primary(known) if wanted is None else [entry for entry in known if entry.label in wanted]
 
 
-def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = None) -> Extras:
+def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Progress | None = None) -> Extras:
     """What is asked for and missing, then the tables, written to the run's directory. `results` are its scores."""
     for name in FILES:
         (run.directory / name).unlink(missing_ok=True)  # of a run that asked for more
@@ -99,7 +99,7 @@ def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Step | None = Non
     for kind, (work, samples) in _jobs(plan, run).items():
         rows = []
         for number, (sample, parts) in enumerate(zip(samples, spread(work, samples, plan.workers), strict=True), 1):
-            tell(step, f"{kind}  {sample.id}", number, len(samples))
+            report_progress(step, f"{kind}  {sample.id}", number, len(samples))
             rows += [row for label, part in parts.items() for row in _rows(sample, label, part)]
             troubles += [found for label, part in parts.items() if (found := _trouble(kind, sample, label, part))]
         rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []

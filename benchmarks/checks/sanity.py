@@ -21,9 +21,9 @@ from attrib.benchmarks.checks.rebind import on_tokens, rebound, similarity
 from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
+from attrib.capabilities import NamesBlocks, Part, require
 from attrib.errors import told
 from attrib.method import Method
-from attrib.model import Part, require_blocks
 from attrib.models.randomising import Blocks, randomised
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume
@@ -69,7 +69,7 @@ def sanity_rows(
 
     The model is left as it was. Raises UnsupportedModel when it does not name its blocks.
     """
-    known = require_blocks(subject.model, "sanity").parameter_blocks()
+    known = require(subject.model, NamesBlocks, "sanity").parameter_blocks()
     found: dict[str, list[SanityRow]] = {label: [] for label in methods}
     for part, joined in PARTS.items():
         cascade = {f"{each}.{name}": block for each in joined for name, block in known[each].items()}

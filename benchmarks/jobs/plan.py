@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from attrib import api, video
-from attrib.api import Step, tell
 from attrib.benchmarks.jobs.code_hash import Sources
 from attrib.benchmarks.jobs.keys import annotated, described, digest
 from attrib.benchmarks.perturb.counterfactual import gate
@@ -14,6 +13,7 @@ from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
+from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
 from attrib.types import Sample
 
@@ -36,7 +36,7 @@ class Plan:
     gate_key: str
 
     @staticmethod
-    def of(config: Config, step: Step | None = None) -> Plan:
+    def of(config: Config, step: Progress | None = None) -> Plan:
         """Load the model and read the data set. Raises InputError for bad input."""
         methods, metrics = tuple(method_entries(config)), tuple(metric_entries(config))
         if not methods or not metrics:
@@ -44,7 +44,7 @@ class Plan:
         groups = grouped(metrics)
         target, data = Target.parse(config.target), dataset(config)
         model = api.load(config.model)
-        tell(step, "reading the data set", 0, 0)
+        report_progress(step, "reading the data set", 0, 0)
         samples = tuple(data)
         if not samples:
             raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")

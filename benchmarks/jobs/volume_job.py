@@ -15,7 +15,7 @@ from attrib.config import Entry
 from attrib.errors import AttribError, InputError, NotWritten, told
 from attrib.method import PeerControl
 from attrib.metric import ContrastMetric, Score
-from attrib.model import fitting
+from attrib.runtime.memory import fitting
 from attrib.types import Provenance, SaliencyVolume
 
 Row = dict[str, Any]  # value, chance (None where there is none), reason, vision and error of one metric
@@ -150,7 +150,7 @@ class Map:
 
     def _row(self, metric: Entry) -> Row:
         try:
-            with fitting(self.item.plan.model, metric.label, len(self.item.clip)):
+            with fitting(self.item.plan.model.dtype, metric.label, len(self.item.clip)):
                 score = self._score(metric)
         except NotWritten:
             raise

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from attrib.benchmarks.perturb.imputers import FILLS, BoolArray, Canvas, Fill, Imputer, kept_tokens
-from attrib.model import EncodesSteps, VideoModel, fitting
-from attrib.runtime.memory import BatchSize
+from attrib.capabilities import EncodesSteps
+from attrib.model import VideoModel
+from attrib.runtime.memory import BatchSize, fitting
 from attrib.subject import Subject
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def answers(subject: Subject, imputer: Imputer, removed: BoolArray) -> Float[Ten
     todo = {name: cells for name, cells in asked.items() if name not in memory.answers}
     if todo:
         evaluate = _without_tokens if imputer == "token" else _imputed
-        with fitting(subject.model, WHAT, len(subject.clip)):
+        with fitting(subject.model.dtype, WHAT, len(subject.clip)):
             found = evaluate(subject, memory, imputer, list(todo.values()))
         memory.answers.update(zip(todo, found.float().cpu(), strict=True))
     return torch.stack([memory.answers[name] for name in names])

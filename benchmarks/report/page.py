@@ -15,7 +15,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from attrib.api import Step, tell
 from attrib.benchmarks.checks.sampling import spread_out
 from attrib.benchmarks.jobs import finished_run
 from attrib.benchmarks.jobs.finished_run import Finished
@@ -25,6 +24,7 @@ from attrib.benchmarks.report.paths import BESIDE, PAGE
 from attrib.errors import InputError, NotWritten, VideoError
 from attrib.render.options import BANDS, EVIDENCE, colours
 from attrib.runtime.files import write_text, writing
+from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 from tools import centre_bias
 
@@ -58,7 +58,7 @@ class _Shown:
     video: str | None
 
 
-def write(run: Path, output: Path | None = None, most: int = 60, step: Step | None = None) -> Report:
+def write(run: Path, output: Path | None = None, most: int = 60, step: Progress | None = None) -> Report:
     """Write report.html, and report/ beside it, to `output`, by default the run's own directory.
 
     At most `most` samples have a player, as many of one task as of another. Raises InputError without a finished run.
@@ -67,7 +67,7 @@ def write(run: Path, output: Path | None = None, most: int = 60, step: Step | No
     beside = folder / BESIDE
     _make(beside)
     shown, notes = _players(found, beside, most, step)
-    tell(step, "writing the page", 0, 0)
+    report_progress(step, "writing the page", 0, 0)
     body = _body(found, shown, notes)
     embedded = _weight(shown, beside) <= EMBEDDED
     islands = _embed(shown, beside) if embedded else _lay(shown, beside)
@@ -86,7 +86,7 @@ def _make(beside: Path) -> None:
         raise NotWritten(f"{beside}: cannot be made: {error.strerror}") from error
 
 
-def _players(found: Finished, beside: Path, most: int, step: Step | None) -> tuple[list[_Shown], list[str]]:
+def _players(found: Finished, beside: Path, most: int, step: Progress | None) -> tuple[list[_Shown], list[str]]:
     """The chosen samples, and what could not be shown."""
     try:
         samples = tuple(found.samples.values())
@@ -96,7 +96,7 @@ def _players(found: Finished, beside: Path, most: int, step: Step | None) -> tup
     ends: dict[Path, tuple[float, str | None]] = {}
     shown = []
     for number, sample in enumerate(chosen):
-        tell(step, f"player of {sample.id}", number, len(chosen))
+        report_progress(step, f"player of {sample.id}", number, len(chosen))
         if sample.video not in ends:
             name = f"{file_name(sample.video_id)}.mp4"
             try:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from attrib.attention.statistics import answer_statistics, spatial_entropy, tower_statistics
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord, sinks
+from attrib.capabilities import RecordsAttention, require
 from attrib.errors import InputError, UnsupportedModel
-from attrib.model import require_attention
 from attrib.models.perception_lm import PerceptionLM
 from attrib.models.perception_lm_init import Shape, write_checkpoint
 from attrib.subject import Subject
@@ -125,7 +125,7 @@ def test_spatial_entropy_by_hand() -> None:
 def test_knocking_the_evidence_out_takes_the_toys_answer() -> None:
     """The red cell is token 2 * 12 + 1 * 4 + 2 = 30; another cell says nothing."""
     subject = toy_subject()
-    model = require_attention(subject.model, "test")
+    model = require(subject.model, RecordsAttention, "test")
     whole = float(subject.score(subject.pixels[None]))
     with model.knock_out(Knockout((30,))):
         without = float(subject.score(subject.pixels[None]))
@@ -149,7 +149,7 @@ def test_a_knockout_of_all_visual_tokens_is_a_video_that_the_answer_does_not_see
 
 
 def test_a_layer_that_is_not_there_is_refused(subject: Subject) -> None:
-    model = require_attention(subject.model, "test")
+    model = require(subject.model, RecordsAttention, "test")
     with (
         pytest.raises(InputError, match="expected a layer from 0 to 1, got 2"),
         model.knock_out(Knockout((1,), heads={2: ()})),

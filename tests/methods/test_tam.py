@@ -14,9 +14,10 @@ from scipy.ndimage import generic_filter
 from transformers import AutoProcessor
 
 from attrib import config
+from attrib.capabilities import AnswersFreely, ReadsTokens, TokenLens, require
 from attrib.errors import ConfigError, UnsupportedModel
 from attrib.methods.tam import TAM, activation, filtered
-from attrib.model import TokenLens, VideoModel, require_free_answers, require_token_lens
+from attrib.model import VideoModel
 from attrib.models.perception_lm import option_prompt
 from attrib.subject import Subject, Target
 from attrib.testing import QUESTION, RED, ToyModel, toy_clip
@@ -87,7 +88,9 @@ def test_with_the_papers_filter(checkpoint: Path, subject: Subject) -> None:
 
 def test_words_of_a_free_answer(checkpoint: Path, subject: Subject) -> None:
     """Eleven byte tokens, "red" is 4, 5 and 6; the answer's own earlier tokens interfere."""
-    question = Question(subject.question.text, reply=require_free_answers(subject.model).reply("the red cup"))
+    question = Question(
+        subject.question.text, reply=require(subject.model, AnswersFreely, "free answers").reply("the red cup")
+    )
     asked = Subject.bind(subject.model, subject.clip, question, Target("answer", words=("red",)))
     expected = by_hand(*sequence(checkpoint, asked, "the red cup"))[4:7].mean(axis=0).reshape(3, 3, 3)
     np.testing.assert_allclose(TAM().values(asked), expected, rtol=1e-4, atol=1e-4)
@@ -130,7 +133,7 @@ def test_a_model_whose_head_is_hidden_is_told() -> None:
         name = "closed"
 
     with pytest.raises(UnsupportedModel, match="tam: model 'closed' does not let its head be read"):
-        require_token_lens(Closed(), "tam")
+        require(Closed(), ReadsTokens, "tam")
 
 
 @pytest.mark.parametrize("kernel", [0, 2])

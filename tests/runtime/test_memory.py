@@ -14,7 +14,7 @@ from torch import Tensor
 
 from attrib.errors import NotEnoughMemory
 from attrib.method import Method
-from attrib.model import fitting
+from attrib.runtime.memory import fitting
 from attrib.subject import Subject
 from attrib.testing import ToyModel, toy_subject
 
@@ -64,12 +64,15 @@ def test_a_method_without_memory_says_what_needs_less(way: str) -> None:
 def test_only_what_can_be_made_smaller_is_named() -> None:
     model = ToyModel()
     model.module.to(torch.bfloat16)
-    with pytest.raises(NotEnoughMemory, match="out of memory; a shorter prompt needs less"), fitting(model, "it", 1):
+    with (
+        pytest.raises(NotEnoughMemory, match="out of memory; a shorter prompt needs less"),
+        fitting(model.dtype, "it", 1),
+    ):
         raise MemoryError
 
 
 def test_another_error_stays_what_it_is() -> None:
-    with pytest.raises(RuntimeError, match="of another kind"), fitting(ToyModel(), "it", 4):
+    with pytest.raises(RuntimeError, match="of another kind"), fitting(ToyModel().dtype, "it", 4):
         raise RuntimeError("of another kind")
 
 

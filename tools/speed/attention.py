@@ -29,9 +29,9 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import registry
-from attrib.method import peak_memory
 from attrib.models.perception_lm import PerceptionLM, option_prompt
 from attrib.models.perception_lm_init import SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
+from attrib.runtime.memory import peak_memory
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question
 from tools.speed.operations import matrix_speed, operations

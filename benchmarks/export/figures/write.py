@@ -19,8 +19,8 @@ from attrib.benchmarks.export.figures.style import DOUBLE, SMALL, printed, write
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.finished_run import Finished
 from attrib.benchmarks.tables import agreement, critical_difference
-from attrib.explaining.explanation import Step, tell
 from attrib.runtime.files import write_text, writing
+from attrib.runtime.progress import Progress, report_progress
 
 NAMES = (
     "leaderboard", "faithfulness_alignment", "generality", "curves", "critical_difference", "examples", "layers",
@@ -48,7 +48,7 @@ class Figures:
     troubles: tuple[str, ...] = ()
 
 
-def write_figures(run: Finished, folder: Path, step: Step | None = None) -> Figures:
+def write_figures(run: Finished, folder: Path, step: Progress | None = None) -> Figures:
     """Write every figure that the run has the numbers for into `folder`, with figures.json and captions.md.
 
     Figures of an earlier run that this one does not have are removed. Raises NotWritten.
@@ -59,7 +59,7 @@ def write_figures(run: Finished, folder: Path, step: Step | None = None) -> Figu
     troubles: list[str] = []
     with printed():
         for place, found in enumerate(_figures(numbers)):
-            tell(step, found.name, place, len(NAMES))
+            report_progress(step, found.name, place, len(NAMES))
             if isinstance(found, LeftOut):
                 left_out.append(found)
                 continue

@@ -21,8 +21,8 @@ from attrib.benchmarks.export.techreport import text as report_text
 from attrib.benchmarks.export.techreport.text import Budget, Wanted
 from attrib.benchmarks.jobs.finished_run import Finished
 from attrib.errors import HARMFUL, AttribError, InputError, shown
-from attrib.explaining.explanation import Step, tell
 from attrib.runtime.files import writing
+from attrib.runtime.progress import Progress, report_progress
 
 PAGES = 2
 # From rich to lean: tasks in the table, methods with a line each, examples, letters of a question.
@@ -49,7 +49,7 @@ class Report:
     troubles: tuple[str, ...]
 
 
-def write_report(run: Finished, path: Path, wanted: Wanted, step: Step | None = None) -> Report:
+def write_report(run: Finished, path: Path, wanted: Wanted, step: Progress | None = None) -> Report:
     """Write the PDF. Raises TooLong where it does not fit on two pages, with a draft left beside `path`."""
     if path.suffix.lower() != ".pdf":
         raise InputError(f"{path}: expected a file name that ends in .pdf")
@@ -62,7 +62,7 @@ def write_report(run: Finished, path: Path, wanted: Wanted, step: Step | None = 
         maker = _Maker(numbers, folder)
         pdf = b""
         for place, budget in enumerate(BUDGETS):
-            tell(step, f"setting, {place + 1} of {len(BUDGETS)}", place, len(BUDGETS))
+            report_progress(step, f"setting, {place + 1} of {len(BUDGETS)}", place, len(BUDGETS))
             data = report_text.data(numbers, budget, wanted, maker.drawn(budget))
             pdf, pages = typeset(data, folder)
             if pages <= PAGES:

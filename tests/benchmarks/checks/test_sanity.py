@@ -14,13 +14,13 @@ from attrib.benchmarks.checks import sanity
 from attrib.benchmarks.checks.rebind import asked, pinned, rebound, similarity
 from attrib.benchmarks.checks.sanity import SanityRow, emprt, map_entropy, sanity_rows, stage_counts, verdicts
 from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.capabilities import NamesBlocks, Part
 from attrib.errors import UnsupportedModel
 from attrib.method import Method
 from attrib.methods.grad_cam import GradCAM
 from attrib.methods.motion import Motion
 from attrib.methods.token_norm import TokenNorm
 from attrib.methods.uniform import Uniform
-from attrib.model import NamesBlocks, Part
 from attrib.models import load
 from attrib.models.randomising import Blocks, randomised
 from attrib.subject import Subject, Target

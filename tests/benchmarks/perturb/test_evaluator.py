@@ -13,8 +13,9 @@ from attrib import models
 from attrib.benchmarks.perturb import evaluator
 from attrib.benchmarks.perturb.evaluator import Steps, answers, cell_shape
 from attrib.benchmarks.perturb.imputers import FILLS, IMPUTERS, Canvas, Imputer, kept_tokens
+from attrib.capabilities import EncodesSteps
 from attrib.errors import NotEnoughMemory
-from attrib.model import EncodesSteps, TokenGrid, VideoModel
+from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
 from attrib.types import Clip, Question

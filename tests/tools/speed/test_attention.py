@@ -77,7 +77,7 @@ def test_memory_is_counted_from_the_weights_up() -> None:
     held = torch.ones(2**26)
 
     def job() -> Measure:
-        from attrib.method import peak_memory
+        from attrib.runtime.memory import peak_memory
 
         before = peak_memory(held.device)
         made = torch.ones(2**26)

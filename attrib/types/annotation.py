@@ -1,0 +1,134 @@
+"""Annotation of a video: object and point tracks, segments, evidence, counterfactual videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attrib.types.validation import FloatArray, check_times, require
+
+SegmentKind = Literal["action", "sound"]
+Role = Literal["necessary", "alternative", "context"]
+Absence = Literal["part", "removed", "only"]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One object's boxes over time: times float64 (n,), boxes float64 (n, 4) normalised xyxy, hidden bool (n,)."""
+
+    id: int
+    label: str
+    times: NDArray[np.float64]
+    boxes: NDArray[np.float64]
+    hidden: NDArray[np.bool_]
+    is_occluder: bool = False
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        require(self.boxes.shape == (count, 4), f"track {self.id}: expected boxes (n, 4), got {self.boxes.shape}")
+        check_times(self.times, count, f"track {self.id}")
+        require(self.hidden.shape == (count,), f"track {self.id}: expected {count} hidden flags")
+        require(bool(np.isfinite(self.boxes).all()), f"track {self.id}: boxes must be finite")
+
+    def at(self, time: float, gap: float = 2.0) -> NDArray[np.float64] | None:
+        """The box (4,) at `time`, interpolated between annotations at most `gap` seconds apart; None where unknown.
+
+        Before the first and after the last annotation the box is unknown, save for half a gap-free frame step (50 ms).
+        """
+        if len(self.times) == 0:
+            return None
+        after = int(np.searchsorted(self.times, time))
+        for index in (after, after - 1):
+            if 0 <= index < len(self.times) and abs(self.times[index] - time) <= 0.05:
+                return self.boxes[index]
+        if after in (0, len(self.times)) or self.times[after] - self.times[after - 1] > gap:
+            return None
+        share = (time - self.times[after - 1]) / (self.times[after] - self.times[after - 1])
+        return (1 - share) * self.boxes[after - 1] + share * self.boxes[after]
+
+
+@dataclass(frozen=True, eq=False)
+class PointTrack:
+    """One point of an object over time: times float64 (n,), xy float64 (n, 2) normalised, x first.
+
+    It is annotated frame by frame, and has no entry where it is occluded. `parents` are the tracks that it lies on.
+    """
+
+    id: int
+    label: str
+    times: NDArray[np.float64]
+    xy: NDArray[np.float64]
+    parents: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.xy)
+        require(self.xy.shape == (count, 2), f"point {self.id}: expected xy (n, 2), got {self.xy.shape}")
+        check_times(self.times, count, f"point {self.id}")
+        require(bool(np.isfinite(self.xy).all()), f"point {self.id}: xy must be finite")
+
+    def at(self, time: float, slack: float = 0.02) -> NDArray[np.float64] | None:
+        """xy (2,) in the frame shown at `time`, `slack` seconds to either side; None where it is occluded or unknown.
+
+        Nothing is interpolated: a frame that is left out is one in which the point cannot be seen.
+        """
+        if len(self.times) == 0:
+            return None
+        nearest = int(np.abs(self.times - time).argmin())
+        return self.xy[nearest] if abs(self.times[nearest] - time) <= slack else None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One action or sound: the half-open interval [start, end) in seconds and the tracks that take part."""
+
+    kind: SegmentKind
+    label: str
+    start: float
+    end: float
+    parents: tuple[int, ...] = ()
+    is_visible: bool | None = None
+
+    def __post_init__(self) -> None:
+        require(self.end > self.start, f"{self.kind} {self.label!r}: [{self.start}, {self.end}) s is empty")
+
+    def contains(self, times: FloatArray) -> NDArray[np.bool_]:
+        """Which of `times` (n,) lie in [start, end)."""
+        return (times >= self.start) & (times < self.end)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What an answer rests on: one track during [start, end) seconds, and in what role."""
+
+    track: int
+    start: float = 0.0
+    end: float = float("inf")
+    role: Role = "necessary"
+
+    def __post_init__(self) -> None:
+        require(self.end > self.start, f"evidence of track {self.track}: [{self.start}, {self.end}) s is empty")
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The same video made again with something taken away; its frame times are those of the original.
+
+    `part`: `track` is absent during [start, end) seconds; `removed`: all evidence but context is absent; `only`:
+    nothing but the evidence is there.
+    """
+
+    video: Path
+    kind: Absence
+    track: int | None = None
+    start: float = 0.0
+    end: float = float("inf")
+
+    def __post_init__(self) -> None:
+        require(self.kind in get_args(Absence), f"counterfactual {self.video.name}: unknown kind {self.kind!r}")
+        named = (self.track is not None) == (self.kind == "part")
+        require(named, f"counterfactual {self.video.name}: a track is named for `part`, and only there")
+        require(self.end > self.start, f"counterfactual {self.video.name}: [{self.start}, {self.end}) s is empty")

@@ -1,0 +1,126 @@
+"""Saliency volumes and their provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from attrib.errors import InputError
+from attrib.runtime.files import writing
+from attrib.runtime.parsing import complaint
+from attrib.types.validation import FloatArray, check_times, require
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a volume came about; everything needed to make it again, and what it cost."""
+
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    revision: str | None = None
+    dtype: str = ""
+    seed: int = 0
+    target: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    key: str = ""  # of all that the volume depends on; a run's, and empty outside one
+    seconds: float = 0.0
+    peak_memory: int | None = None  # bytes; None where it could not be measured
+    extras: Mapping[str, float] = field(default_factory=dict)  # what the method reports, e.g. completeness_error
+
+
+_PROVENANCE = TypeAdapter(Provenance)
+
+
+@dataclass(frozen=True, eq=False)
+class SaliencyVolume:
+    """Signed saliency float32 (t, h, w) over normalised frame coordinates, one slice per clip frame; times (t,) s.
+
+    Positive supports the explained target. Values are as the method gave them: normalising is a view, taken over the
+    whole volume and never per frame. Raises InputError when values are not finite or shapes disagree.
+    """
+
+    values: NDArray[np.float32]
+    times: NDArray[np.float64]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        require(
+            self.values.dtype == np.float32 and self.values.ndim == 3 and self.values.size > 0,
+            f"volume: expected float32 values of shape (t, h, w), got {self.values.dtype} {self.values.shape}",
+        )
+        check_times(self.times, len(self.values), "volume")
+        bad = int((~np.isfinite(self.values)).sum())
+        require(bad == 0, f"volume: {bad} of {self.values.size} values are not finite")
+
+    def _with(self, values: FloatArray) -> SaliencyVolume:
+        return replace(self, values=np.ascontiguousarray(values, dtype=np.float32))
+
+    def positive(self) -> SaliencyVolume:
+        """Negative values set to 0."""
+        return self._with(np.maximum(self.values, 0))
+
+    def absolute(self) -> SaliencyVolume:
+        """Absolute values."""
+        return self._with(np.abs(self.values))
+
+    def normalised(self, percentile: float = 100.0) -> SaliencyVolume:
+        """Divided by the given percentile of the whole volume's absolute values and clipped to [-1, 1]."""
+        scale = float(np.percentile(np.abs(self.values), percentile)) or float(np.abs(self.values).max())
+        return self._with(np.clip(self.values / scale, -1, 1)) if scale > 0 else self
+
+    def on_grid(self, rows: int, columns: int) -> SaliencyVolume:
+        """Averaged over the cells of a rows x columns grid; a pixel across a border counts in both by its share."""
+        return self._with(
+            np.einsum(
+                "yh,thw,xw->tyx",
+                _pool(rows, self.values.shape[1]),
+                self.values.astype(np.float64),
+                _pool(columns, self.values.shape[2]),
+            )
+        )
+
+    def resize_to(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Values (t, H, W) at the size of `frames` (t, H, W, 3), bilinear; for drawing, never for scoring."""
+        import cv2  # heavy, and only drawing needs it
+
+        require(len(frames) == len(self.values), f"expected {len(self.values)} frames, got {len(frames)}")
+        size = (frames.shape[2], frames.shape[1])
+        return np.stack([cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in self.values]).astype(np.float32)
+
+    def save(self, path: str | Path) -> None:
+        """Write an .npz (no pickle) with values, times and the provenance as JSON, beside and then renamed."""
+        with writing(Path(path)) as part, part.open("wb") as file:
+            np.savez_compressed(
+                file,
+                values=self.values,
+                times=self.times,
+                provenance=np.array(json.dumps(asdict(self.provenance), default=str)),
+            )
+
+    @staticmethod
+    def load(path: str | Path) -> SaliencyVolume:
+        """Read what `save` wrote. Raises InputError when the file is missing, cut short or of another kind."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                provenance = _PROVENANCE.validate_json(str(data["provenance"]))
+                return SaliencyVolume(data["values"], data["times"], provenance)
+        except Exception as error:  # a damaged file makes zip, zlib, NumPy and its header's parser raise what they like
+            words = complaint(error, "provenance") if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {words}") from error
+
+
+def _pool(cells: int, pixels: int) -> NDArray[np.float64]:
+    """(cells, pixels) weights of exact area averaging; rows sum to 1."""
+    edges = np.linspace(0, pixels, cells + 1)
+    start = np.arange(pixels)
+    overlap = np.minimum(edges[1:, None], start + 1) - np.maximum(edges[:-1, None], start)
+    weights = np.clip(overlap, 0, None)
+    return weights / weights.sum(axis=1, keepdims=True)

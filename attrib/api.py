@@ -9,9 +9,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import config, models, registry, video
+from attrib import config, registry, video
 from attrib.capabilities import AnswersFreely, require
 from attrib.errors import ConfigError, InputError, nearest, told
+from attrib.explaining.binding import load
 from attrib.explaining.explanation import Explanation
 from attrib.method import Control, Method, NeedsAnnotation
 from attrib.model import VideoModel
@@ -170,13 +171,6 @@ def _method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
         label: given if isinstance(given, Method) else config.build("methods", label, given).item
         for label, given in methods.items()
     }
-
-
-def load(section: config.ModelSection) -> VideoModel:
-    """The model that a configuration's section describes."""
-    return models.load(
-        section.name, device=section.device, dtype=section.dtype, revision=section.revision, offline=section.offline
-    )
 
 
 def bench(

@@ -10,11 +10,11 @@ from statistics import fmean
 
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.jobs import curves
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
-from attrib.benchmarks.jobs.sample_job import Item
-from attrib.benchmarks.jobs.store import Part, Parts, State, file_name
-from attrib.benchmarks.jobs.volume_job import Map
+from attrib.benchmarks.jobs.sample_job import SampleJob
+from attrib.benchmarks.jobs.store import Record, State, Store, file_name
+from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
 from attrib.runtime.progress import Progress, report_progress
@@ -57,12 +57,12 @@ class Forecast:
 
 def forecast(config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False) -> Forecast:
     """What a run with this configuration would compute in `directory`. Writes nothing there. Raises as a run does."""
-    plan, run = Plan.of(config, step), Run.at(directory, retry_failed)
+    plan, run = Plan.of(config, step), RunDirectory.at(directory, retry_failed)
     states: Counter[tuple[Kind, State]] = Counter()
     peaks = []
     for number, sample in enumerate(plan.samples):
         report_progress(step, sample.id, number, len(plan.samples))
-        for kind, state, part in _states(Item(plan, run, sample)):
+        for kind, state, part in _states(SampleJob(plan, run, sample)):
             states[kind, state] += 1
             peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)
     states.update(((table, method), state) for table, method, state in compute.states(plan, run))
@@ -72,7 +72,7 @@ def forecast(config: Config, directory: Path, step: Progress | None = None, retr
     return Forecast(counts, None if seconds is None else seconds / plan.workers, plan.workers, max(known, default=None))
 
 
-def _states(item: Item) -> Iterator[tuple[Kind, State, Part | None]]:
+def _states(item: SampleJob) -> Iterator[tuple[Kind, State, Record | None]]:
     """Every part of a sample. What rests on a failed part is not tried, and counts as failed."""
     parts = item.run.parts
     answer = parts.kept(item.answer_name, item.answer_key)
@@ -82,10 +82,10 @@ def _states(item: Item) -> Iterator[tuple[Kind, State, Part | None]]:
         gate = parts.kept(item.gate_name, item.gate_key)
         yield ("gates",), "failed" if blocked else _state(gate), gate
     for method in item.plan.methods:
-        yield from _map_states(Map(item, method), blocked)
+        yield from _map_states(VolumeJob(item, method), blocked)
 
 
-def _map_states(found: Map, blocked: bool) -> Iterator[tuple[Kind, State, Part | None]]:
+def _map_states(found: VolumeJob, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
     plan, label = found.item.plan, found.method.label
     kept = found.kept()
     yield ("volumes", label), "failed" if blocked else _state(kept), kept
@@ -101,7 +101,7 @@ def _map_states(found: Map, blocked: bool) -> Iterator[tuple[Kind, State, Part |
         yield from _curve_states(found, group, blocked)
 
 
-def _curve_states(found: Map, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Part | None]]:
+def _curve_states(found: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
     """Of a group whose metrics read curves; where all of these failed none are made, and they count as failed."""
     scores, keys = found.kept_scores(group), found.score_keys(group)
     rows = [scores.get(key) for key, metric in keys.items() if isinstance(metric.item, CurveMetric)]
@@ -111,11 +111,11 @@ def _curve_states(found: Map, group: str, blocked: bool) -> Iterator[tuple[Kind,
         yield ("curves", found.method.label, group), "failed" if blocked else _state(part), None
 
 
-def _state(part: Part | None) -> State:
+def _state(part: Record | None) -> State:
     return "missing" if part is None else "failed" if part.error else "kept"
 
 
-def _costs(parts: Parts) -> Mapping[Kind, float]:
+def _costs(parts: Store) -> Mapping[Kind, float]:
     """Mean seconds of what was computed in this directory so far, by kind, from its log."""
     seconds: dict[Kind, list[float]] = {}
     for line in parts.logged():

@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from attrib.benchmarks.checks import compute
-from attrib.benchmarks.checks.compute import Extras
+from attrib.benchmarks.checks.compute import Checks
 from attrib.benchmarks.jobs import curves
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
-from attrib.benchmarks.jobs.sample_job import Item
-from attrib.benchmarks.jobs.store import FAILED, Part
-from attrib.benchmarks.jobs.volume_job import Map
-from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.jobs.sample_job import SampleJob
+from attrib.benchmarks.jobs.store import FAILED, Record
+from attrib.benchmarks.jobs.volume_job import VolumeJob
+from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.write import Summary
 from attrib.config import Config, Entry
@@ -48,7 +48,7 @@ class Outcome:
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]  # each video's, once, and what was found damaged
     computed: int  # parts computed now: answers, gates, maps, groups of scores; the others were kept from before
-    extras: Extras  # sanity checks, floors and nulls, as far as they were asked for
+    extras: Checks  # sanity checks, floors and nulls, as far as they were asked for
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -61,7 +61,7 @@ class _Done:
     """What one sample gave."""
 
     rows: tuple[dict[str, Any], ...]
-    curves: tuple[curves.Kept, ...]
+    curves: tuple[curves.CurveRecord, ...]
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]
 
@@ -74,7 +74,7 @@ def run(config: Config, directory: Path, step: Progress | None = None, retry_fai
     """
     plan = Plan.of(config, step)
     compute.check(plan)
-    with Run.opened(directory, config, retry_failed) as run:
+    with RunDirectory.opened(directory, config, retry_failed) as run:
         begun = run.parts.log_size()
         done: list[_Done] = []
         try:
@@ -94,25 +94,25 @@ def run(config: Config, directory: Path, step: Progress | None = None, retry_fai
     return Outcome(directory, results, found, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 
-def _samples(plan: Plan, run: Run, step: Progress | None) -> Iterator[_Done]:
+def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:
     """What each sample gives, in the data set's order."""
     count, total = len(plan.samples), len(plan.samples) * len(plan.methods)
     report_progress(step, plan.samples[0].id, 0, total)
     own = step if plan.workers == 1 else None  # progress within a sample; other processes could not tell it
-    found = spread(partial(_sample, plan, run, own), range(count), plan.workers)
+    found = map_in_processes(partial(_sample, plan, run, own), range(count), plan.workers)
     for number, (sample, done) in enumerate(zip(plan.samples, found, strict=True), 1):
         report_progress(step, sample.id, number * len(plan.methods), total)
         yield done
 
 
-def _sample(plan: Plan, run: Run, step: Progress | None, index: int) -> _Done:
+def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) -> _Done:
     """All that is wanted of one sample. The video is read only when something is missing."""
-    item = Item(plan, run, plan.samples[index])
+    item = SampleJob(plan, run, plan.samples[index])
     total = len(plan.samples) * len(plan.methods)
     rows, read, failures = [], [], list(_told(item))
     for number, method in enumerate(plan.methods):
         report_progress(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
-        found = Map(item, method)
+        found = VolumeJob(item, method)
         for row, failure in _rows(found):
             rows.append(row)
             failures += [failure] if failure else []
@@ -124,17 +124,17 @@ def _sample(plan: Plan, run: Run, step: Progress | None, index: int) -> _Done:
     return _Done(tuple(rows), tuple(read), tuple(failures), (*warnings, *notes))
 
 
-def _told(item: Item) -> Iterator[Failure]:
+def _told(item: SampleJob) -> Iterator[Failure]:
     """Why a sample has no answer, or no gate."""
     failed = item.answer if item.answer.error else item.gate
     if failed.error:
         yield Failure(item.sample.id, item.sample.video_id, "", "", failed.error)
 
 
-def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
+def _rows(found: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
     """The map's rows of the results table; one that failed has one row, with the error as reason."""
     item, sample, label = found.item, found.item.sample, found.method.label
-    made = Part("", error=item.answer.error) if item.answer.error else found.made()
+    made = Record("", error=item.answer.error) if item.answer.error else found.made()
     shared = {
         "sample": sample.id, "video": sample.video_id, "task": sample.task, "area": sample.area,
         "reasoning": sample.reasoning, "rule": sample.rule, "method": label, **_answered(item),
@@ -156,7 +156,7 @@ def _rows(found: Map) -> Iterator[tuple[dict[str, Any], Failure | None]]:
         yield {**shared, **score, "metric": metric.label, "imputer": imputer}, failure
 
 
-def _curves(found: Map) -> Iterator[tuple[list[curves.Kept], Failure | None]]:
+def _curves(found: VolumeJob) -> Iterator[tuple[list[curves.CurveRecord], Failure | None]]:
     """The curves that the map's scores were read from; an error here is no reason to lose the scores."""
     sample, label = found.item.sample, found.method.label
     for part in curves.parts(found):
@@ -164,14 +164,14 @@ def _curves(found: Map) -> Iterator[tuple[list[curves.Kept], Failure | None]]:
         yield list(curves.records(found, part)), failure
 
 
-def _ordered(found: Map) -> list[tuple[Entry, dict[str, Any]]]:
+def _ordered(found: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
     """The scores in the metrics' order."""
     plan = found.item.plan
     scores = {id(metric): score for group in plan.groups for metric, score in found.scores(group)}
     return [(metric, dict(scores[id(metric)])) for metric in plan.metrics]
 
 
-def _answered(item: Item) -> dict[str, Any]:
+def _answered(item: SampleJob) -> dict[str, Any]:
     """The model's choice, whether it is right, and whether the evidence is ground truth for it."""
     if item.answer.error:
         return {"answer": None, "correct": None, "gated": None}
@@ -181,7 +181,7 @@ def _answered(item: Item) -> dict[str, Any]:
     return {"answer": question.letters[chosen], "correct": correct, "gated": item.gate.value}
 
 
-def _overlays(plan: Plan, run: Run, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:
+def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:
     """Overlay videos of each method's first samples that did not fail; those already there are kept."""
     failed = {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}
     for method in plan.methods:
@@ -189,16 +189,16 @@ def _overlays(plan: Plan, run: Run, done: Sequence[_Done], step: Progress | None
         for sample in there[: plan.config.overlays]:
             report_progress(step, f"drawing {method.label}", 0, 0)
             try:
-                _overlay(Map(Item(plan, run, sample), method))
+                _overlay(VolumeJob(SampleJob(plan, run, sample), method))
             except NotWritten:
                 raise
             except Exception as error:  # a picture is no reason to lose the numbers
                 yield Failure(sample.id, sample.video_id, method.label, "overlay", told(error))
 
 
-def _overlay(found: Map) -> None:
+def _overlay(found: VolumeJob) -> None:
     sample, label = found.item.sample, found.method.label
     path, made = found.item.run.overlay_path(sample, label), found.path()
     if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
         return
-    overlay.write_overlay(path, found.volume, found.item.clip, overlay.Drawing.of(sample, label))
+    overlay.write_overlay(path, found.volume, found.item.clip, overlay.RenderOptions.of(sample, label))

@@ -30,7 +30,7 @@ from rich.table import Table
 
 from attrib import api, config
 from attrib.benchmarks.jobs.plan import Plan
-from attrib.benchmarks.jobs.store import Parts
+from attrib.benchmarks.jobs.store import Store
 from attrib.benchmarks.jobs.workers import one_thread
 
 COSTS = ["seconds", "peak_memory"]
@@ -99,7 +99,7 @@ def bereft(wanted: dict[str, Any], folder: Path, moments: Sequence[tuple[int, fl
     process = start(wanted, folder)
     for parts, seconds in moments:
         _await(process, folder, parts, seconds)
-        last = [line["pid"] for line in Parts(folder).logged()][-1:]
+        last = [line["pid"] for line in Store(folder).logged()][-1:]
         if process.is_alive() and last and last[0] not in {*gone, process.pid}:
             with suppress(ProcessLookupError):  # it has ended by itself
                 os.kill(last[0], signal.SIGKILL)
@@ -110,7 +110,7 @@ def bereft(wanted: dict[str, Any], folder: Path, moments: Sequence[tuple[int, fl
 
 def _await(process: BaseProcess, folder: Path, parts: int, seconds: float) -> None:
     """Wait for so many more parts in the log, and some seconds more."""
-    log = Parts(folder)
+    log = Store(folder)
     wanted = sum(1 for _ in log.logged()) + parts
     while process.is_alive() and sum(1 for _ in log.logged()) < wanted:
         time.sleep(0.005)
@@ -131,7 +131,7 @@ def judged(name: str, kills: int, folder: Path, unbroken: Path) -> Verdict:
     )
     pairs = list(zip(found.to_dict("records"), expected.to_dict("records"), strict=False))
     unlike = sum(repr(one) != repr(two) for one, two in pairs) + abs(len(found) - len(expected))  # NaN is NaN
-    lines = Counter((line["item"], line["key"], tuple(line["what"])) for line in Parts(folder).logged())
+    lines = Counter((line["item"], line["key"], tuple(line["what"])) for line in Store(folder).logged())
     twice = sum(count - 1 for count in lines.values())
     return Verdict(name, kills, len(lines), twice, len(found), unlike)
 
@@ -149,7 +149,7 @@ def verdicts(folder: Path, kills: int, videos: int, seed: int) -> list[Verdict]:
     torch.set_num_threads(1)
     Plan.of(config.parse(settings(folder, videos, 1)))  # what it imports and draws need not be done by each process
     _finish(start(settings(folder, videos, 1), unbroken))
-    parts = sum(1 for _ in Parts(unbroken).logged())
+    parts = sum(1 for _ in Store(unbroken).logged())
     ways = {
         "one process, killed and resumed": (killed, 1),
         "two workers, killed and resumed": (killed, 2),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrib.data.demo import Demo
+from attrib.demo.dataset import Demo
 from attrib.errors import InputError
 from attrib.model import VideoModel
 from attrib.types import Sample

@@ -21,11 +21,12 @@ def app(
     if find_spec("gradio") is None:
         raise InputError("the app needs Gradio: pip install 'attrib[app]'")
     load_plugins(plugin)
-    from attrib import api, config
+    from attrib import config
     from attrib.app.server import serving
+    from attrib.explaining import binding
 
     given = config.override({"model": {"name": model}}, sets or ())
-    network = api.load(config.parse({"methods": {}, "metrics": {}, **given}).model)
+    network = binding.load(config.parse({"methods": {}, "metrics": {}, **given}).model)
     with stopping("the app's files are removed"), serving(network, port, given) as (address, server, listening):
         say(f"attrib app: {address}  (stop with Ctrl-C)")
         server.run(sockets=[listening])

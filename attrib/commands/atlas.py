@@ -34,13 +34,13 @@ def chart(
     settings: Config, samples: tuple[Sample, ...], folder: Path, options: Options, figures: int, as_json: bool
 ) -> None:
     """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
-    from attrib import api
     from attrib.benchmarks.atlas.atlas import atlas
     from attrib.benchmarks.atlas.jobs import Work
+    from attrib.explaining import binding
 
     kept = f"what was computed is kept in {folder}: the same command goes on from there"
     with stopping(kept), progress(as_json) as step:
-        model = api.load(settings.model)
+        model = binding.load(settings.model)
         found = atlas(Work.of(model, settings, samples, options, folder), step)
         found.write(folder)
         there = [sample for sample in samples if sample.id not in found.failures]

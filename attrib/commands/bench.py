@@ -97,13 +97,13 @@ def _duration(seconds: float | None) -> str:
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
-    from attrib.commands.terminal import leaderboard
+    from attrib.benchmarks.tables.tally import tally
 
     board = json.loads(outcome.leaderboard.to_json(orient="records", double_precision=15))
     return {
         "directory": str(outcome.directory),
         "computed": outcome.computed,
-        "questions": leaderboard.tally(outcome.results)._asdict(),
+        "questions": tally(outcome.results)._asdict(),
         "leaderboard": board,
         "sanity": _records(outcome.extras.verdicts),
         "floors": _records(outcome.extras.differences),
@@ -116,9 +116,10 @@ def _records(table: pd.DataFrame | None) -> Any:
 
 
 def _show_outcome(outcome: Outcome) -> None:
+    from attrib.benchmarks.tables.tally import tally
     from attrib.commands.terminal import checks, leaderboard, tasks
 
-    count = leaderboard.tally(outcome.results)
+    count = tally(outcome.results)
     titles = {"all": f"all {count.samples} questions"}
     if count.tested:
         titles["gated"] = f"the {count.passed} that pass the gate"

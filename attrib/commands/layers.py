@@ -196,7 +196,8 @@ def _asked(source: Path, question: str | None, options: list[str]) -> Sample:
 
 def _subject(sample: Sample, model: str, sets: list[str] | None) -> Subject:
     from attrib import api, config
+    from attrib.explaining import binding
     from attrib.explaining.layers import bound
 
     given = api.settings_for(model, config.override({}, sets or ()))
-    return bound(api.load(given.model), given, sample)
+    return bound(binding.load(given.model), given, sample)

@@ -64,10 +64,14 @@ class Explanation:
             overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, drawing)
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
 
-    def _drawing(self, name: str) -> overlay.Drawing:
+    def _drawing(self, name: str) -> overlay.RenderOptions:
         subtitle = f"{self.subject.question.text}  {self.explained[name]}"
         sample = self.subject.sample
-        return overlay.Drawing.of(sample, name, subtitle) if sample else overlay.Drawing(title=name, subtitle=subtitle)
+        return (
+            overlay.RenderOptions.of(sample, name, subtitle)
+            if sample
+            else overlay.RenderOptions(title=name, subtitle=subtitle)
+        )
 
     def _costs(self, name: str) -> dict[str, Any]:
         made = self.volumes[name].provenance

@@ -19,7 +19,7 @@ from attrib.errors import InputError
 from attrib.method import require_choice
 from attrib.model import VideoModel
 from attrib.render.layers.write import Heading, LayerRows, layers_figure, layers_video, spaced
-from attrib.render.options import Drawing
+from attrib.render.options import RenderOptions
 from attrib.subject import Subject, Target
 from attrib.types import Sample
 
@@ -73,7 +73,7 @@ def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool 
     choice = choice or Choice()
     rows = rows_of(subject, answer_statistics(subject), choice)
     sample, words = subject.sample, heading(subject, rows, choice)
-    drawing = Drawing(tracks=sample.tracks, evidence=sample.evidence) if sample else Drawing()
+    drawing = RenderOptions(tracks=sample.tracks, evidence=sample.evidence) if sample else RenderOptions()
     layers_figure(path, rows, subject.clip, drawing, words)
     if film:
         words = heading(subject, rows, choice, film=True)

@@ -29,7 +29,7 @@ _DARKEST = 48  # the map starts here of 255: below it is black, which would only
 
 
 @dataclass(frozen=True)
-class Drawing:
+class RenderOptions:
     """Options of every picture: texts, scale and ground truth.
 
     `title` and `subtitle` default to the volume's method and target. Unless `signed`, only the positive part is shown.
@@ -50,9 +50,9 @@ class Drawing:
     points: tuple[PointTrack, ...] = ()
 
     @staticmethod
-    def of(sample: Sample, title: str, subtitle: str | None = None) -> Drawing:
+    def of(sample: Sample, title: str, subtitle: str | None = None) -> RenderOptions:
         """All that is annotated, with a method's name and by default the question."""
-        return Drawing(
+        return RenderOptions(
             title, sample.question.text if subtitle is None else subtitle, tracks=sample.tracks,
             segments=sample.segments, evidence=sample.evidence, points=sample.points,
         )  # fmt: skip
@@ -74,7 +74,7 @@ class View:
     signed: bool
 
     @staticmethod
-    def of(volume: SaliencyVolume, drawing: Drawing) -> View:
+    def of(volume: SaliencyVolume, drawing: RenderOptions) -> View:
         """Scaled over the whole volume, never per frame: a quiet frame stays quiet."""
         signed = _smoothed(volume.values, drawing.smooth)
         shown = signed if drawing.signed else np.maximum(signed, 0)
@@ -113,13 +113,13 @@ def colours(signed: bool) -> Image:
     return np.ascontiguousarray(table[np.linspace(_DARKEST, 255, 256).astype(int)], dtype=np.uint8)
 
 
-def blend(picture: Image, values: NDArray[np.float32], drawing: Drawing) -> Image:
+def blend(picture: Image, values: NDArray[np.float32], drawing: RenderOptions) -> Image:
     """Heat over a picture (H, W, 3), from values (h, w) as in `View`; where nothing is salient the picture is left."""
     size = (picture.shape[1], picture.shape[0])
     return mix(picture, *heat(np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)), drawing))
 
 
-def heat(values: NDArray[np.float32], drawing: Drawing) -> tuple[Image, NDArray[np.float32]]:
+def heat(values: NDArray[np.float32], drawing: RenderOptions) -> tuple[Image, NDArray[np.float32]]:
     """Colours (H, W, 3) and their opacity (H, W) for values (H, W)."""
     level = values * 127.5 + 127.5 if drawing.signed else values * 255
     colour = colours(drawing.signed)[np.clip(np.rint(level), 0, 255).astype(np.uint8)]
@@ -141,7 +141,7 @@ class Band:
     colour: Colour
 
 
-def bands(drawing: Drawing, end: float) -> list[list[Band]]:
+def bands(drawing: RenderOptions, end: float) -> list[list[Band]]:
     """Evidence and segments within [0, end], in lanes in which nothing overlaps; evidence first."""
     labels = {track.id: track.label for track in drawing.tracks}
     found = [
@@ -170,7 +170,7 @@ class Box:
     strong: bool
 
 
-def boxes(drawing: Drawing, time: float) -> list[Box]:
+def boxes(drawing: RenderOptions, time: float) -> list[Box]:
     """The tracks' boxes at `time`, clipped to the picture; evidence last, so that it lies on top."""
     found = []
     for place, track in enumerate(drawing.tracks):
@@ -192,7 +192,7 @@ class Dot:
     colour: Colour
 
 
-def dots(drawing: Drawing, time: float) -> list[Dot]:
+def dots(drawing: RenderOptions, time: float) -> list[Dot]:
     """The points that can be seen at `time`, within the picture."""
     colour_of = {track.id: _TRACKS[place % len(_TRACKS)] for place, track in enumerate(drawing.tracks)}
     colour_of |= {track: EVIDENCE for track in colour_of if _rests_on(drawing.evidence, track, time)}

@@ -16,7 +16,7 @@ import numpy as np
 
 from attrib import video
 from attrib.errors import InputError, VideoError
-from attrib.render.options import Drawing, Image, View, heat, mix
+from attrib.render.options import Image, RenderOptions, View, heat, mix
 from attrib.render.panel import Panel, draw_boxes, draw_dots
 from attrib.render.sheet import draw_sheet
 from attrib.video.source import Source, open_source
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
     from attrib.types import Clip, SaliencyVolume
 
-__all__ = ["Drawing", "contact_sheet", "overlay", "write_overlay"]
+__all__ = ["RenderOptions", "contact_sheet", "overlay", "write_overlay"]
 
 PIXELS = 2e9  # at most this many are drawn for a video, about a minute's work: beyond that every k-th frame is shown
 
 
-def overlay(volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None) -> Image:
+def overlay(volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None) -> Image:
     """The clip's frames with saliency over them and a panel below: uint8 (t, H + panel, W, 3), RGB.
 
     The panel holds the texts, the colour bar and the mean saliency over time with a cursor. Raises InputError where
     volume and clip are not of the same frames.
     """
-    painter = _painter(volume, clip, drawing or Drawing())
+    painter = _painter(volume, clip, drawing or RenderOptions())
     return np.stack([painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True)])
 
 
 def write_overlay(
-    path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None, *, original: bool = True
+    path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None, *, original: bool = True
 ) -> None:
     """Write the overlay as mp4, at the frames' own times.
 
@@ -53,7 +53,7 @@ def write_overlay(
     frame is played. Otherwise it plays the clip's frames alone.
     Raises InputError where volume and clip are not of the same frames, VideoError where nothing can be written.
     """
-    painter = _painter(volume, clip, drawing or Drawing())
+    painter = _painter(volume, clip, drawing or RenderOptions())
     source = _original(clip) if original else None
     if source is None:
         frames = (painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True))
@@ -65,13 +65,13 @@ def write_overlay(
     video.write(path, shown, source.times[::step], source.end)
 
 
-def contact_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Drawing | None = None) -> None:
+def contact_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None) -> None:
     """Write a PNG of all sampled frames with saliency, times, colour bar, mean saliency over time and ground truth.
 
     Raises InputError where volume and clip are not of the same frames, or the file cannot be written.
     """
     _check(volume, clip)
-    draw_sheet(path, volume, clip, drawing or Drawing())
+    draw_sheet(path, volume, clip, drawing or RenderOptions())
 
 
 def _check(volume: SaliencyVolume, clip: Clip) -> None:
@@ -86,7 +86,7 @@ def _span(times: NDArray[np.float64]) -> str:
     return f"{times[0]:.3f} to {times[-1]:.3f} s"
 
 
-def _painter(volume: SaliencyVolume, clip: Clip, drawing: Drawing) -> _Painter:
+def _painter(volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> _Painter:
     _check(volume, clip)
     view = View.of(volume, drawing)
     size = (clip.frames.shape[1], clip.frames.shape[2])

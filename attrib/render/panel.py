@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from attrib.render.options import Band, Colour, Drawing, Image, View, bands, boxes, dots, heat, mix
+from attrib.render.options import Band, Colour, Image, RenderOptions, View, bands, boxes, dots, heat, mix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +59,7 @@ def _font() -> cv2.FontFace:
     return cv2.FontFace("sans")
 
 
-def draw_boxes(image: Image, drawing: Drawing, time: float, size: int | None = None) -> None:
+def draw_boxes(image: Image, drawing: RenderOptions, time: float, size: int | None = None) -> None:
     """The ground-truth boxes at `time` with "id : label" in letters of `size` pixels, evidence with a thicker line.
 
     Labels that would cover each other are stacked; where there is no room for that they shrink to the ids.
@@ -75,7 +75,7 @@ def draw_boxes(image: Image, drawing: Drawing, time: float, size: int | None = N
         put(image, label, (left + 2, top + size), size, _GROUND)
 
 
-def draw_dots(image: Image, drawing: Drawing, time: float, size: int | None = None) -> None:
+def draw_dots(image: Image, drawing: RenderOptions, time: float, size: int | None = None) -> None:
     """The ground-truth points that can be seen at `time`, as dots with a dark rim, beside letters of `size` pixels."""
     radius = max(2, round((size or text_size(*image.shape[:2])) / 4))
     for dot in dots(drawing, time):
@@ -123,7 +123,7 @@ class Panel:
     """The panel of a video of `size` (height, width) with sampled frames at `times` (t,) that lasts until `end`."""
 
     view: View
-    drawing: Drawing
+    drawing: RenderOptions
     texts: tuple[str, str]
     times: NDArray[np.float64]
     end: float

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attrib.render.options import Band, Drawing, Image, View, bands, blend, heat, mix
+from attrib.render.options import Band, Image, RenderOptions, View, bands, blend, heat, mix
 from attrib.render.panel import draw_boxes, draw_dots
 from attrib.runtime.files import writing
 
@@ -25,7 +25,7 @@ _DPI = 160
 _INK, _FAINT, _BAR, _AGAINST = "#1a1b20", "#5c606b", "#dd8500", "#3c96e6"
 
 
-def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Drawing) -> None:
+def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> None:
     """Lay the sheet out and write it as PNG. Raises InputError where it cannot be written."""
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)
     title, subtitle = drawing.texts(volume)
@@ -92,7 +92,7 @@ class _Sheet:
     figure: Figure
     page: _Page
     view: View
-    drawing: Drawing
+    drawing: RenderOptions
 
     def head(self, title: str, lines: list[str]) -> None:
         """Title, the line below it, and the colour bar on the right."""

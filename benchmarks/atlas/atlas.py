@@ -22,8 +22,9 @@ from attrib.benchmarks.atlas.causal import causal, knocked
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
 from attrib.benchmarks.atlas.jobs import Found, Options, Work
 from attrib.benchmarks.atlas.selection import SELECTING, Parts, Scores
-from attrib.benchmarks.atlas.table import Draws, head_table
+from attrib.benchmarks.atlas.table import head_table
 from attrib.benchmarks.stats.bootstrap import Floats, totals
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Config
 from attrib.errors import InputError
 from attrib.explaining.layers import bound
@@ -75,7 +76,7 @@ def atlas(work: Work, step: Progress | None = None) -> Atlas:
     _require_halves(kept, f" that can be used; {next(iter(failures.values()), '')}")
     values = np.stack([each.values for each in found if each.values is not None])
     parts, selection = selected(values, [sample.video_id for sample in kept], settings, options)
-    table = head_table(values, [sample.video_id for sample in kept], Draws(settings.resamples, settings.seed))
+    table = head_table(values, [sample.video_id for sample in kept], Resampling(settings.resamples, settings.seed))
     if options.causal != "none" and selection["statistic"]:
         cut = knocked(replace(work, samples=tuple(kept)), parts, values.shape[2:], step)
         failures |= {sample.id: each.error for sample, each in zip(kept, cut, strict=True) if each.error}

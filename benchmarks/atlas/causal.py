@@ -13,8 +13,9 @@ from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.jobs import Found, Work
 from attrib.benchmarks.atlas.knockout import NAMES, Scene, random_heads
 from attrib.benchmarks.atlas.selection import Head, Parts, Scores
-from attrib.benchmarks.atlas.table import WHOLE_LAYER, Draws, rows
+from attrib.benchmarks.atlas.table import WHOLE_LAYER, rows
 from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Config
 from attrib.explaining.layers import bound
 from attrib.runtime.progress import Progress
@@ -61,7 +62,7 @@ def causal(
     }  # fmt: skip
     places = [(layer, WHOLE_LAYER) for layer in range(shape[0] - 1)]
     return [
-        rows(values, videos, places, name, Draws(settings.resamples, settings.seed))
+        rows(values, videos, places, name, Resampling(settings.resamples, settings.seed))
         for name, values in whole.items()
         if places
     ]

@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from attrib.benchmarks.jobs.code_hash import Sources
-from attrib.benchmarks.jobs.keys import annotated, content, digest
-from attrib.benchmarks.jobs.store import Part, Parts
-from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.keys import annotation_hash, digest, file_hashes
+from attrib.benchmarks.jobs.store import Record, Store
+from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.config import Config
 from attrib.method import require_at_least, require_choice
@@ -58,7 +58,7 @@ class Found:
         return {"values": plain.tolist(), "reason": self.reason, "warnings": list(self.warnings)}
 
     @staticmethod
-    def of(part: Part) -> Found:
+    def of(part: Record) -> Found:
         """What was kept."""
         if part.error:
             return Found(None, part.error)
@@ -77,14 +77,14 @@ class Work:
     settings: Config
     samples: tuple[Sample, ...]
     options: Options
-    parts: Parts
+    parts: Store
     annotations: Mapping[str, str]  # a hash by sample
 
     @staticmethod
     def of(model: VideoModel, settings: Config, samples: Sequence[Sample], options: Options, folder: Path) -> Work:
         """Parts are kept in `folder`."""
-        hashes = {sample.id: annotated(sample) for sample in samples}
-        return Work(model, settings, tuple(samples), options, Parts(folder, retry_failed=True), hashes)
+        hashes = {sample.id: annotation_hash(sample) for sample in samples}
+        return Work(model, settings, tuple(samples), options, Store(folder, retry_failed=True), hashes)
 
     def peers(self, sample: Sample) -> tuple[Sample, ...]:
         """The samples of the other videos."""
@@ -96,12 +96,12 @@ class Work:
 
         By several processes where the model is on the CPU, which forked ones can share.
         """
-        sources, model = Sources(), type(self.model)
+        sources, model = CodeHashes(), type(self.model)
         shared = [sources.of(model), *map(sources.of, code)]
         do = partial(_one, self, (name, make), shared, given or {})
         workers = self.settings.workers if self.model.device.type == "cpu" else 1
         report_progress(step, name, 0, len(self.samples))
-        for number, found in enumerate(spread(do, self.samples, workers), 1):
+        for number, found in enumerate(map_in_processes(do, self.samples, workers), 1):
             yield found
             report_progress(step, name, number, len(self.samples))
 
@@ -109,7 +109,7 @@ class Work:
         """Of what is asked of a sample: model, frames, question, video and all annotation."""
         model, settings = self.model, self.settings
         asked = [model.name, model.revision, str(model.dtype), settings.model.frames, settings.model.sampling]
-        return digest(asked, settings.target, settings.seed, sample.question, content([sample.video]),
+        return digest(asked, settings.target, settings.seed, sample.question, file_hashes([sample.video]),
                       sample.id, self.annotations)  # fmt: skip
 
 

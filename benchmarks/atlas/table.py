@@ -9,7 +9,6 @@ Statistics without a chance level have none.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,20 +16,13 @@ import pandas as pd
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS
 from attrib.benchmarks.stats.bootstrap import Floats, intervals, totals
 from attrib.benchmarks.stats.permutation import benjamini_hochberg, max_t, one_sided
+from attrib.benchmarks.stats.resampling import Resampling
 
 COLUMNS = ("layer", "head", "statistic", "mean", "low", "high", "chance", "p_max_t", "p_bh", "videos")
 WHOLE_LAYER = -1
 
 
-@dataclass(frozen=True)
-class Draws:
-    """How often is resampled, and from which seed."""
-
-    resamples: int = 10_000
-    seed: int = 0
-
-
-def head_table(values: Floats, videos: Sequence[Hashable], draws: Draws) -> pd.DataFrame:
+def head_table(values: Floats, videos: Sequence[Hashable], draws: Resampling) -> pd.DataFrame:
     """Of `values` (samples, statistics, layers, heads) and each sample's video."""
     layers, heads = values.shape[2:]
     places = [(layer, head) for layer in range(layers) for head in range(heads)]
@@ -40,7 +32,7 @@ def head_table(values: Floats, videos: Sequence[Hashable], draws: Draws) -> pd.D
 
 
 def rows(
-    values: Floats, videos: Sequence[Hashable], places: Sequence[tuple[int, int]], statistic: str, draws: Draws
+    values: Floats, videos: Sequence[Hashable], places: Sequence[tuple[int, int]], statistic: str, draws: Resampling
 ) -> pd.DataFrame:
     """One statistic's rows, of `values` (samples, places); a statistic that is no head's own is a difference to 0."""
     chance = 0.0 if statistic not in STATISTICS else CHANCE.get(statistic, np.nan)

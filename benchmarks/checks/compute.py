@@ -22,14 +22,14 @@ from attrib.benchmarks.checks.jobs import (
 )
 from attrib.benchmarks.checks.nulls import LEAST, alignment, pairing_rows, primary, unpaired_rows
 from attrib.benchmarks.checks.sampling import groups, partners, spread_out
-from attrib.benchmarks.jobs.code_hash import Sources
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.plan import Plan
-from attrib.benchmarks.jobs.sample_job import Item
-from attrib.benchmarks.jobs.store import FAILED, Part, State
-from attrib.benchmarks.jobs.volume_job import Map
-from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.jobs.sample_job import SampleJob
+from attrib.benchmarks.jobs.store import FAILED, Record, State
+from attrib.benchmarks.jobs.volume_job import VolumeJob
+from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.capabilities import NamesBlocks, require
 from attrib.config import Entry
 from attrib.errors import ConfigError, nearest
@@ -45,7 +45,7 @@ COLUMNS = {
     "nulls": {**SHARED, "partner": "string", "null": "string", **SCORED},
 }
 FILES = ("sanity.parquet", "floors.parquet", "nulls.parquet", "sanity.csv", "floors.csv")
-Work = Callable[[Sample], dict[str, Part]]
+Work = Callable[[Sample], dict[str, Record]]
 
 
 class Trouble(NamedTuple):
@@ -59,7 +59,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Extras:
+class Checks:
     """The long tables, None for those not asked for; a line for each method and part, and for each method and floor."""
 
     sanity: pd.DataFrame | None = None
@@ -87,18 +87,20 @@ def null_metrics(plan: Plan) -> list[Entry]:
     return primary(known) if wanted is None else [entry for entry in known if entry.label in wanted]
 
 
-def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Progress | None = None) -> Extras:
+def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress | None = None) -> Checks:
     """What is asked for and missing, then the tables, written to the run's directory. `results` are its scores."""
     for name in FILES:
         (run.directory / name).unlink(missing_ok=True)  # of a run that asked for more
     config = plan.config
     if not (config.sanity.videos or config.floors.videos or config.null_pairs):
-        return Extras()
+        return Checks()
     tables: dict[str, pd.DataFrame] = {}
     troubles: list[Trouble] = []
     for kind, (work, samples) in _jobs(plan, run).items():
         rows = []
-        for number, (sample, parts) in enumerate(zip(samples, spread(work, samples, plan.workers), strict=True), 1):
+        for number, (sample, parts) in enumerate(
+            zip(samples, map_in_processes(work, samples, plan.workers), strict=True), 1
+        ):
             report_progress(step, f"{kind}  {sample.id}", number, len(samples))
             rows += [row for label, part in parts.items() for row in _rows(sample, label, part)]
             troubles += [found for label, part in parts.items() if (found := _trouble(kind, sample, label, part))]
@@ -106,39 +108,39 @@ def compute(plan: Plan, run: Run, results: pd.DataFrame, step: Progress | None =
         tables[kind] = pd.DataFrame(rows, columns=list(COLUMNS[kind])).astype(COLUMNS[kind])
         with writing(run.directory / f"{kind}.parquet") as file:
             tables[kind].to_parquet(file, index=False)
-    extras = Extras(**tables, **_told(plan, tables, results), troubles=tuple(troubles))
+    extras = Checks(**tables, **_told(plan, tables, results), troubles=tuple(troubles))
     for name, table in (("sanity.csv", extras.verdicts), ("floors.csv", extras.differences)):
         if table is not None:
             run.write_table(name, table)
     return extras
 
 
-def states(plan: Plan, run: Run) -> Iterator[tuple[str, str, State]]:
+def states(plan: Plan, run: RunDirectory) -> Iterator[tuple[str, str, State]]:
     """Table, method and state of each part that `compute` would make or find; nothing is computed."""
     for kind, (work, samples) in _jobs(plan, run, Probe).items():
         for sample in samples:
-            found, item = work(sample), Item(plan, run, sample)
+            found, item = work(sample), SampleJob(plan, run, sample)
             answer = run.parts.kept(item.answer_name, item.answer_key)
             failed = answer if answer and answer.error else None
             for method in plan.methods:
-                part = found.get(method.label) or failed or Map(item, method).kept() or MISSING
+                part = found.get(method.label) or failed or VolumeJob(item, method).kept() or MISSING
                 yield kind, method.label, _state(part)
 
 
-def _state(part: Part) -> State:
+def _state(part: Record) -> State:
     """`part` is of rows, MISSING, or stands for an answer or a map: one that failed gives no rows."""
     if part.error or (isinstance(part.value, list) and any(map(is_failed, part.value))):
         return "failed"
     return "missing" if part is MISSING else "kept"
 
 
-def _lengths(plan: Plan, run: Run) -> dict[str, int]:
+def _lengths(plan: Plan, run: RunDirectory) -> dict[str, int]:
     return {sample.id: length for sample in plan.samples if (length := _frames(plan, run, sample))}
 
 
-def _jobs(plan: Plan, run: Run, kind: type[Bench] = Bench) -> dict[str, tuple[Work, tuple[Sample, ...]]]:
+def _jobs(plan: Plan, run: RunDirectory, kind: type[Bench] = Bench) -> dict[str, tuple[Work, tuple[Sample, ...]]]:
     """What to do with which samples, by table."""
-    config, sources, lengths = plan.config, Sources(), _lengths(plan, run)
+    config, sources, lengths = plan.config, CodeHashes(), _lengths(plan, run)
 
     def bench(metrics: Sequence[Entry], item: Callable[..., Any]) -> Bench:
         own = fingerprint([Path(jobs.__file__)])
@@ -187,20 +189,20 @@ def _videos(group: Sequence[Sample]) -> int:
     return len({sample.video_id for sample in group})
 
 
-def _frames(plan: Plan, run: Run, sample: Sample) -> int | None:
+def _frames(plan: Plan, run: RunDirectory, sample: Sample) -> int | None:
     """Of the sample's clip, where the model has answered."""
-    item = Item(plan, run, sample)
+    item = SampleJob(plan, run, sample)
     answer = run.parts.kept(item.answer_name, item.answer_key)
     return int(answer.value["frames"]) if answer and not answer.error else None
 
 
-def _rows(sample: Sample, label: str, part: Part) -> list[dict[str, Any]]:
+def _rows(sample: Sample, label: str, part: Record) -> list[dict[str, Any]]:
     """A part's rows of its table; one that failed has one row, with the error as reason."""
     own = {"sample": sample.id, "video": sample.video_id, "task": sample.task, "method": label}
     return [{**own, **row} for row in ([{"reason": f"{FAILED}{part.error}"}] if part.error else part.value)]
 
 
-def _trouble(kind: str, sample: Sample, label: str, part: Part) -> Trouble | None:
+def _trouble(kind: str, sample: Sample, label: str, part: Record) -> Trouble | None:
     reasons = (
         [part.error] if part.error else [row["reason"].removeprefix(FAILED) for row in part.value if is_failed(row)]
     )

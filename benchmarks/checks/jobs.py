@@ -11,12 +11,12 @@ from attrib.benchmarks.checks.floors import Floor, FloorRow, conditions, floor_r
 from attrib.benchmarks.checks.nulls import NullRow, pairing_rows, pooled, shift_rows
 from attrib.benchmarks.checks.sampling import asks_otherwise, swapped
 from attrib.benchmarks.checks.sanity import SanityRow, sanity_rows
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.plan import Plan, group_of
-from attrib.benchmarks.jobs.sample_job import Item
-from attrib.benchmarks.jobs.store import FAILED, Name, Part
-from attrib.benchmarks.jobs.volume_job import Map
+from attrib.benchmarks.jobs.sample_job import SampleJob
+from attrib.benchmarks.jobs.store import FAILED, Name, Record
+from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.config import Entry
 from attrib.errors import AttribError
 from attrib.types import SaliencyVolume, Sample
@@ -29,19 +29,19 @@ class Bench:
     """A run at work, the alignment metrics that maps are scored by, and a hash of the code that makes the rows."""
 
     plan: Plan
-    run: Run
+    run: RunDirectory
     metrics: tuple[Entry, ...]
     code: str
     frames: Mapping[str, int]  # of each sample's clip, where a map of it is kept
     _pooled: dict[str, SaliencyVolume] = field(default_factory=dict)  # by the map's key; each process has its own
 
-    def maps(self, sample: Sample) -> dict[str, Map]:
+    def maps(self, sample: Sample) -> dict[str, VolumeJob]:
         """The sample's maps that are there, by method."""
-        item = Item(self.plan, self.run, sample)
-        found = {method.label: Map(item, method) for method in self.plan.methods}
+        item = SampleJob(self.plan, self.run, sample)
+        found = {method.label: VolumeJob(item, method) for method in self.plan.methods}
         return {label: each for label, each in found.items() if (part := each.kept()) and not part.error}
 
-    def pooled(self, found: Map) -> SaliencyVolume:
+    def pooled(self, found: VolumeJob) -> SaliencyVolume:
         """The map on the token grid, read once."""
         if found.key not in self._pooled:
             volume = found.volume
@@ -54,26 +54,26 @@ class Bench:
         keys = [self.plan.metric_keys[group_of(metric), metric.label] for metric in self.metrics]
         return [keys, self.plan.annotation_keys[sample.id], self.plan.peer_keys(sample) if peers else []]
 
-    def kept(self, name: Name, key: str) -> Part | None:
+    def kept(self, name: Name, key: str) -> Record | None:
         """The part if it is there; with retry_failed not one with an error in any of its rows."""
         parts = self.run.parts
         part = parts.kept(name, key)
         again = part and not part.error and parts.retry_failed and any(is_failed(row) for row in part.value)
         return None if again else part
 
-    def keep(self, name: Name, key: str, make: Callable[[], Iterable[Any]], given: Map) -> Part:
+    def keep(self, name: Name, key: str, make: Callable[[], Iterable[Any]], given: VolumeJob) -> Record:
         """The rows kept under `name`, or those that `make` returns."""
         kept = self.kept(name, key)
         return kept or self.run.parts.compute(name, key, lambda: [asdict(row) for row in make()], given.given)
 
 
-MISSING = Part("")  # stands for a part that is not kept
+MISSING = Record("")  # stands for a part that is not kept
 
 
 class Probe(Bench):
     """A bench that looks and computes nothing: what is not kept comes as MISSING."""
 
-    def keep(self, name: Name, key: str, make: Callable[[], Iterable[Any]], given: Map) -> Part:
+    def keep(self, name: Name, key: str, make: Callable[[], Iterable[Any]], given: VolumeJob) -> Record:
         """The rows kept under `name`, or MISSING."""
         return self.kept(name, key) or MISSING
 
@@ -83,7 +83,7 @@ def is_failed(row: Row) -> bool:
     return str(row["reason"]).startswith(FAILED)
 
 
-def sanity_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
+def sanity_parts(bench: Bench, sample: Sample) -> dict[str, Record]:
     """Parts by method, named ("sanity", sample, method). The model is made random once for all that are missing."""
     maps, stages = bench.maps(sample), bench.plan.config.sanity.stages
     names = {label: ("sanity", sample.id, label) for label in maps}
@@ -102,7 +102,7 @@ def sanity_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
     }
 
 
-def floor_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
+def floor_parts(bench: Bench, sample: Sample) -> dict[str, Record]:
     """Parts by method, named ("floors", sample, method)."""
     samples, seed = bench.plan.samples, bench.plan.config.seed
     other, asking = swapped(sample, samples, bench.frames, seed), asks_otherwise(sample, samples, seed)
@@ -110,7 +110,7 @@ def floor_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
     swaps = bench.maps(other) if other else {}
     subjects = cache(lambda item: conditions(item.subject, question))
 
-    def make(real: Map) -> Iterable[FloorRow]:
+    def make(real: VolumeJob) -> Iterable[FloorRow]:
         label = real.method.label
         found: dict[Floor, SaliencyVolume | str] = {
             floor: map_of(real.method.item, label, subject) for floor, subject in subjects(real.item).items()
@@ -119,7 +119,7 @@ def floor_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
         found["other_option"] = _rival(real)
         return floor_rows(real.volume, found, real.item.subject, sample, bench.metrics)
 
-    def key(real: Map) -> str:
+    def key(real: VolumeJob) -> str:
         swap = swaps[real.method.label].key if real.method.label in swaps else ""
         return digest(real.key, swap, question, bench.scoring_key(sample), bench.code)
 
@@ -129,7 +129,7 @@ def floor_parts(bench: Bench, sample: Sample) -> dict[str, Part]:
     }
 
 
-def _rival(real: Map) -> SaliencyVolume | str:
+def _rival(real: VolumeJob) -> SaliencyVolume | str:
     if not real.item.sample.question.options:
         return "a free answer has no other option"
     try:
@@ -138,7 +138,7 @@ def _rival(real: Map) -> SaliencyVolume | str:
         return f"{FAILED}{error}"
 
 
-def null_parts(bench: Bench, served: Mapping[str, Sequence[Sample]], sample: Sample) -> dict[str, Part]:
+def null_parts(bench: Bench, served: Mapping[str, Sequence[Sample]], sample: Sample) -> dict[str, Record]:
     """Parts by method, named ("nulls", sample, method): the sample's maps shifted, and others' on its annotation.
 
     `served` has the samples whose maps are held against this one's annotation.
@@ -146,7 +146,7 @@ def null_parts(bench: Bench, served: Mapping[str, Sequence[Sample]], sample: Sam
     others = [(other, bench.maps(other)) for other in served.get(sample.id, ())]
     scoring = bench.scoring_key(sample)
 
-    def make(own: Map, partners: Sequence[tuple[Sample, Map]]) -> Iterable[NullRow]:
+    def make(own: VolumeJob, partners: Sequence[tuple[Sample, VolumeJob]]) -> Iterable[NullRow]:
         label, subject = own.method.label, own.item.subject
         yield from pairing_rows(
             subject, sample, [(other, {label: bench.pooled(each)}) for other, each in partners], bench.metrics

@@ -10,12 +10,12 @@ from typing import NamedTuple, get_args
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
+from attrib.benchmarks.jobs.roles import Roles, RowKind
 from attrib.benchmarks.stats.bootstrap import PRIMARY
-from attrib.benchmarks.tables.differences import Roles, RowKind
 from attrib.benchmarks.tables.generality import middle_chance
 from attrib.benchmarks.tables.matrix import scored
-from attrib.commands.terminal.leaderboard import Tally, tally
+from attrib.benchmarks.tables.tally import Tally, tally
 from attrib.errors import InputError
 
 KINDS: tuple[RowKind, ...] = get_args(RowKind)
@@ -49,7 +49,7 @@ class Share(NamedTuple):
 class Numbers:
     """A finished run, read for its hand-in. Nothing here is computed anew but orders and choices."""
 
-    run: Finished
+    run: FinishedRun
 
     @property
     def roles(self) -> Roles:

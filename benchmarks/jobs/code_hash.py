@@ -16,7 +16,7 @@ import attrib
 
 
 @dataclass(frozen=True)
-class Sources:
+class CodeHashes:
     """Hashes of code as it is now; files are read once for each Sources."""
 
     _known: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # by module: hash, imports

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import pandas as pd
 
 from attrib.benchmarks.jobs.keys import digest
-from attrib.benchmarks.jobs.store import Name, Part
-from attrib.benchmarks.jobs.volume_job import Map
+from attrib.benchmarks.jobs.store import Name, Record
+from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Curves, chance_curves, curves
@@ -32,7 +32,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-class Kept(NamedTuple):
+class CurveRecord(NamedTuple):
     """One curve of a sample: `method` is None for the seeded random order that chance levels are read from.
 
     fraction (k,) of the cells that are removed, or put back, from 0 to 1; log_odds (k,) in nats; p(option) (k,).
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
     probability: Sequence[float | None]
 
 
-def read_by(found: Map, group: str) -> dict[str, Entry]:
+def read_by(found: VolumeJob, group: str) -> dict[str, Entry]:
     """The group's metrics that read curves and gave this map a score, by their keys."""
     scores = found.kept_scores(group)
     return {
@@ -59,12 +59,12 @@ def read_by(found: Map, group: str) -> dict[str, Entry]:
     }
 
 
-def kept(found: Map, group: str) -> Part | None:
+def kept(found: VolumeJob, group: str) -> Record | None:
     """The part with the curves of a scored map, if it is there."""
     return found.item.run.parts.kept(_name(found, group), _key(found, read_by(found, group)))
 
 
-def parts(found: Map) -> Iterator[Part]:
+def parts(found: VolumeJob) -> Iterator[Record]:
     """The curves of a scored map, one part for each group of metrics that read some; kept or computed."""
     for group in found.item.plan.groups:
         if metrics := read_by(found, group):
@@ -72,19 +72,19 @@ def parts(found: Map) -> Iterator[Part]:
             yield found.item.run.keep(_name(found, group), _key(found, metrics), make, found.given)
 
 
-def records(found: Map, part: Part) -> Iterator[Kept]:
+def records(found: VolumeJob, part: Record) -> Iterator[CurveRecord]:
     """The curves of a part; none of one that failed."""
     sample, label = found.item.sample, found.method.label
     for chance, *curve in part.value or ():
-        yield Kept(sample.id, sample.video_id, sample.task, None if chance else label, *curve)
+        yield CurveRecord(sample.id, sample.video_id, sample.task, None if chance else label, *curve)
 
 
-def write(directory: Path, found: Iterable[Kept]) -> None:
+def write(directory: Path, found: Iterable[CurveRecord]) -> None:
     """Write curves.parquet, a row for each point, chance once for each sample; none where no metric read curves.
 
     `method` is missing in the rows of the random order that chance levels are read from.
     """
-    first: dict[tuple[str | None, ...], Kept] = {}
+    first: dict[tuple[str | None, ...], CurveRecord] = {}
     for curve in found:
         first.setdefault((curve.sample, curve.method, curve.imputer, curve.order), curve)
     if not first:
@@ -96,11 +96,11 @@ def write(directory: Path, found: Iterable[Kept]) -> None:
         table.to_parquet(file, index=False)
 
 
-def _name(found: Map, group: str) -> Name:
+def _name(found: VolumeJob, group: str) -> Name:
     return ("curves", found.item.sample.id, found.method.label, group)
 
 
-def _key(found: Map, metrics: Iterable[str]) -> str:
+def _key(found: VolumeJob, metrics: Iterable[str]) -> str:
     return digest(found.key, list(metrics), _code())
 
 
@@ -109,7 +109,7 @@ def _code() -> str:
     return fingerprint([Path(__file__)])
 
 
-def _made(found: Map, metrics: Sequence[CurveMetric]) -> list[list[Any]]:
+def _made(found: VolumeJob, metrics: Sequence[CurveMetric]) -> list[list[Any]]:
     """The orders that the metrics read, of the map and of chance; none of a map that ranks nothing."""
     subject, imputer = found.item.subject, metrics[0].imputer  # a group has one
     try:

@@ -22,7 +22,7 @@ import pandas as pd
 import yaml
 
 from attrib.benchmarks.jobs.lock import locked
-from attrib.benchmarks.jobs.store import Name, Part, Parts, file_name
+from attrib.benchmarks.jobs.store import Name, Record, Store, file_name
 from attrib.config import Config
 from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
@@ -37,20 +37,20 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Run:
+class RunDirectory:
     """A run's directory and the parts that are kept in it."""
 
     directory: Path
-    parts: Parts
+    parts: Store
 
     @staticmethod
-    def at(directory: Path, retry_failed: bool = False) -> Run:
+    def at(directory: Path, retry_failed: bool = False) -> RunDirectory:
         """The directory as it is, to be looked at."""
-        return Run(directory, Parts(directory, retry_failed))
+        return RunDirectory(directory, Store(directory, retry_failed))
 
     @staticmethod
     @contextmanager
-    def opened(directory: Path, config: Config, retry_failed: bool = False) -> Iterator[Run]:
+    def opened(directory: Path, config: Config, retry_failed: bool = False) -> Iterator[RunDirectory]:
         """Make the directory, hold its lock, and write what describes the run.
 
         Raises NotWritten when it cannot be written, InputError when another process is at work in it.
@@ -61,7 +61,7 @@ class Run:
             raise NotWritten(f"{directory}: cannot be made: {error.strerror}") from error
         with locked(directory):
             remove_parts(directory)
-            run = Run.at(directory, retry_failed)
+            run = RunDirectory.at(directory, retry_failed)
             run.parts.mend_log()
             settings = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
             write_text(directory / "config.yaml", settings)
@@ -69,7 +69,7 @@ class Run:
             yield run
             remove_parts(directory)  # of worker processes that were killed
 
-    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Part:
+    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Record:
         """What is kept under `name` if it has this key, else what `make` returns, kept; see Parts.keep."""
         return self.parts.keep(name, key, make, given)
 

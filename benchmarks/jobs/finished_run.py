@@ -13,15 +13,15 @@ import pandas as pd
 import pyarrow as pa
 
 from attrib import config
-from attrib.benchmarks.jobs.directory import Run
-from attrib.benchmarks.tables.differences import Roles, roles
+from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.roles import Roles, roles
 from attrib.config import Config
 from attrib.errors import AttribError, InputError, UnknownName
 from attrib.types import SaliencyVolume, Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class FinishedRun:
     """What every reader of a run starts from; the rest is read when it is asked for, and then once."""
 
     directory: Path
@@ -77,11 +77,11 @@ class Finished:
 
     def volume(self, sample: Sample, method: str) -> SaliencyVolume | None:
         """The method's map of a sample; None where there is none. Raises InputError for a damaged one."""
-        path = Run.at(self.directory).volume_path(sample, method)
+        path = RunDirectory.at(self.directory).volume_path(sample, method)
         return SaliencyVolume.load(path) if path.exists() else None
 
 
-def read(directory: Path) -> Finished:
+def read(directory: Path) -> FinishedRun:
     """Raises InputError in one line where there is no finished run."""
     try:
         settings = config.parse(config.read(directory / "config.yaml"))
@@ -97,7 +97,7 @@ def read(directory: Path) -> Finished:
         raise InputError(f"{directory}: expected a finished run: environment.json is no mapping")
     _require_whole(directory, settings, results)
     directions = dict(zip(board["metric"], board["direction"], strict=True))
-    return Finished(directory, settings, environment, results, directions)
+    return FinishedRun(directory, settings, environment, results, directions)
 
 
 def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from attrib.benchmarks.jobs.code_hash import Sources
+from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.config import Entry
 from attrib.runtime.files import fingerprint
 from attrib.types import Sample
@@ -20,12 +20,12 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def described(entry: Entry, sources: Sources) -> str:
+def entry_hash(entry: Entry, sources: CodeHashes) -> str:
     """A hash of the label, name, parameters and code that an entry stands for."""
     return digest(entry.label, entry.name, entry.parameters, sources.of(type(entry.item)))
 
 
-def annotated(sample: Sample) -> str:
+def annotation_hash(sample: Sample) -> str:
     """A hash of what a sample's annotation says."""
     tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
     parts = [*map(asdict, sample.segments), *map(asdict, sample.evidence)]
@@ -33,6 +33,6 @@ def annotated(sample: Sample) -> str:
     return digest(tracks, parts, sample.cut, remade)
 
 
-def content(videos: Iterable[Path]) -> list[str]:
+def file_hashes(videos: Iterable[Path]) -> list[str]:
     """What the files hold; one that is missing is told apart from any that is there."""
     return [fingerprint([path]) if path.is_file() else f"{path.name} is missing" for path in videos]

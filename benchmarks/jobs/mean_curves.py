@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.perturb.curves import STEPS
 
 HEIGHTS = ("log_odds", "probability")
@@ -14,7 +14,7 @@ CHANCE = ""  # the method of the random order that chance is read from
 COLUMNS = [*CURVE, "fraction", *HEIGHTS]
 
 
-def kept_curves(run: Finished) -> pd.DataFrame:
+def kept_curves(run: FinishedRun) -> pd.DataFrame:
     """Rows of COLUMNS, each curve at STEPS, linearly between its own points; empty where the run has none.
 
     Videos differ in their number of cells, and so in the exact shares at which they were asked. Raises InputError for

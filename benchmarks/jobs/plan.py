@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from attrib import api, video
-from attrib.benchmarks.jobs.code_hash import Sources
-from attrib.benchmarks.jobs.keys import annotated, described, digest
+from attrib import video
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.keys import annotation_hash, digest, entry_hash
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
+from attrib.explaining import binding
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -43,18 +44,18 @@ class Plan:
             raise ConfigError("expected at least one method and one metric")
         groups = grouped(metrics)
         target, data = Target.parse(config.target), dataset(config)
-        model = api.load(config.model)
+        model = binding.load(config.model)
         report_progress(step, "reading the data set", 0, 0)
         samples = tuple(data)
         if not samples:
             raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
-        sources = Sources()
+        sources = CodeHashes()
         model_code = [sources.of(type(model)), sources.of(Subject), sources.of(video.read)]
         return Plan(
             config, model, target, methods, metrics, groups, samples,
-            {entry.label: described(entry, sources) for entry in methods},
-            {(group_of(entry), entry.label): described(entry, sources) for entry in metrics},
-            {sample.id: annotated(sample) for sample in samples},
+            {entry.label: entry_hash(entry, sources) for entry in methods},
+            {(group_of(entry), entry.label): entry_hash(entry, sources) for entry in metrics},
+            {sample.id: annotation_hash(sample) for sample in samples},
             digest(model.name, model.revision, config.model.dtype, model_code), sources.of(gate),
         )  # fmt: skip
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from attrib import video
-from attrib.benchmarks.jobs.directory import Run
-from attrib.benchmarks.jobs.keys import content, digest
+from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.keys import digest, file_hashes
 from attrib.benchmarks.jobs.plan import Plan
-from attrib.benchmarks.jobs.store import Name, Part
+from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.errors import AttribError
 from attrib.subject import Subject
@@ -20,11 +20,11 @@ from attrib.types import Clip, Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class SampleJob:
     """One sample in a run. Nothing is read or computed before it is asked for, and then once."""
 
     plan: Plan
-    run: Run
+    run: RunDirectory
     sample: Sample
 
     @cached_property
@@ -48,7 +48,7 @@ class Item:
     @cached_property
     def videos(self) -> list[str]:
         """What the sample's video and its counterfactual ones hold."""
-        return content([self.sample.video, *(item.video for item in self.sample.counterfactuals)])
+        return file_hashes([self.sample.video, *(item.video for item in self.sample.counterfactuals)])
 
     @cached_property
     def given(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Item:
         return digest(plan.model_key, self.videos[0], self.sample.question, plan.frames, plan.config.model.sampling)
 
     @cached_property
-    def answer(self) -> Part:
+    def answer(self) -> Record:
         """The option log-probabilities in nats, the clip's number of frames and its warnings."""
 
         def make() -> dict[str, Any]:
@@ -90,8 +90,8 @@ class Item:
         return digest(self.answer_key, self.videos, own, self.plan.gate_key)
 
     @cached_property
-    def gate(self) -> Part:
+    def gate(self) -> Record:
         """Whether the evidence is ground truth for the model; None where that cannot be known."""
         if not self.sample.counterfactuals:
-            return Part(self.gate_key)
+            return Record(self.gate_key)
         return self.run.keep(self.gate_name, self.gate_key, lambda: gate(self.subject, self.sample), self.given)

@@ -26,7 +26,7 @@ FAILED = "failed: "  # begins the reason of a row that ended with an error
 
 
 @dataclass(frozen=True)
-class Part:
+class Record:
     """What is kept of one piece of work: a value that JSON can hold, or the error that it ended with and its input."""
 
     key: str
@@ -37,14 +37,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Store:
     """The parts kept in a directory. With `retry_failed` a part that ended with an error counts as not there."""
 
     directory: Path
     retry_failed: bool = False
     notes: list[str] = field(default_factory=list)  # what was found damaged and made again, in words
 
-    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Part:
+    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Record:
         """The part kept under `name` if it has this key; else what `make` returns, or its error, kept from now on.
 
         `key` is a `digest` of all that the value depends on; the value is what JSON makes of it, without NaN. `given`
@@ -52,7 +52,7 @@ class Parts:
         """
         return self.kept(name, key) or self.compute(name, key, make, given)
 
-    def kept(self, name: Name, key: str) -> Part | None:
+    def kept(self, name: Name, key: str) -> Record | None:
         """The part if it is there, whole, and has this key."""
         try:
             part = self.read(name)
@@ -64,36 +64,36 @@ class Parts:
     def compute(
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None,
         what: Sequence[str] = (),
-    ) -> Part:  # fmt: skip
+    ) -> Record:  # fmt: skip
         """As `keep`, whatever is there already. `what` says for the log which pieces of the part were computed."""
         self._note_damage(name)
         started = time.perf_counter()
         try:
             value = json.loads(json.dumps(make(), allow_nan=False))  # the same whether it is new or kept
-            part = Part(key, value, seconds=time.perf_counter() - started)
+            part = Record(key, value, seconds=time.perf_counter() - started)
         except NotWritten:
             raise
         except Exception as error:  # the data or a plug-in may raise anything; the other parts go on
-            part = Part(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
+            part = Record(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
         self.write(name, part)
         line = {"item": "/".join(map(file_name, name)), "what": list(what), "key": key, "failed": bool(part.error)}
         self._log({**line, "seconds": part.seconds, "pid": os.getpid()})
         return part
 
-    def read(self, name: Name) -> Part | None:
+    def read(self, name: Name) -> Record | None:
         """The part, whatever its key; None when there is none. Raises InputError when the file is not whole."""
         path = self.path(name)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             if found["sum"] != digest(found["part"]):
                 raise ValueError("its checksum is another")
-            return Part(**found["part"])
+            return Record(**found["part"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}: expected a kept part of a run: {error}") from error
 
-    def write(self, name: Name, part: Part) -> None:
+    def write(self, name: Name, part: Record) -> None:
         """Keep a part. Raises NotWritten when that cannot be done."""
         body = asdict(part)
         write_text(self.path(name), json.dumps({"part": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from attrib.benchmarks.jobs.keys import digest
-from attrib.benchmarks.jobs.sample_job import Item
-from attrib.benchmarks.jobs.store import Name, Part
+from attrib.benchmarks.jobs.sample_job import SampleJob
+from attrib.benchmarks.jobs.store import Name, Record
 from attrib.config import Entry
 from attrib.errors import AttribError, InputError, NotWritten, told
 from attrib.method import PeerControl
@@ -22,10 +22,10 @@ Row = dict[str, Any]  # value, chance (None where there is none), reason, vision
 
 
 @dataclass(frozen=True, eq=False)
-class Map:
+class VolumeJob:
     """One sample's map by one method. Nothing is read or computed before it is asked for, and then once."""
 
-    item: Item
+    item: SampleJob
     method: Entry
 
     @cached_property
@@ -46,12 +46,12 @@ class Map:
         """Where the map itself is kept."""
         return self.item.run.volume_path(self.item.sample, self.method.label, rival)
 
-    def kept(self, rival: bool = False) -> Part | None:
+    def kept(self, rival: bool = False) -> Record | None:
         """The record of a map that is there, or of its failure."""
         part = self.item.run.parts.kept(self.name(rival), self.key)
         return part if part and (part.error or _size(self.path(rival)) == part.value["bytes"]) else None
 
-    def made(self, rival: bool = False) -> Part:
+    def made(self, rival: bool = False) -> Record:
         """The record of the map, which is computed if it is not there: seconds, peak_memory and bytes, or the error."""
         return self.kept(rival) or self._adopted(rival) or self._computed(rival)
 
@@ -82,16 +82,16 @@ class Map:
             return None
         return found if found.provenance.key == self.key else None
 
-    def _adopted(self, rival: bool) -> Part | None:
+    def _adopted(self, rival: bool) -> Record | None:
         """The record of a map that was written just before its process was killed."""
         found = self._loaded(rival)
         if found is None:
             return None
-        part = Part(self.key, _record(found.provenance, self.path(rival)), seconds=found.provenance.seconds)
+        part = Record(self.key, _record(found.provenance, self.path(rival)), seconds=found.provenance.seconds)
         self.item.run.parts.write(self.name(rival), part)
         return part
 
-    def _computed(self, rival: bool) -> Part:
+    def _computed(self, rival: bool) -> Record:
         path, label = self.path(rival), self.method.label
 
         def make() -> dict[str, Any]:

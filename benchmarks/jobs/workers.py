@@ -23,7 +23,7 @@ BREAKS = 2  # times in a row that processes may die before this one takes the jo
 _work: Callable[[Any], Any]  # what this process was forked for
 
 
-def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """`work` done on each job, in the jobs' order, by at most so many processes with one thread each.
 
     They are forked, so that model and plug-ins need not be loaded again. When one dies, new ones go on with the jobs

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.bootstrap import PRIMARY
-from attrib.benchmarks.tables.differences import Roles
 from attrib.config import Config, Entry, method_entries, metric_entries
 
 FAITHFULNESS, SPACE, TIME = "faithfulness", "alignment in space", "alignment in time"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.mean_curves import CURVE, HEIGHTS, kept_curves
 from attrib.benchmarks.perturb.curves import STEPS
 from attrib.benchmarks.report.json_values import number
@@ -16,7 +16,7 @@ from attrib.benchmarks.stats.bootstrap import intervals, totals
 RESAMPLES = 1_000  # enough for a band
 
 
-def lines(run: Finished) -> dict[str, Any]:
+def lines(run: FinishedRun) -> dict[str, Any]:
     """Steps (shares of the cells), and each mean curve with its 95 % band over videos; method "" is chance."""
     groups = kept_curves(run).groupby(["method", "imputer", "order"], sort=False)
     return {"steps": list(STEPS), "rows": [_row(names, part) for names, part in groups]}

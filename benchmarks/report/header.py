@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.report.json_values import number, text
 from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
-from attrib.commands.terminal import leaderboard
+from attrib.benchmarks.tables.tally import tally
 from attrib.errors import InputError
 
 PACKAGES = ("attrib", "torch", "transformers", "captum", "numpy")
@@ -24,9 +24,9 @@ OPTIONAL = {  # table, and what is not shown without it
 }  # fmt: skip
 
 
-def head(run: Finished) -> dict[str, Any]:
+def head(run: FinishedRun) -> dict[str, Any]:
     """What was asked, in words, and the model's accuracy."""
-    settings, count = run.settings, leaderboard.tally(run.results)
+    settings, count = run.settings, tally(run.results)
     packages = run.environment.get("packages", {})
     data = {key: value for key, value in settings.data.items() if key not in ("name", "root")}
     model = settings.model
@@ -56,7 +56,7 @@ def _told(settings: Mapping[str, Any]) -> str:
 
 def accuracy(results: pd.DataFrame) -> dict[str, Any]:
     """Right answers of those whose right answer is known, and the share with its Wilson interval."""
-    count = leaderboard.tally(results)
+    count = tally(results)
     right, asked = count.correct, count.judged
     if not asked:
         return {"right": 0, "asked": 0, "share": None, "low": None, "high": None}
@@ -65,7 +65,7 @@ def accuracy(results: pd.DataFrame) -> dict[str, Any]:
     return {"right": right, "asked": asked, **share}
 
 
-def warnings(run: Finished) -> Iterator[str]:
+def warnings(run: FinishedRun) -> Iterator[str]:
     """What limits the conclusions, one sentence each."""
     videos = int(run.results["video"].nunique())
     if videos < videos_for_usual():
@@ -85,7 +85,7 @@ def warnings(run: Finished) -> Iterator[str]:
         yield f"Not asked for in this run, and not shown: {'; '.join(missing)}."
 
 
-def _guessing(run: Finished) -> Iterator[str]:
+def _guessing(run: FinishedRun) -> Iterator[str]:
     found = accuracy(run.results)
     try:
         options = [len(sample.question.options) for sample in run.samples.values() if sample.question.options]
@@ -100,7 +100,7 @@ def _guessing(run: Finished) -> Iterator[str]:
         )
 
 
-def failures(run: Finished) -> list[dict[str, str]]:
+def failures(run: FinishedRun) -> list[dict[str, str]]:
     """What ended with an error, in the results and beside them."""
     found = []
     for name in ("results", "sanity", "floors", "nulls"):

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from attrib.benchmarks.checks.sampling import spread_out
 from attrib.benchmarks.jobs import finished_run
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.store import file_name
 from attrib.benchmarks.report import columns, curves, header, layers, media, players, tables
 from attrib.benchmarks.report.paths import BESIDE, PAGE
@@ -86,7 +86,7 @@ def _make(beside: Path) -> None:
         raise NotWritten(f"{beside}: cannot be made: {error.strerror}") from error
 
 
-def _players(found: Finished, beside: Path, most: int, step: Progress | None) -> tuple[list[_Shown], list[str]]:
+def _players(found: FinishedRun, beside: Path, most: int, step: Progress | None) -> tuple[list[_Shown], list[str]]:
     """The chosen samples, and what could not be shown."""
     try:
         samples = tuple(found.samples.values())
@@ -117,7 +117,7 @@ def _chosen(samples: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]
     return [sample for sample in samples if sample.video_id in videos][:most]
 
 
-def _body(found: Finished, shown: Sequence[_Shown], notes: Iterable[str]) -> dict[str, Any]:
+def _body(found: FinishedRun, shown: Sequence[_Shown], notes: Iterable[str]) -> dict[str, Any]:
     """What the page's scripts read."""
     parts = found.roles
     return {
@@ -170,7 +170,7 @@ def _lay(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
     return {}
 
 
-def _copy_tables(found: Finished, beside: Path) -> list[str]:
+def _copy_tables(found: FinishedRun, beside: Path) -> list[str]:
     """Copies of the run's tables, so that the report can be moved and served without the run; their names."""
     names = [f"{name}.csv" for name in tables.FILES if (found.directory / f"{name}.csv").is_file()]
     for name in names:

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.jobs.directory import Run
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.report.columns import key
 from attrib.benchmarks.report.json_values import number, text
 from attrib.errors import InputError
@@ -23,7 +23,7 @@ LEVELS = 127  # of a map's quantised values, on either side of 0
 PERCENTILE = 99.5  # of the map's magnitudes: full colour, as in the overlay videos
 
 
-def player(run: Finished, sample: Sample, labels: Sequence[str], end: float) -> dict[str, Any]:
+def player(run: FinishedRun, sample: Sample, labels: Sequence[str], end: float) -> dict[str, Any]:
     """Everything about one sample; `end` is that of its video in seconds."""
     question = sample.question
     rows = run.results[run.results["sample"] == sample.id]
@@ -44,16 +44,16 @@ def player(run: Finished, sample: Sample, labels: Sequence[str], end: float) -> 
     }  # fmt: skip
 
 
-def probabilities(run: Finished, sample: Sample) -> list[float | None]:
+def probabilities(run: FinishedRun, sample: Sample) -> list[float | None]:
     """What the model gave each option, or each token of a free answer; nothing where its answer is not kept."""
     try:
-        part = Run.at(run.directory).parts.read(("answers", sample.id))
+        part = RunDirectory.at(run.directory).parts.read(("answers", sample.id))
     except InputError:  # damaged: the scores are there all the same
         return []
     return [number(math.exp(value)) for value in part.value["logprobs"]] if part and part.value else []
 
 
-def small(run: Finished, sample: Sample, label: str) -> dict[str, Any]:
+def small(run: FinishedRun, sample: Sample, label: str) -> dict[str, Any]:
     """A map on at most SIDE x SIDE cells a frame, signed, in 2 LEVELS + 1 steps; or why there is none."""
     try:
         volume = run.volume(sample, label)

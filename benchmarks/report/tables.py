@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.report.columns import key
 from attrib.benchmarks.report.json_values import number, records
 from attrib.benchmarks.tables import agreement
@@ -25,7 +25,7 @@ SHARES = (
 )  # fmt: skip
 
 
-def board(run: Finished) -> dict[str, Any]:
+def board(run: FinishedRun) -> dict[str, Any]:
     """Subsets, and for each of them the rows: method, metric's key, best control, then the numbers of CELL."""
     table = run.table("leaderboard")
     assert table is not None, "`finished.read` has read it"
@@ -54,7 +54,7 @@ def _cells(part: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
-def ranks(run: Finished) -> list[dict[str, Any]]:
+def ranks(run: FinishedRun) -> list[dict[str, Any]]:
     """What the critical-difference diagrams show, the primary metrics one by one."""
     return [
         {
@@ -66,7 +66,7 @@ def ranks(run: Finished) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def tasks(run: Finished) -> list[dict[str, Any]]:
+def tasks(run: FinishedRun) -> list[dict[str, Any]]:
     """Generality of each task: in which share of its videos each map beats its own null."""
     table = run.table("tasks")
     if table is None or table.empty:
@@ -76,7 +76,7 @@ def tasks(run: Finished) -> list[dict[str, Any]]:
     return records(table, ("task", "method", "metric", "null"), SHARES)
 
 
-def exceptions(run: Finished) -> dict[str, Any]:
+def exceptions(run: FinishedRun) -> dict[str, Any]:
     """The videos in which a map does not beat its null: the first ones, and how many there are."""
     table = run.table("exceptions")
     if table is None or table.empty:
@@ -86,13 +86,13 @@ def exceptions(run: Finished) -> dict[str, Any]:
     return {"rows": shown, "total": len(table)}
 
 
-def sanity(run: Finished) -> list[dict[str, Any]]:
+def sanity(run: FinishedRun) -> list[dict[str, Any]]:
     """Each method's similarity with the maps of a model made random, and the verdict."""
     table = run.table("sanity")
     return [] if table is None else records(table, ("method", "part", "curve", "verdict"), ("emprt", "videos"))
 
 
-def floors(run: Finished) -> list[dict[str, Any]]:
+def floors(run: FinishedRun) -> list[dict[str, Any]]:
     """Real minus floor, with interval."""
     table = run.table("floors")
     if table is None:

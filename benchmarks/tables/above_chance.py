@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.permutation import Pools, repaired
-from attrib.benchmarks.tables.differences import Drawing
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.matrix import Matrix, signs
 
 KINDS = ("pairing", "shift")
@@ -49,7 +49,7 @@ def ordered(nulls: pd.DataFrame) -> pd.DataFrame:
 
 
 def above_chance(
-    found: Matrix, nulls: Nulls, directions: Mapping[str, str], drawing: Drawing
+    found: Matrix, nulls: Nulls, directions: Mapping[str, str], drawing: Resampling
 ) -> dict[str, list[float]]:
     """For each kind of null, each column's p of being no better than the same map on annotation that is not its own."""
     faces = signs(found.columns, directions)

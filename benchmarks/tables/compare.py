@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.benchmarks.stats.bootstrap import PRIMARY, intervals
 from attrib.benchmarks.stats.permutation import holm
-from attrib.benchmarks.tables.differences import Drawing, Pair, paired
+from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.tables.differences import Pair, paired
 from attrib.benchmarks.tables.matrix import Matrix, matrix, scored
 from attrib.config import Config
 from attrib.errors import InputError
@@ -45,7 +46,7 @@ def compare(directories: Sequence[Path]) -> pd.DataFrame:
     return _table(runs, _joined(runs, shared))
 
 
-def _require_alike(one: Finished, other: Finished) -> None:
+def _require_alike(one: FinishedRun, other: FinishedRun) -> None:
     """Raises InputError with the first setting in which the runs differ, and both values."""
     first, second = _fixed(one.settings), _fixed(other.settings)
     common = set(one.settings.metrics) & set(other.settings.metrics)
@@ -73,7 +74,7 @@ def _fixed(settings: Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def labels(runs: Sequence[Finished]) -> list[str]:
+def labels(runs: Sequence[FinishedRun]) -> list[str]:
     """What tells the runs apart, such as `seed 1`; the directory where that does not."""
     facts = [_facts(run) for run in runs]
     differing = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
@@ -82,13 +83,13 @@ def labels(runs: Sequence[Finished]) -> list[str]:
     return [str(run.directory) for run in runs] if alike else names
 
 
-def _facts(run: Finished) -> dict[str, str]:
+def _facts(run: FinishedRun) -> dict[str, str]:
     model = run.settings.model
     name = f"{model.name}@{model.revision}" if model.revision else model.name
     return {"model": name, "dtype": model.dtype, "seed": str(run.settings.seed), "machine": run.machine}
 
 
-def _joined(runs: Sequence[Finished], metrics: Sequence[str]) -> Matrix:
+def _joined(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> Matrix:
     """All runs' values; a column's method is the method and the run's place."""
     parts = []
     for place, run in enumerate(runs):
@@ -98,9 +99,9 @@ def _joined(runs: Sequence[Finished], metrics: Sequence[str]) -> Matrix:
     return matrix(pd.concat(parts, ignore_index=True))
 
 
-def _table(runs: Sequence[Finished], found: Matrix) -> pd.DataFrame:
+def _table(runs: Sequence[FinishedRun], found: Matrix) -> pd.DataFrame:
     settings, directions = runs[0].settings, runs[0].directions
-    drawing = Drawing(settings.resamples, settings.seed)
+    drawing = Resampling(settings.resamples, settings.seed)
     ends = found.each(found.values, lambda part: intervals(part, resamples=drawing.resamples, seed=drawing.seed))
     names = labels(runs)
     rows = []
@@ -118,7 +119,7 @@ def _table(runs: Sequence[Finished], found: Matrix) -> pd.DataFrame:
     return table.assign(order=order).sort_values(["order", "place"], kind="stable")[COLUMNS].reset_index(drop=True)
 
 
-def _differences(found: Matrix, directions: Mapping[str, str], drawing: Drawing) -> pd.DataFrame:
+def _differences(found: Matrix, directions: Mapping[str, str], drawing: Resampling) -> pd.DataFrame:
     """Every run but the first against the first."""
     places = {column: place for place, column in enumerate(found.columns)}
     pairs = []

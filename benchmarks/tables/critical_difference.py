@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.ranking import Ranking
-from attrib.benchmarks.tables.differences import Roles
 from attrib.runtime.files import writing
 
 METHOD, CONTROL, BOUND, BAR = (

@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from attrib.benchmarks.stats.bootstrap import PRIMARY, Floats, intervals
 from attrib.benchmarks.stats.permutation import holm, sign_flip, spread, videos_needed
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.matrix import Matrix, signs
-from attrib.config import Config, method_entries
-from attrib.method import AnnotatedControl, Control
 
 KEYS = ["metric", "imputer", "method"]
-RowKind = Literal["method", "control", "bound"]
 COLUMNS = [*KEYS, "control", "difference", "low", "high", "p", "videos", "dropped", "sd", "videos_needed"]
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Row labels: `controls` know nothing of what the model computes, `bounds` are made from the annotation."""
-
-    controls: frozenset[str] = frozenset()
-    bounds: frozenset[str] = frozenset()
-
-    def kind(self, label: str) -> RowKind:
-        """What a row is."""
-        return "bound" if label in self.bounds else "control" if label in self.controls else "method"
-
-
-def roles(settings: Config) -> Roles:
-    """Which of the configured methods are controls and upper bounds."""
-    entries = method_entries(settings)
-    bounds = frozenset(entry.label for entry in entries if isinstance(entry.item, AnnotatedControl))
-    controls = frozenset(entry.label for entry in entries if isinstance(entry.item, Control))
-    return Roles(controls - bounds, bounds)
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How often is drawn, and from which seed."""
-
-    resamples: int = 10_000
-    seed: int = 0
 
 
 class Pair(NamedTuple):
@@ -69,7 +38,7 @@ def against_controls(found: Matrix, controls: frozenset[str]) -> list[Pair]:
     ]
 
 
-def paired(found: Matrix, pairs: Sequence[Pair], directions: Mapping[str, str], drawing: Drawing) -> pd.DataFrame:
+def paired(found: Matrix, pairs: Sequence[Pair], directions: Mapping[str, str], drawing: Resampling) -> pd.DataFrame:
     """One row for each pair: `difference` is positive where the method is better, whatever the metric's direction.
 
     low, high: 95 % interval; p: two-sided sign flips of whole videos; `dropped`: samples that lack either value; `sd`:

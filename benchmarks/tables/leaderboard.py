@@ -8,17 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.bootstrap import intervals
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.above_chance import Nulls, above_chance
-from attrib.benchmarks.tables.differences import (
-    Drawing,
-    Pair,
-    Roles,
-    against_controls,
-    beats_every_control,
-    best_controls,
-    paired,
-)
+from attrib.benchmarks.tables.differences import Pair, against_controls, beats_every_control, best_controls, paired
 from attrib.benchmarks.tables.matrix import MACRO, TASK, Matrix, matrix, scored, subsets
 from attrib.config import Entry
 
@@ -36,7 +30,7 @@ class Context:
 
     directions: dict[str, str]
     roles: Roles = field(default_factory=Roles)
-    drawing: Drawing = field(default_factory=Drawing)
+    drawing: Resampling = field(default_factory=Resampling)
 
 
 def directions(metrics: Sequence[Entry]) -> dict[str, str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from attrib.benchmarks.jobs.roles import Roles, roles
 from attrib.benchmarks.stats.ranking import Ranking
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables import agreement, critical_difference, leaderboard, tasks
 from attrib.benchmarks.tables.above_chance import gather
-from attrib.benchmarks.tables.differences import Drawing, Roles, roles
 from attrib.config import Config, Entry
 from attrib.runtime.files import writing
 
@@ -41,7 +42,7 @@ def summarise(
     `settings` say which methods are controls, the number of resamples and the seed.
     """
     directions, parts = leaderboard.directions(metrics), roles(settings)
-    context = leaderboard.Context(directions, parts, Drawing(settings.resamples, settings.seed))
+    context = leaderboard.Context(directions, parts, Resampling(settings.resamples, settings.seed))
     found, report = leaderboard.build(results, gather(nulls), context), tasks.build(results, nulls, context)
     return Summary(
         found.rows, found.differences, agreement.rank_table(agreement.rankings(results, directions)),

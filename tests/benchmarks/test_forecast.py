@@ -13,7 +13,7 @@ import torch
 import attrib
 from attrib import api, registry
 from attrib.benchmarks.forecast import Count, Forecast
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.method import Control
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
@@ -104,7 +104,7 @@ def test_it_counts_what_the_next_run_computes(settings: Callable[..., Any], tmp_
     assert (missing(again), again.seconds) == (6, None)  # a score of `fickle` was never computed: its cost is unknown
     done = attrib.bench(settings(), folder, retry_failed=True)
     assert (done.computed, done.failures) == (6, ())
-    whats = [line["what"] for line in Run.at(folder).parts.logged() if line["item"].startswith("scores/")]
+    whats = [line["what"] for line in RunDirectory.at(folder).parts.logged() if line["item"].startswith("scores/")]
     assert whats == [["mass", "half"]] * 2 + [["half"], ["mass", "half"]] * 2  # mass had not failed
     assert missing(api.bench_forecast(settings(), folder, retry_failed=True)) == 0
 
@@ -123,7 +123,7 @@ def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callab
     folder = tmp_path / "run"
     BROKEN["on"] = False
     attrib.bench(settings(), folder)
-    lines = list(Run.at(folder).parts.logged())
+    lines = list(RunDirectory.at(folder).parts.logged())
     mean = {
         label: sum(line["seconds"] for line in lines if line["item"].endswith(label)) / 2
         for label in ("uniform", "uniform/alignment", "fickle", "fickle/alignment")

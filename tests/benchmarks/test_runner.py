@@ -18,7 +18,7 @@ import torch
 
 import attrib
 from attrib import registry
-from attrib.benchmarks.jobs.directory import COLUMNS, Run
+from attrib.benchmarks.jobs.directory import COLUMNS, RunDirectory
 from attrib.benchmarks.tables import write
 from attrib.commands.terminal import leaderboard
 from attrib.config import Config, build
@@ -78,7 +78,7 @@ class CountedPeers(PeerControl):
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
-    return list(Run.at(folder).parts.logged())
+    return list(RunDirectory.at(folder).parts.logged())
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_a_failed_map_is_recorded_with_its_input_and_tried_again_on_request(
     first = attrib.bench(wanted, tmp_path)
     assert len(first.failures) == len(CALLS) == 3
     assert (first.results["metric"] == "").all() and first.results["value"].isna().all()
-    part = Run.at(tmp_path).parts.read(("volumes", first.failures[0].sample, "counted_ramp"))
+    part = RunDirectory.at(tmp_path).parts.read(("volumes", first.failures[0].sample, "counted_ramp"))
     assert part is not None
     assert part.error == first.failures[0].error
     assert part.given["video"].endswith(".mp4")
@@ -334,7 +334,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_loses_nothing(
 
 
 def test_ids_from_data_stay_in_the_directory(tmp_path: Path) -> None:
-    run = Run.at(tmp_path / "run")
+    run = RunDirectory.at(tmp_path / "run")
     evil = ("../../evil", "..", "/etc/passwd", "a/b", "", ".", "x" * 5000, "\0\n\ud800", "é" * 100, "é" * 101)
     for sample in (Sample(text, Path("x.mp4"), Question("?", ("a", "b"))) for text in evil):
         for text in evil:
@@ -359,7 +359,7 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
         for (video, n), value in scores.items()
     ]  # fmt: skip
     failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "reason": "failed: broke"}
-    results = Run.at(tmp_path).write_results([*rows, failed])
+    results = RunDirectory.at(tmp_path).write_results([*rows, failed])
     settings = Config(methods={}, metrics={}, resamples=500)
     board = write.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
     row = board.loc["all"]

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from attrib import api, config
+from attrib import config
 from attrib.attention.statistics import answer_statistics
 from attrib.attention_record import Knockout
 from attrib.benchmarks.atlas import atlas
@@ -22,6 +22,7 @@ from attrib.benchmarks.atlas.head_scores import STATISTICS
 from attrib.benchmarks.atlas.jobs import Options, Work
 from attrib.benchmarks.atlas.knockout import Scene
 from attrib.demo.generate import generate
+from attrib.explaining import binding
 from attrib.explaining.layers import Choice, bound, rows_of
 from attrib.testing import toy_subject
 
@@ -51,7 +52,7 @@ def made(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An atlas of the built-in model."""
     folder = tmp_path_factory.mktemp("atlas")
     found = config.parse(config.read(settings))
-    work = Work.of(api.load(found.model), found, tuple(config.dataset(found)), Options(top=2, draws=2), folder)
+    work = Work.of(binding.load(found.model), found, tuple(config.dataset(found)), Options(top=2, draws=2), folder)
     atlas(work).write(folder)
     return folder
 
@@ -121,7 +122,7 @@ def test_the_atlas_on_disk(made: Path) -> None:
 def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Path) -> None:
     """Means, the choice and the knockouts, worked out again from the samples, one by one."""
     asked = config.parse(config.read(settings))
-    model, samples = api.load(asked.model), tuple(config.dataset(asked))
+    model, samples = binding.load(asked.model), tuple(config.dataset(asked))
     selection, table = json.loads((made / "selection.json").read_text()), pd.read_parquet(made / "atlas.parquet")
     masses = torch.stack([answer_statistics(bound(model, asked, sample)).visual_mass for sample in samples])
     wide = table[table["statistic"] == "visual_mass"].pivot(index="layer", columns="head", values="mean")

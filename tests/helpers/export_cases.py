@@ -13,7 +13,7 @@ import yaml
 
 from attrib import config
 from attrib.benchmarks.jobs.directory import COLUMNS
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.benchmarks.tables import write
 
 from board_cases import results as table_of
@@ -46,7 +46,7 @@ def partners(results: pd.DataFrame, count: int, seed: int = 1) -> pd.DataFrame:
     return again.assign(partner=own, null="pairing", value=generator.normal(0.5, 0.2, len(again)))
 
 
-def written(directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None = None, **settings: Any) -> Finished:
+def written(directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None = None, **settings: Any) -> FinishedRun:
     """A run directory with these results, and the tables that a benchmark makes of them."""
     labels = list(dict.fromkeys(results["method"]))
     given = {"methods": {label: settings.pop(label, None) for label in labels}, "metrics": dict.fromkeys(METRICS),

@@ -17,7 +17,7 @@ from attrib.errors import InputError
 from attrib.render.layers.labels import placed
 from attrib.render.layers.page import DPI, Page
 from attrib.render.layers.write import Heading, LayerRows, layers_figure, layers_video, spaced
-from attrib.render.options import Box, Drawing, colours
+from attrib.render.options import Box, RenderOptions, colours
 from attrib.types import Clip, Evidence, Track
 
 FRAMES, LAYERS, SIDE = 5, 6, 4
@@ -38,13 +38,13 @@ def clip() -> Clip:
     return Clip(np.full((FRAMES, 60, 80, 3), 100, np.uint8), np.arange(FRAMES) / 2, FRAMES / 2)
 
 
-def drawing() -> Drawing:
+def drawing() -> RenderOptions:
     times = np.arange(FRAMES) / 2
     tracks = [
         Track(number, label, times, np.tile(box, (FRAMES, 1)), np.zeros(FRAMES, bool))
         for number, label, box in ((3, "cup", (0.05, 0.5, 0.3, 0.8)), (8, "a <b>ball</b>", (0.6, 0.6, 0.9, 0.9)))
     ]
-    return Drawing(tracks=tuple(tracks), evidence=(Evidence(3),))
+    return RenderOptions(tracks=tuple(tracks), evidence=(Evidence(3),))
 
 
 def colour_at(picture: np.ndarray, page: Page, column: int, line: int, cell: tuple[int, int]) -> np.ndarray:
@@ -80,7 +80,7 @@ def test_words_of_the_pdf_are_text(tmp_path: Path) -> None:
 
 
 def test_the_film_steps_through_all_rows_and_frames(tmp_path: Path) -> None:
-    layers_video(tmp_path / "film.mp4", rows(), clip(), Drawing(), HEADING)
+    layers_video(tmp_path / "film.mp4", rows(), clip(), RenderOptions(), HEADING)
     with av.open(str(tmp_path / "film.mp4")) as film:
         shown = [(float(frame.time), frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
     assert [time for time, _ in shown] == pytest.approx(range(LAYERS + 1))  # the last: the maximum
@@ -110,7 +110,7 @@ def test_frames_are_spaced_evenly_or_are_those_of_most_attention() -> None:
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     short = Clip(clip().frames[:3], clip().times[:3], 1.5)
     with pytest.raises(InputError, match="the rows have 5 frames, the clip 3"):
-        layers_figure(tmp_path / "page", rows(), short, Drawing(), HEADING)
+        layers_figure(tmp_path / "page", rows(), short, RenderOptions(), HEADING)
     with pytest.raises(InputError, match=re.escape("columns: expected frames from 0 to 4, got (0, 5)")):
         rows((0, 5))
     with pytest.raises(InputError, match=r"rows: expected 5 maps \(t, h, w\)"):

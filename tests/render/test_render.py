@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from attrib import video
 from attrib.errors import InputError
 from attrib.render import overlay
-from attrib.render.options import Drawing, View, bands, blend, boxes, colours, dots
+from attrib.render.options import RenderOptions, View, bands, blend, boxes, colours, dots
 from attrib.render.panel import draw_boxes, shortened, text_width
 from attrib.render.sheet import _grid
 from attrib.types import (
@@ -65,7 +65,7 @@ def test_heat_lies_where_and_when_the_saliency_is() -> None:
 def test_scale_is_of_the_whole_volume_never_of_a_frame() -> None:
     values = np.ones((2, 4, 4))
     values[0] *= 0.25
-    view = View.of(volume(values), overlay.Drawing(percentile=100))
+    view = View.of(volume(values), overlay.RenderOptions(percentile=100))
     assert view.values[:, 0, 0].tolist() == [0.25, 1.0]
     assert (view.scale, view.bars.tolist()) == (1.0, [0.25, 1.0])
     quiet, loud = overlay.overlay(volume(values), replace(grey(2), end=2.0))[:, 60, 80].astype(int)
@@ -75,15 +75,15 @@ def test_scale_is_of_the_whole_volume_never_of_a_frame() -> None:
 def test_scale_is_a_percentile_of_the_positive_part() -> None:
     values = np.arange(-100, 300, dtype=np.float64).reshape(1, 20, 20)
     expected = float(np.percentile(np.maximum(values, 0), 90))
-    view = View.of(volume(values), overlay.Drawing(percentile=90))
+    view = View.of(volume(values), overlay.RenderOptions(percentile=90))
     assert view.scale == pytest.approx(expected)
     np.testing.assert_allclose(view.values, np.clip(values / expected, 0, 1), rtol=1e-6)
-    signed = View.of(volume(values), overlay.Drawing(percentile=100, signed=True))
+    signed = View.of(volume(values), overlay.RenderOptions(percentile=100, signed=True))
     np.testing.assert_allclose(signed.values, values / 299, rtol=1e-6)
 
 
 def test_one_salient_cell_beyond_the_percentile_still_shows() -> None:
-    view = View.of(spot(value=0.01), overlay.Drawing())  # its 99.5th percentile is 0
+    view = View.of(spot(value=0.01), overlay.RenderOptions())  # its 99.5th percentile is 0
     assert view.scale == pytest.approx(0.01)
     assert view.values.max() == 1
 
@@ -91,7 +91,7 @@ def test_one_salient_cell_beyond_the_percentile_still_shows() -> None:
 def test_opacity_is_what_covers_the_picture() -> None:
     picture = np.full((8, 8, 3), 90, np.uint8)
     for opacity in (0.3, 1.0):
-        drawing = overlay.Drawing(opacity=opacity)
+        drawing = overlay.RenderOptions(opacity=opacity)
         full = blend(picture, np.ones((2, 2), np.float32), drawing)[4, 4]
         np.testing.assert_allclose(full, (1 - opacity) * 90 + opacity * colours(False)[255].astype(float), atol=1.01)
         assert (blend(picture, np.zeros((2, 2), np.float32), drawing) == picture).all()
@@ -107,19 +107,19 @@ def test_colours_go_from_dark_to_light() -> None:
 
 @pytest.mark.parametrize(("value", "signed"), [(0.0, False), (0.0, True), (-1.0, False)])
 def test_nothing_to_show_leaves_the_picture(value: float, signed: bool) -> None:
-    shown = overlay.overlay(volume(np.full((4, 3, 5), value)), grey(), overlay.Drawing(signed=signed))
+    shown = overlay.overlay(volume(np.full((4, 3, 5), value)), grey(), overlay.RenderOptions(signed=signed))
     assert (shown[:, :120] == 90).all()
 
 
 def test_signed_shows_what_speaks_against() -> None:
-    shown = overlay.overlay(spot(value=-1), grey(), overlay.Drawing(signed=True))[2, 37, 50].astype(int)
+    shown = overlay.overlay(spot(value=-1), grey(), overlay.RenderOptions(signed=True))[2, 37, 50].astype(int)
     assert shown[2] > shown[0] + 30
 
 
 @pytest.mark.parametrize("size", [(2, 2), (48, 64), (171, 255), (320, 180), (1080, 1920)])
 def test_size_is_the_videos_own_and_a_panel(size: tuple[int, int]) -> None:
     long = "a title that is far longer than any video is wide " * 6
-    drawing = overlay.Drawing(long, long, tracks=(track(),), segments=(Segment("sound", long, 0.5, 1.5),))
+    drawing = overlay.RenderOptions(long, long, tracks=(track(),), segments=(Segment("sound", long, 0.5, 1.5),))
     shown = overlay.overlay(spot(2, 1), grey(2, *size), drawing)
     assert shown.dtype == np.uint8
     assert shown.shape[0] == 2
@@ -148,7 +148,7 @@ def test_text_is_shortened_to_its_room() -> None:
 
 
 def test_boxes_and_evidence() -> None:
-    drawing = overlay.Drawing(
+    drawing = overlay.RenderOptions(
         tracks=(track(3), track(4)), evidence=(Evidence(3, 1.0, 2.0), Evidence(4, role="context"))
     )
     assert [(box.label, box.strong) for box in boxes(drawing, 1.0)] == [("4 : cup", False), ("3 : cup", True)]
@@ -162,13 +162,13 @@ def test_points_are_dots_in_the_colour_of_what_they_lie_on() -> None:
     one = PointTrack(0, "corner", np.array([1.0, 2.0]), np.array([[0.25, 0.5], [0.75, 0.5]]), (9, 3))
     other = PointTrack(1, "", np.array([1.0]), np.array([[0.5, 0.75]]))
     outside = PointTrack(2, "", np.array([1.0]), np.array([[1.5, 0.5]]))
-    drawing = overlay.Drawing(tracks=(track(3),), points=(one, other, outside), evidence=(Evidence(3, 2.0, 3.0),))
+    drawing = overlay.RenderOptions(tracks=(track(3),), points=(one, other, outside), evidence=(Evidence(3, 2.0, 3.0),))
     blue, white = dots(drawing, 1.0)
     assert (blue.at, white.at, white.colour) == ((0.25, 0.5), (0.5, 0.75), (255, 255, 255))
     assert blue.colour == boxes(drawing, 1.0)[0].colour
     assert [dot.colour for dot in dots(drawing, 2.0)] == [(0, 200, 140)]  # evidence by then
     assert dots(drawing, 1.1) == []  # a frame that is left out is one in which it is hidden
-    bare = overlay.Drawing(points=(one, other))
+    bare = overlay.RenderOptions(points=(one, other))
     shown = overlay.overlay(spot(value=0), grey(), bare)[:, :120]
     changed = (shown != 90).any(axis=-1)
     assert changed.any(axis=(1, 2)).tolist() == [False, True, True, False]
@@ -181,7 +181,9 @@ def test_points_are_on_the_sheet_too(tmp_path: Path) -> None:
     point = PointTrack(0, "", np.array([1.0]), np.array([[0.5, 0.5]]))
     pages = []
     for name, points in (("bare", ()), ("dotted", (point,))):
-        overlay.contact_sheet(tmp_path / f"{name}.png", spot(value=0), grey(), overlay.Drawing("x", points=points))
+        overlay.contact_sheet(
+            tmp_path / f"{name}.png", spot(value=0), grey(), overlay.RenderOptions("x", points=points)
+        )
         pages.append(cv2.imread(str(tmp_path / f"{name}.png")).astype(int))
     rows, columns = np.nonzero((pages[0] != pages[1]).any(axis=-1))
     assert 20 < len(rows) < 600  # one dot
@@ -194,9 +196,9 @@ def test_a_drawing_of_a_sample_has_all_that_is_annotated() -> None:
         "v_0", Path("v.mp4"), Question("Why?", ("a", "b")), tracks=(track(),), points=(point,),
         segments=(Segment("action", "lift", 0, 1),), evidence=(Evidence(3),),
     )  # fmt: skip
-    drawing = overlay.Drawing.of(sample, "mine")
+    drawing = overlay.RenderOptions.of(sample, "mine")
     assert (drawing.title, drawing.subtitle) == ("mine", "Why?")
-    assert overlay.Drawing.of(sample, "mine", "other").subtitle == "other"
+    assert overlay.RenderOptions.of(sample, "mine", "other").subtitle == "other"
     for part in ("tracks", "points", "segments", "evidence"):
         assert getattr(drawing, part) == getattr(sample, part) != ()
 
@@ -206,17 +208,17 @@ def test_labels_do_not_cover_each_other() -> None:
     times, seen = np.arange(4, dtype=np.float64), np.zeros(4, bool)
     tracks = tuple(Track(place, "cup", times, box, seen) for place, box in enumerate(corners))
     image = np.zeros((200, 400, 3), np.uint8)
-    draw_boxes(image, overlay.Drawing(tracks=tracks), 1.0)
-    filled = [(image == box.colour).all(axis=-1).sum() for box in boxes(overlay.Drawing(tracks=tracks), 1.0)]
+    draw_boxes(image, overlay.RenderOptions(tracks=tracks), 1.0)
+    filled = [(image == box.colour).all(axis=-1).sum() for box in boxes(overlay.RenderOptions(tracks=tracks), 1.0)]
     assert max(filled) - min(filled) < 60  # each label's ground shows in full
     narrow = np.zeros((24, 24, 3), np.uint8)
-    draw_boxes(narrow, overlay.Drawing(tracks=tracks), 1.0)
+    draw_boxes(narrow, overlay.RenderOptions(tracks=tracks), 1.0)
     assert narrow.any()
 
 
 def test_bands_that_overlap_take_lanes() -> None:
     segments = (Segment("action", "a", 0, 2), Segment("sound", "b", 1, 3), Segment("action", "c", 2, 9))
-    lanes = bands(overlay.Drawing(segments=segments, evidence=(Evidence(3),)), 4.0)
+    lanes = bands(overlay.RenderOptions(segments=segments, evidence=(Evidence(3),)), 4.0)
     assert [[band.label for band in lane] for lane in lanes] == [["evidence: 3"], ["a", "c"], ["b"]]
     assert (lanes[0][0].end, lanes[1][1].end) == (4.0, 4.0)
 
@@ -296,7 +298,9 @@ def test_grid_of_the_sheet(count: int, shape: float, grid: tuple[int, int]) -> N
 
 
 def test_contact_sheet(tmp_path: Path) -> None:
-    drawing = overlay.Drawing(title="costs $3_{x}$", tracks=(track(),), segments=(Segment("action", "lift", 1, 2),))
+    drawing = overlay.RenderOptions(
+        title="costs $3_{x}$", tracks=(track(),), segments=(Segment("action", "lift", 1, 2),)
+    )
     overlay.contact_sheet(tmp_path / "a.png", spot(), grey(), drawing)
     overlay.contact_sheet(tmp_path / "b.png", spot(), grey(), drawing)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -314,9 +318,9 @@ def test_contact_sheet(tmp_path: Path) -> None:
 def test_pixels_are_smoothed_with_their_signs_and_grids_are_left() -> None:
     """Against SciPy: smoothing after clipping would leave specks of either sign where they cancel."""
     values = np.random.default_rng(0).standard_normal((2, 60, 80)).astype(np.float32)
-    view = View.of(volume(values), Drawing(smooth=0.05, percentile=100))
+    view = View.of(volume(values), RenderOptions(smooth=0.05, percentile=100))
     expected = np.maximum([gaussian_filter(frame, (3.0, 4.0), mode="reflect", truncate=4) for frame in values], 0)
     np.testing.assert_allclose(view.values * view.scale, expected, atol=2e-3)
     coarse = volume(values[:, :6, :6].copy())
-    plain = View.of(coarse, Drawing(smooth=0.05, percentile=100))
+    plain = View.of(coarse, RenderOptions(smooth=0.05, percentile=100))
     np.testing.assert_allclose(plain.values * plain.scale, np.maximum(coarse.values, 0), atol=1e-6)

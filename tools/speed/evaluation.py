@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import models, registry, video
-from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.metrics.faithfulness import SHARES
 from attrib.benchmarks.metrics.flips import SHARE, apart
 from attrib.benchmarks.metrics.infidelity import Infidelity
@@ -153,7 +153,7 @@ class Rate:
 def forwards(subjects: Sequence[Subject], orders: int) -> Rate:
     """Versions of random orders, each subject's in a process."""
     began, before = time.perf_counter(), _children()
-    made = list(spread(partial(_random_orders, subjects, orders), range(len(subjects)), 2))
+    made = list(map_in_processes(partial(_random_orders, subjects, orders), range(len(subjects)), 2))
     return Rate(sum(made), time.perf_counter() - began, _children() - before)
 
 

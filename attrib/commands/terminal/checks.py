@@ -8,14 +8,14 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from attrib.benchmarks.checks.compute import Extras
+from attrib.benchmarks.checks.compute import Checks
 from attrib.benchmarks.checks.floors import FLOORS
 from attrib.benchmarks.checks.sanity import BOUND, PARTS
 
 STYLES = {"pass": "green", "fail": "red", "undefined": "dim"}
 
 
-def extra_tables(extras: Extras) -> Iterator[tuple[str, Table]]:
+def extra_tables(extras: Checks) -> Iterator[tuple[str, Table]]:
     """Titled tables of what was asked for."""
     if extras.verdicts is not None:
         title = f"Sanity, {_videos(extras.sanity)}: Spearman with the maps of a model made random step by step"

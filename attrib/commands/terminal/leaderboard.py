@@ -19,24 +19,6 @@ HEADER = 15  # characters of a line of a column's name
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
 
-class Tally(NamedTuple):
-    """How many samples there are, how many the model answers correctly, how many were held to its gate and passed."""
-
-    samples: int
-    correct: int
-    tested: int
-    passed: int
-    judged: int  # whose right answer is known
-
-
-def tally(results: pd.DataFrame) -> Tally:
-    """Counted over samples; what a failed item does not know another item of the sample does."""
-    known = results.groupby("sample")[["correct", "gated"]].first()
-    right, passed = int(known["correct"].sum()), int(known["gated"].sum())
-    judged, tested = (int(known[name].notna().sum()) for name in ("correct", "gated"))
-    return Tally(len(known), right, tested, passed, judged)
-
-
 def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
     """Tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
 

@@ -6,7 +6,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from attrib.benchmarks.tables.differences import Roles
+from attrib.benchmarks.jobs.roles import Roles
 
 MOST = 12  # tasks, those of most videos; the others are in tasks.csv
 METRICS = 2  # side by side

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from attrib.render.layers.labels import SIZE, placed
 from attrib.render.layers.rows import Heading, LayerRows
-from attrib.render.options import Drawing, Image, boxes, heat, mix
+from attrib.render.options import Image, RenderOptions, boxes, heat, mix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ _TIME, _FOOT, _TALLEST, _WIDEST = 0.16, 0.62, 1.7, 2.2
 _INK, _FAINT, _BAR, _QUIET = "#1a1b20", "#5c606b", "#dd8500", "#b9bcc6"
 _SHADE = 0.42  # of a frame's brightness below the cells
 _LETTERS = 105  # of a line of small words
-_HEAT = Drawing(opacity=0.92)
+_HEAT = RenderOptions(opacity=0.92)
 _GROUND = 60  # grey below the colour scale, as of a frame in the shade
 
 
@@ -84,7 +84,7 @@ class Sheet:
 
     page: Page
     rows: LayerRows
-    drawing: Drawing
+    drawing: RenderOptions
 
     @cached_property
     def figure(self) -> Figure:

@@ -20,7 +20,7 @@ from attrib import video
 from attrib.errors import InputError
 from attrib.render.layers.page import DPI, Page, Sheet
 from attrib.render.layers.rows import Heading, LayerRows, spaced
-from attrib.render.options import Drawing, Image
+from attrib.render.options import Image, RenderOptions
 from attrib.runtime.files import writing
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ MOST_ACROSS = 8  # frames beside each other in the video
 
 
 def layers_figure(
-    path: str | Path, rows: LayerRows, clip: Clip, drawing: Drawing, heading: Heading
+    path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading
 ) -> tuple[Path, Path]:
     """Write PATH.png and PATH.pdf: the frames with their boxes, a line for each shown row, the maximum of all last.
 
@@ -59,7 +59,7 @@ def layers_figure(
     return written
 
 
-def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: Drawing, heading: Heading) -> None:
+def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> None:
     """Write an mp4 that shows every row over all frames, one second each, and last the maximum of all.
 
     Raises InputError as `layers_figure`.
@@ -80,7 +80,7 @@ def _lettering() -> Iterator[None]:
         yield
 
 
-def _pictures(rows: LayerRows, clip: Clip, drawing: Drawing, heading: Heading) -> Iterator[Image]:
+def _pictures(rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> Iterator[Image]:
     every = tuple(range(len(clip)))
     lines = [every[start : start + MOST_ACROSS] for start in range(0, len(every), MOST_ACROSS)]
     page = Page.of_lines(clip, lines[0], len(lines) - 1, heading, captions=True)

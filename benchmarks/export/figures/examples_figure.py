@@ -17,7 +17,7 @@ from attrib.benchmarks.export.figures.captions import LeftOut
 from attrib.benchmarks.export.figures.style import DOUBLE, FAINT, HIGHEST
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.errors import InputError
-from attrib.render.options import Drawing, Image, View, blend, boxes
+from attrib.render.options import Image, RenderOptions, View, blend, boxes
 from attrib.types import Clip, Question, SaliencyVolume, Sample
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Block:
     text: str
     times: tuple[float, ...]
     rows: dict[str, list[Image]]
-    drawing: Drawing
+    drawing: RenderOptions
 
     @property
     def shape(self) -> float:
@@ -115,7 +115,7 @@ def _block(numbers: Numbers, example: Example, letters: int) -> Block:
 
 def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: Sample) -> Block:
     """Frames at even distances with each of the maps over them. Raises InputError for maps of other frames."""
-    drawing = Drawing(tracks=sample.tracks, evidence=sample.evidence)
+    drawing = RenderOptions(tracks=sample.tracks, evidence=sample.evidence)
     at = np.unique(np.linspace(0, len(clip) - 1, FRAMES).round().astype(int))
     rows = {}
     for method, volume in volumes.items():

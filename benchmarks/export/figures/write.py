@@ -17,7 +17,7 @@ from attrib.benchmarks.export.figures import captions, examples_figure
 from attrib.benchmarks.export.figures.captions import LeftOut, Plot
 from attrib.benchmarks.export.figures.style import DOUBLE, SMALL, printed, write
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.tables import agreement, critical_difference
 from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress, report_progress
@@ -48,7 +48,7 @@ class Figures:
     troubles: tuple[str, ...] = ()
 
 
-def write_figures(run: Finished, folder: Path, step: Progress | None = None) -> Figures:
+def write_figures(run: FinishedRun, folder: Path, step: Progress | None = None) -> Figures:
     """Write every figure that the run has the numbers for into `folder`, with figures.json and captions.md.
 
     Figures of an earlier run that this one does not have are removed. Raises NotWritten.

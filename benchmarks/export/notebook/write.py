@@ -19,7 +19,7 @@ import nbformat
 
 from attrib.benchmarks.export.notebook import data
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.errors import InputError
 from attrib.runtime.files import write_text
 
@@ -28,7 +28,7 @@ SOURCE = "attrib"
 PATIENCE = 5.0  # seconds that an interrupted cell has to end
 
 
-def write_notebook(run: Finished, path: Path, source: str = SOURCE, plugins: Sequence[Path] = ()) -> None:
+def write_notebook(run: FinishedRun, path: Path, source: str = SOURCE, plugins: Sequence[Path] = ()) -> None:
     """Write the notebook; `source` is what pip installs where attrib is missing, `plugins` are loaded in it.
 
     Raises InputError for a name that does not end in .ipynb.

@@ -16,7 +16,7 @@ import huggingface_hub
 from safetensors import SafetensorError, safe_open
 
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.config import Entry, method_entries
 from attrib.errors import InputError
 from attrib.types import SaliencyVolume
@@ -26,7 +26,7 @@ ANNOTATED = ("exact", "grounded")  # rules of evidence that are annotation; othe
 CITATION = re.compile(r"\(((?:cf\. )?[^()]*\b(?:19|20)\d\d\b[^()]*)\)|\b([A-Z][\w-]+ et al\. (?:19|20)\d\d)")
 
 
-def model(run: Finished, note: str = "") -> dict[str, str]:
+def model(run: FinishedRun, note: str = "") -> dict[str, str]:
     """Name, size, input and training of the model, in words; what cannot be had is said to be unknown."""
     section, made = run.settings.model, _first_map(run)
     folder = checkpoint(section.name, section.revision)
@@ -55,7 +55,7 @@ def checkpoint(name: str, revision: str | None) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _first_map(run: Finished) -> SaliencyVolume | None:
+def _first_map(run: FinishedRun) -> SaliencyVolume | None:
     """Any map of the run; None without one that can be read."""
     for path in sorted((run.directory / "volumes").glob("*/*.npz"))[:1]:
         with suppress(InputError):
@@ -157,7 +157,7 @@ def exploratory(rules: Mapping[str, int]) -> int:
     return sum(count for rule, count in rules.items() if rule not in (*ANNOTATED, "none"))
 
 
-def repeat(run: Finished) -> dict[str, str]:
+def repeat(run: FinishedRun) -> dict[str, str]:
     """The settings' fingerprint and the versions of what counts."""
     text = (run.directory / "config.yaml").read_bytes()
     packages = run.environment.get("packages", {})

@@ -19,7 +19,7 @@ from attrib.benchmarks.export.figures.write import Drawn
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import text as report_text
 from attrib.benchmarks.export.techreport.text import Budget, Wanted
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.errors import HARMFUL, AttribError, InputError, shown
 from attrib.runtime.files import writing
 from attrib.runtime.progress import Progress, report_progress
@@ -49,7 +49,7 @@ class Report:
     troubles: tuple[str, ...]
 
 
-def write_report(run: Finished, path: Path, wanted: Wanted, step: Progress | None = None) -> Report:
+def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | None = None) -> Report:
     """Write the PDF. Raises TooLong where it does not fit on two pages, with a draft left beside `path`."""
     if path.suffix.lower() != ".pdf":
         raise InputError(f"{path}: expected a file name that ends in .pdf")

@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 from attrib.benchmarks.atlas.head_scores import STATISTICS
-from attrib.benchmarks.atlas.table import COLUMNS, WHOLE_LAYER, Draws, head_table, rows
+from attrib.benchmarks.atlas.table import COLUMNS, WHOLE_LAYER, head_table, rows
 from attrib.benchmarks.stats.bootstrap import totals
 from attrib.benchmarks.stats.permutation import one_sided
+from attrib.benchmarks.stats.resampling import Resampling
 
 VIDEOS = [f"v{place}" for place in range(9)]
 
@@ -25,7 +26,7 @@ def values() -> np.ndarray:
 
 def test_every_head_and_statistic_has_a_row() -> None:
     given = values()
-    table = head_table(given, VIDEOS, Draws(400, 0))
+    table = head_table(given, VIDEOS, Resampling(400, 0))
     assert tuple(table.columns) == COLUMNS and len(table) == 6 * 6
     for (name, layer, head), part in table.groupby(["statistic", "layer", "head"]):
         column = given[:, STATISTICS.index(name), layer, head]
@@ -41,12 +42,12 @@ def test_every_head_and_statistic_has_a_row() -> None:
 
 def test_p_values_are_one_sided_and_corrected() -> None:
     given = values()[:, 1].reshape(9, -1)
-    table = rows(given, VIDEOS, [(0, head) for head in range(6)], "shuffled_auc", Draws(4000, 1))
+    table = rows(given, VIDEOS, [(0, head) for head in range(6)], "shuffled_auc", Resampling(4000, 1))
     single = stats.ttest_1samp(given, 0.5, alternative="greater").pvalue
     assert table["p_bh"].to_numpy() == pytest.approx(stats.false_discovery_control(single), abs=0.03)
     assert table["p_bh"][0] > 0.5 and table["p_max_t"][0] > 0.5 and table["p_max_t"][4] < 0.05
     assert (table["p_max_t"] >= single - 0.02).all() and table["p_max_t"][3] > 3 * single[3]
-    difference = rows(given - 0.6, VIDEOS, [(0, WHOLE_LAYER)] * 6, "layer_knockout", Draws(400, 0))
+    difference = rows(given - 0.6, VIDEOS, [(0, WHOLE_LAYER)] * 6, "layer_knockout", Resampling(400, 0))
     assert (difference["chance"] == 0).all() and (difference["head"] == WHOLE_LAYER).all()
 
 

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 import attrib
 from attrib import api, registry, video
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.metrics.objects.mass import Mass
 from attrib.benchmarks.runner import Outcome
 from attrib.commands.terminal.checks import extra_tables
@@ -94,7 +94,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def computed(folder: Path) -> list[str]:
     """Which parts were computed, beside the scores, in order: table and method."""
-    lines = (line["item"].split("/") for line in Run.at(folder).parts.logged())
+    lines = (line["item"].split("/") for line in RunDirectory.at(folder).parts.logged())
     return [f"{line[0]} {line[2]}" for line in lines if line[0] in KINDS]
 
 

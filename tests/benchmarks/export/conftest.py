@@ -4,7 +4,7 @@ import pytest
 
 import attrib
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 
 import export_cases as cases
 
@@ -12,19 +12,19 @@ TASKS = {"Where is the cup?": 4, "What moves, $x_1$ or *y*?": 3}
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def made(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """Two tasks, seven videos, six methods, two partners for each map."""
     results = cases.rows(TASKS, cases.SKILL)
     return cases.written(tmp_path_factory.mktemp("made"), results, cases.partners(results, 2))
 
 
 @pytest.fixture(scope="session")
-def numbers(made: Finished) -> Numbers:
+def numbers(made: FinishedRun) -> Numbers:
     return Numbers(made)
 
 
 @pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def real(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """A benchmark of the built-in model, as small as can be."""
     folder = tmp_path_factory.mktemp("real")
     settings = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from attrib import registry
-from attrib.benchmarks.jobs.code_hash import Sources
+from attrib.benchmarks.jobs.code_hash import CodeHashes
 
 FILES = {
     "__init__.py": "",
@@ -38,14 +38,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.parametrize("changed", FILES)
 def test_a_change_counts_where_the_code_is_imported(package: Path, changed: str) -> None:
     mine = importlib.import_module("codepack.method").Mine
-    before = Sources().of(mine)
-    assert Sources().of(mine) == before
+    before = CodeHashes().of(mine)
+    assert CodeHashes().of(mine) == before
     with (package / changed).open("a") as file:
         file.write("# changed\n")
-    assert (Sources().of(mine) != before) == (changed not in ("other.py", "__init__.py"))
+    assert (CodeHashes().of(mine) != before) == (changed not in ("other.py", "__init__.py"))
 
 
-def modules(sources: Sources, name: str) -> set[str]:
+def modules(sources: CodeHashes, name: str) -> set[str]:
     """All modules that count for one, through what each of them imports."""
     found: set[str] = set()
     todo = [name]
@@ -60,16 +60,16 @@ def modules(sources: Sources, name: str) -> set[str]:
 @pytest.mark.usefixtures("package")
 def test_a_public_name_of_attrib_leads_to_its_home_alone() -> None:
     importlib.import_module("codepack.method")
-    found = modules(Sources(), "codepack.method")
+    found = modules(CodeHashes(), "codepack.method")
     assert {"attrib.method", "attrib.config", "codepack.farthest"} <= found
     assert not {"attrib", "attrib.api"} & found
 
 
 def test_the_code_behind_built_in_methods_and_metrics() -> None:
     """Public names of attrib lead to their homes; adapters and other plug-ins are apart."""
-    rollout = modules(Sources(), registry.get("methods", "attention_rollout").__module__)
+    rollout = modules(CodeHashes(), registry.get("methods", "attention_rollout").__module__)
     assert {"attrib.methods.attention_rollout", "attrib.attention.flows", "attrib.method", "attrib.subject"} <= rollout
-    mass = modules(Sources(), registry.get("metrics", "mass").__module__)
+    mass = modules(CodeHashes(), registry.get("metrics", "mass").__module__)
     assert {"attrib.benchmarks.metrics.objects.mass", "attrib.metric", "attrib.annotation_cells"} <= mass
     for apart in ("attrib.cli", "attrib.api", "attrib.methods.grad_cam", "attrib.benchmarks.runner",
                   "attrib.models.perception_lm"):  # fmt: skip
@@ -80,5 +80,5 @@ def test_a_class_without_a_file_counts_by_its_own_text() -> None:
     spaces: list[dict[str, object]] = [{"__name__": "typed_in"}, {"__name__": "typed_in"}]
     exec("class One: pass", spaces[0])
     exec("class Two: pass", spaces[1])
-    one, two = (Sources().of(space[name]) for space, name in zip(spaces, ("One", "Two"), strict=True))  # type: ignore[arg-type]
+    one, two = (CodeHashes().of(space[name]) for space, name in zip(spaces, ("One", "Two"), strict=True))  # type: ignore[arg-type]
     assert one != two

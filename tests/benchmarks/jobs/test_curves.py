@@ -15,7 +15,7 @@ import torch
 import attrib
 from attrib import api, registry
 from attrib.benchmarks.jobs import curves
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.metrics.faithfulness import Deletion
 from attrib.benchmarks.perturb import evaluator
 from attrib.benchmarks.perturb.curves import Curves
@@ -124,7 +124,7 @@ def test_they_are_parts_like_any_other(settings: Callable[..., Any], tmp_path: P
     before = table(folder)
     assert set(before["method"].dropna()) == {"edges"}, "what ranks nothing has none"
     assert attrib.bench(settings(methods=methods), folder).computed == 0
-    lost = Run.at(folder).parts.path(("curves", "two_0", "edges", "imputer blur"))
+    lost = RunDirectory.at(folder).parts.path(("curves", "two_0", "edges", "imputer blur"))
     lost.unlink()
     missing = [count for count in api.bench_forecast(settings(methods=methods), folder).counts if count.missing]
     assert [(count.kind, count.method, count.missing) for count in missing] == [("curves imputer blur", "edges", 1)]

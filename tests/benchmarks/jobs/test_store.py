@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attrib.benchmarks.jobs.store import Part, Parts
+from attrib.benchmarks.jobs.store import Record, Store
 from attrib.errors import InputError, NotWritten
 
 NAME = ("scores", "video_0", "grad_cam")
@@ -20,11 +20,11 @@ def fails() -> int:
 
 
 def test_a_part_is_computed_once_for_each_key(tmp_path: Path) -> None:
-    parts, made = Parts(tmp_path), iter("abc")
+    parts, made = Store(tmp_path), iter("abc")
     first = parts.keep(NAME, "k1", lambda: {"letters": (next(made), None)})
     assert first.value == {"letters": ["a", None]}  # as JSON has it, also when it is new
     assert parts.keep(NAME, "k1", lambda: next(made)) == first
-    assert Parts(tmp_path).keep(NAME, "k1", lambda: next(made)) == first
+    assert Store(tmp_path).keep(NAME, "k1", lambda: next(made)) == first
     assert parts.keep(NAME, "k2", lambda: next(made)).value == "b"
     assert parts.keep(NAME, "k1", lambda: next(made)).value == "c"
     assert [(line["item"], line["key"]) for line in parts.logged()] == [
@@ -33,21 +33,21 @@ def test_a_part_is_computed_once_for_each_key(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_kept_with_its_input_until_it_is_to_be_tried_again(tmp_path: Path) -> None:
-    parts = Parts(tmp_path)
+    parts = Store(tmp_path)
     failed = parts.keep(NAME, "k", fails, {"video": "a.mp4"})
     assert failed.error.startswith("ValueError: no luck (test_parts.py:")
     assert (failed.value, failed.given) == (None, {"video": "a.mp4"})
     assert parts.keep(NAME, "k", lambda: 1) == failed
     assert parts.keep(NAME, "other", lambda: 1).value == 1
     parts.keep(NAME, "k", fails)
-    again = Parts(tmp_path, retry_failed=True)
+    again = Store(tmp_path, retry_failed=True)
     assert again.keep(NAME, "k", lambda: 2).value == 2
     assert again.keep(NAME, "k", lambda: 3).value == 2
     assert [line["failed"] for line in parts.logged()] == [True, False, True, False]
 
 
 def test_what_json_cannot_hold_is_a_failure(tmp_path: Path) -> None:
-    assert "not JSON compliant" in Parts(tmp_path).keep(NAME, "k", lambda: float("nan")).error
+    assert "not JSON compliant" in Store(tmp_path).keep(NAME, "k", lambda: float("nan")).error
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_json_cannot_hold_is_a_failure(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_damaged_part_is_noticed_told_and_made_again(tmp_path: Path, damage: object) -> None:
-    parts = Parts(tmp_path)
+    parts = Store(tmp_path)
     parts.keep(NAME, "k", lambda: 0.125)
     path = parts.path(NAME)
     path.write_text(damage(path.read_text()))  # type: ignore[operator]
@@ -75,12 +75,12 @@ def test_a_damaged_part_is_noticed_told_and_made_again(tmp_path: Path, damage: o
 def test_names_do_not_mix(tmp_path: Path) -> None:
     names = [("a", "b"), ("a/b",), ("a.b",), ("a.c",), ("a", "b.json"), ("",), (".",), ("a" * 400,), ("a" * 401,)]
     for number, name in enumerate(names):
-        Parts(tmp_path).keep(name, "k", lambda number=number: number)
-    assert [Parts(tmp_path).keep(name, "k", lambda: None).value for name in names] == list(range(len(names)))
+        Store(tmp_path).keep(name, "k", lambda number=number: number)
+    assert [Store(tmp_path).keep(name, "k", lambda: None).value for name in names] == list(range(len(names)))
 
 
 def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
-    parts = Parts(tmp_path)
+    parts = Store(tmp_path)
     parts.mend_log()
     assert not list(parts.logged())
     assert not (tmp_path / "log.jsonl").exists()
@@ -97,12 +97,12 @@ def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
 
 
 def on_a_full_disk(folder: Path) -> None:
-    parts = Parts(folder)
+    parts = Store(folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     with pytest.raises(NotWritten, match=r"big\.json: cannot be written: File too large"):
         parts.keep(("big",), "k", lambda: "x" * 5000)
     with pytest.raises(NotWritten):
-        parts.keep(("within",), "k", lambda: parts.write(("inner",), Part("k", "x" * 5000)))
+        parts.keep(("within",), "k", lambda: parts.write(("inner",), Record("k", "x" * 5000)))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     with pytest.raises(NotWritten, match=r"log\.jsonl: cannot be written"):
         parts._log({})
@@ -115,4 +115,4 @@ def test_a_full_disk_is_no_failure_of_the_part_and_leaves_nothing_half(tmp_path:
     process.join()
     assert process.exitcode == 0
     assert not list(tmp_path.rglob("*.json")) and not list(tmp_path.rglob("*.part*"))
-    assert Parts(tmp_path).keep(("big",), "k", lambda: 1).value == 1
+    assert Store(tmp_path).keep(("big",), "k", lambda: 1).value == 1

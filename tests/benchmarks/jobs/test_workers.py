@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from attrib.benchmarks.jobs.workers import spread
+from attrib.benchmarks.jobs.workers import map_in_processes
 
 HERE = os.getpid()
 
@@ -24,13 +24,15 @@ def in_child(then: Callable[[int], int]) -> Callable[[int], int]:
 @pytest.mark.parametrize("workers", [1, 2, 3, 20])
 def test_results_come_in_the_jobs_order(workers: int) -> None:
     offset = 7  # a closure needs no pickling
-    assert list(spread(lambda job: job * job + offset, range(6), workers)) == [job * job + 7 for job in range(6)]
-    assert list(spread(lambda job: job, [], workers)) == []
+    assert list(map_in_processes(lambda job: job * job + offset, range(6), workers)) == [
+        job * job + 7 for job in range(6)
+    ]
+    assert list(map_in_processes(lambda job: job, [], workers)) == []
 
 
 def test_every_process_has_one_thread_and_one_worker_is_this_process() -> None:
-    assert set(spread(lambda _: (os.getpid() == HERE, torch.get_num_threads()), range(4), 2)) == {(False, 1)}
-    assert set(spread(lambda _: os.getpid(), range(4), 1)) == {HERE}
+    assert set(map_in_processes(lambda _: (os.getpid() == HERE, torch.get_num_threads()), range(4), 2)) == {(False, 1)}
+    assert set(map_in_processes(lambda _: os.getpid(), range(4), 1)) == {HERE}
 
 
 def test_threads_of_this_process_do_not_stop_the_others() -> None:
@@ -46,7 +48,7 @@ def test_threads_of_this_process_do_not_stop_the_others() -> None:
         cv2.setNumThreads(4)
         torch.set_num_threads(4)
         expected = [blur(job) for job in range(4)]
-        assert list(spread(blur, range(4), 2)) == expected
+        assert list(map_in_processes(blur, range(4), 2)) == expected
         assert cv2.getNumThreads() == 4
     finally:
         cv2.setNumThreads(before[0])
@@ -58,7 +60,7 @@ def test_what_a_dead_process_leaves_is_done_here() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return job
 
-    assert list(spread(in_child(die), range(5), 2)) == [job * job for job in range(5)]
+    assert list(map_in_processes(in_child(die), range(5), 2)) == [job * job for job in range(5)]
 
 
 def test_an_error_of_the_work_is_raised_and_no_process_is_left() -> None:
@@ -66,12 +68,12 @@ def test_an_error_of_the_work_is_raised_and_no_process_is_left() -> None:
         raise ValueError(f"job {job}")
 
     with pytest.raises(ValueError, match="job 2"):
-        list(spread(in_child(fail), range(5), 2))
+        list(map_in_processes(in_child(fail), range(5), 2))
     assert not multiprocessing.active_children()
 
 
 def test_a_caller_that_stops_early_stops_the_processes() -> None:
-    results = spread(lambda job: job, range(100), 2)
+    results = map_in_processes(lambda job: job, range(100), 2)
     assert next(results) == 0
     results.close()
     assert not multiprocessing.active_children()

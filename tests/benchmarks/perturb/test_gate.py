@@ -17,9 +17,10 @@ from rich.console import Console
 
 import attrib
 from attrib import cli, registry, video
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.perturb import counterfactual
 from attrib.benchmarks.tables import write
+from attrib.benchmarks.tables.tally import tally
 from attrib.commands import explain
 from attrib.commands.terminal import leaderboard
 from attrib.config import Config, build
@@ -112,7 +113,7 @@ def test_gate_and_scores_of_each_item(root: Path, tmp_path: Path) -> None:
     assert table.loc[("passes", "oracle", "target_sensitivity"), "value"] == 0
     assert table.loc[("passes", "oracle", "counterfactual_deletion"), "value"] > 0
     assert "no counterfactual video" in table.loc[("bare", "aimed", "counterfactual_deletion"), "reason"]
-    assert leaderboard.tally(outcome.results) == (3, 3, 2, 1, 3)
+    assert tally(outcome.results) == (3, 3, 2, 1, 3)
     board = outcome.leaderboard.set_index(["subset", "method", "metric"])
     assert board.loc[("gated", "oracle", "counterfactual_deletion"), "videos"] == 1
     assert board.loc[("all", "oracle", "counterfactual_deletion"), "videos"] == 2
@@ -181,7 +182,7 @@ def test_a_broken_counterfactual_fails_only_what_needs_it(root: Path, tmp_path: 
     (failure,) = outcome.failures
     assert failure.video == "fails"
     assert "fails_only.mp4" in failure.error
-    assert leaderboard.tally(outcome.results) == (3, 3, 1, 1, 3)
+    assert tally(outcome.results) == (3, 3, 1, 1, 3)
     assert outcome.results.set_index(["video", "metric"]).loc[("fails", "counterfactual_deletion"), "value"] > 0
 
 
@@ -198,7 +199,7 @@ def results(tmp_path: Path, metrics: list[tuple[str, str | None]]) -> pd.DataFra
         for method in ("integrated_gradients", "oracle")
         for metric, imputer in metrics
     ]  # fmt: skip
-    return Run.at(tmp_path).write_results(rows)
+    return RunDirectory.at(tmp_path).write_results(rows)
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -18,7 +18,7 @@ import pytest
 from attrib.benchmarks.jobs import finished_run
 from attrib.benchmarks.report import page as report
 from attrib.benchmarks.report.serve import serving
-from attrib.render.options import Drawing, heat
+from attrib.render.options import RenderOptions, heat
 from attrib.video import read
 
 from reported import EVIL, IDS, QUESTION, TRACK, built_in, forgotten, hostile, known
@@ -262,7 +262,7 @@ def test_the_overlay_is_the_volume_in_the_projects_colours(page: Any, run: Path)
             page.locator("#view-signed").click()
         scale = np.percentile(np.abs(volume.values), 99.5)
         shown = np.clip(volume.values[1] / scale, -1 if signed else 0, 1).astype(np.float32)
-        colour, alpha = heat(shown, Drawing(signed=signed, opacity=1.0))
+        colour, alpha = heat(shown, RenderOptions(signed=signed, opacity=1.0))
         image = pixels(page)
         height, width = image.shape[:2]
         at = image[np.ix_(((np.arange(rows) + 0.5) / rows * height).astype(int),

@@ -19,10 +19,10 @@ import pytest
 
 from attrib import video
 from attrib.benchmarks.jobs import finished_run
-from attrib.benchmarks.jobs.directory import Run
+from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.roles import roles
 from attrib.benchmarks.report import columns as axes
 from attrib.benchmarks.report import header, layers, media, page, paths, players
-from attrib.benchmarks.tables.differences import roles
 from attrib.config import parse
 from attrib.errors import InputError
 from attrib.types import Provenance, SaliencyVolume
@@ -176,7 +176,7 @@ def test_a_sample_shows_its_scores_answer_and_annotation(run: Path, made: Page) 
     assert next(reason for _, _, _, reason in body["scores"]["uniform"]) == "the saliency is the same everywhere"
     ((metric, value, _, reason),) = body["scores"]["fails"]
     assert (metric, value) == ("", None) and reason.startswith(f"failed: ValueError: {ERROR} (reported.py:")
-    answer = Run.at(run).parts.read(("answers", "one_0"))
+    answer = RunDirectory.at(run).parts.read(("answers", "one_0"))
     assert answer and body["probabilities"] == pytest.approx(np.exp(answer.value["logprobs"]), rel=1e-5)
     assert body["times"] == [0.0, 0.5, 1.0, 1.5] and body["end"] == pytest.approx(2.0, abs=1e-4)
     assert body["tracks"][0]["boxes"][0] == [0.25, 0.25, 0.5, 0.5] and body["tracks"][0]["strong"] != []
@@ -232,7 +232,7 @@ def test_every_metric_is_on_the_axis_that_it_measures() -> None:
 def test_what_a_run_lacks_is_said_and_the_rest_is_shown(copy: Path, tmp_path: Path) -> None:
     for name in ("curves.parquet", "tasks.csv", "exceptions.csv", "nulls.parquet"):
         (copy / name).unlink()
-    run = Run.at(copy)
+    run = RunDirectory.at(copy)
     samples = finished_run.read(copy).samples
     run.volume_path(samples["one_0"], "centre").unlink()
     run.volume_path(samples["one_0"], "recency").write_bytes(b"PK damaged")
@@ -348,7 +348,7 @@ def test_the_head_warns_of_few_videos_guessing_and_another_world(run: Path, made
     found = finished_run.read(run)
     wrong = found.results.assign(correct=False)
     assert header.accuracy(wrong)["share"] == 0
-    other = finished_run.Finished(
+    other = finished_run.FinishedRun(
         run, found.settings.model_copy(update={"model": found.settings.model.model_copy(update={"name": "demo"})}),
         {}, wrong, found.directions,
     )  # fmt: skip

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.bootstrap import clustered_interval
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.above_chance import gather
-from attrib.benchmarks.tables.differences import Drawing, Roles
 from attrib.benchmarks.tables.leaderboard import COLUMNS, Board, Context, build
 
 from board_cases import NAN, results, skilled
@@ -17,7 +18,7 @@ ROLES = Roles(frozenset({"uniform", "random", "centre"}), frozenset({"oracle"}))
 
 
 def built(table: pd.DataFrame, roles: Roles = ROLES, resamples: int = 999, nulls: pd.DataFrame | None = None) -> Board:
-    return build(table, gather(nulls), Context(DIRECTIONS, roles, Drawing(resamples)))
+    return build(table, gather(nulls), Context(DIRECTIONS, roles, Resampling(resamples)))
 
 
 def row(table: pd.DataFrame, **names: str) -> pd.Series:
@@ -169,6 +170,6 @@ def test_re_pairing_agrees_with_a_count_of_all_pairings():
     found = row(built(table, Roles(), 20_000, nulls).rows, subset="all")
     assert found["p_shift"] == pytest.approx(4 / 8, abs=0.01)
     assert np.isnan(found["p_pairing"])
-    low = build(table, gather(nulls), Context({"mass": "low"}, drawing=Drawing(20_000)))
+    low = build(table, gather(nulls), Context({"mass": "low"}, drawing=Resampling(20_000)))
     # Lower is better: at most 1.1 are {}, {1}, {1, 2}, {1, 3}, {1, 2, 3}, {3}: 6 of 8
     assert row(low.rows, subset="all")["p_shift"] == pytest.approx(6 / 8, abs=0.01)

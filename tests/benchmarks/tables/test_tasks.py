@@ -6,16 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables import tasks
 from attrib.benchmarks.tables.above_chance import gather
-from attrib.benchmarks.tables.differences import Drawing, Roles
 from attrib.benchmarks.tables.leaderboard import Context, build
 from attrib.benchmarks.tables.tasks import COLUMNS, EXCEPTIONS, GROUP
 
 from board_cases import NAN, results, skilled
 
 CONTEXT = Context(
-    {"mass": "high", "late": "low"}, Roles(frozenset({"plain"}), frozenset({"oracle"})), Drawing(resamples=100)
+    {"mass": "high", "late": "low"}, Roles(frozenset({"plain"}), frozenset({"oracle"})), Resampling(resamples=100)
 )
 RIGHT = {"a": True, "b": False, "c": True, "d": None}  # by video
 TASKS = {"a": "x", "b": "x", "c": "y", "d": "y"}
@@ -80,7 +81,9 @@ def same(one: pd.DataFrame, two: pd.DataFrame) -> None:
 
 
 def test_the_row_of_all_is_the_leaderboards() -> None:
-    context = Context({"object_auc": "high", "deletion": "low"}, Roles(frozenset({"uniform", "random"})), Drawing(100))
+    context = Context(
+        {"object_auc": "high", "deletion": "low"}, Roles(frozenset({"uniform", "random"})), Resampling(100)
+    )
     given = skilled(6)
     shared = ["mean", "low", "high", "chance", "videos", "control", "control_mean", "difference", "difference_low"]
     keys = ["method", "metric"]

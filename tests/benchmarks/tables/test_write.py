@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from attrib import config
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.ranking import Ranking, rank
 from attrib.benchmarks.tables import agreement, critical_difference, write
-from attrib.benchmarks.tables.differences import Roles
 
 from board_cases import NAN, results, skilled
 

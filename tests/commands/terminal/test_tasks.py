@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 from rich.console import Console
 
-from attrib.benchmarks.tables.differences import Roles
+from attrib.benchmarks.jobs.roles import Roles
 from attrib.commands.terminal.tasks import MOST, task_tables
 
 ROLES = Roles(frozenset({"plain"}), frozenset({"oracle"}))

@@ -12,7 +12,7 @@ import pytest
 from attrib.benchmarks.export.figures import captions, charts, style
 from attrib.benchmarks.export.figures.captions import LeftOut, Plot
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.benchmarks.perturb.curves import STEPS
 
 import export_cases as cases
@@ -23,7 +23,7 @@ def shown(found: Plot | LeftOut) -> Plot:
     return found
 
 
-def test_the_leaderboard_holds_the_rows_of_leaderboard_csv(made: Finished, numbers: Numbers) -> None:
+def test_the_leaderboard_holds_the_rows_of_leaderboard_csv(made: FinishedRun, numbers: Numbers) -> None:
     table = shown(captions.leaderboard(numbers)).table.set_index(["column", "method"])
     board = pd.read_csv(made.directory / "leaderboard.csv")
     board = board[board["subset"] == "all"]
@@ -60,7 +60,7 @@ def test_each_method_has_its_own_look_in_a_long_list() -> None:
     assert style.Look.of("control", 0).hollow and not style.Look.of("method", 0).hollow
 
 
-def test_faithfulness_stands_against_alignment(made: Finished, numbers: Numbers) -> None:
+def test_faithfulness_stands_against_alignment(made: FinishedRun, numbers: Numbers) -> None:
     table = shown(captions.scatter(numbers)).table
     board = made.table("leaderboard")
     assert board is not None
@@ -70,7 +70,7 @@ def test_faithfulness_stands_against_alignment(made: Finished, numbers: Numbers)
         assert (row.x, row.y) == (board.loc[(row.column, row.method), "mean"], board.loc[("srg", row.method), "mean"])
 
 
-def test_generality_is_the_share_above_the_median_where_partners_are_few(made: Finished, numbers: Numbers) -> None:
+def test_generality_is_the_share_above_the_median_where_partners_are_few(made: FinishedRun, numbers: Numbers) -> None:
     plot = shown(captions.generality(numbers))
     rows = made.table("tasks")
     assert rows is not None
@@ -110,7 +110,7 @@ def test_many_tasks_are_those_with_most_videos_and_it_is_said(tmp_path: Path) ->
 
 
 @pytest.fixture
-def copy(made: Finished, tmp_path: Path) -> Path:
+def copy(made: FinishedRun, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made.directory, tmp_path / "copy"))
 
 

@@ -15,13 +15,13 @@ from attrib.benchmarks.export.figures import captions, examples_figure, write
 from attrib.benchmarks.export.figures.captions import LeftOut
 from attrib.benchmarks.export.figures.write import write_figures
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.errors import InputError
 from attrib.types import Question
 
 
 @pytest.fixture(scope="module")
-def folder(real: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(real: FinishedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The figures of a real run, into a folder that holds one of an earlier run."""
     found = tmp_path_factory.mktemp("figures")
     (found / "layers.pdf").write_bytes(b"old")
@@ -61,7 +61,7 @@ def test_what_is_left_out_is_told_and_no_old_file_stays(folder: Path) -> None:
     assert "- layers: the run has no layers/atlas.pdf" in text and "![leaderboard](leaderboard.png)" in text
 
 
-def test_the_numbers_lie_beside_each_figure(real: Finished, folder: Path) -> None:
+def test_the_numbers_lie_beside_each_figure(real: FinishedRun, folder: Path) -> None:
     table = pd.read_csv(folder / "leaderboard.csv").set_index(["column", "method"])
     board = real.table("leaderboard")
     assert board is not None
@@ -70,7 +70,7 @@ def test_the_numbers_lie_beside_each_figure(real: Finished, folder: Path) -> Non
     assert set(pd.read_csv(folder / "critical_difference.csv")["method"]) == {"relevance", "raw_attention", "motion"}
 
 
-def test_examples_show_the_runs_own_maps_on_the_right_frames(real: Finished) -> None:
+def test_examples_show_the_runs_own_maps_on_the_right_frames(real: FinishedRun) -> None:
     numbers = Numbers(real)
     found = examples_figure.strip(numbers)
     by = choice(numbers)
@@ -93,7 +93,7 @@ def test_examples_show_the_runs_own_maps_on_the_right_frames(real: Finished) -> 
         assert not np.array_equal(block.rows[by.method][brightest], block.rows["motion"][brightest])
 
 
-def test_maps_of_other_frames_are_refused(real: Finished) -> None:
+def test_maps_of_other_frames_are_refused(real: FinishedRun) -> None:
     sample = next(iter(real.samples.values()))
     volume = real.volume(sample, "motion")
     assert volume is not None
@@ -101,7 +101,7 @@ def test_maps_of_other_frames_are_refused(real: Finished) -> None:
         examples_figure.block("", examples_figure.clip_of(Numbers(real), sample, 4), {"motion": volume}, sample)
 
 
-def test_a_missing_video_is_told_and_the_other_figures_are_written(real: Finished, tmp_path: Path) -> None:
+def test_a_missing_video_is_told_and_the_other_figures_are_written(real: FinishedRun, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(real.directory, tmp_path / "run"))
     world = Path(str(real.settings.data["root"]))
     moved = Path(shutil.copytree(world, tmp_path / "world"))
@@ -119,7 +119,9 @@ def test_a_missing_video_is_told_and_the_other_figures_are_written(real: Finishe
     assert isinstance(found, write.LeftOut) and "video_" in found.reason
 
 
-def test_the_atlas_of_layers_is_taken_as_it_is(made: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_atlas_of_layers_is_taken_as_it_is(
+    made: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = Path(shutil.copytree(made.directory, tmp_path / "run"))
     (copy / "layers").mkdir()
     (copy / "layers" / "atlas.pdf").write_bytes(b"%PDF atlas")

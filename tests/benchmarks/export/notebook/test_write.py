@@ -14,7 +14,7 @@ import pytest
 from attrib.benchmarks.export.notebook import data, write
 from attrib.benchmarks.export.notebook.write import run_notebook, write_notebook
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.finished_run import Finished
+from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.errors import InputError
 
 import export_cases as cases
@@ -26,7 +26,9 @@ def code(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-def test_it_runs_from_top_to_bottom_away_from_the_run_and_finds_the_same_number(real: Finished, tmp_path: Path) -> None:
+def test_it_runs_from_top_to_bottom_away_from_the_run_and_finds_the_same_number(
+    real: FinishedRun, tmp_path: Path
+) -> None:
     path = tmp_path / "alone" / "notebook.ipynb"
     write_notebook(real, path)
     run_notebook(path)
@@ -68,7 +70,7 @@ def test_data_enters_as_data_whatever_it_holds(tmp_path: Path) -> None:
     assert scope["SOURCE"] == "git+https://example.org/'x'\"y"
 
 
-def test_every_code_cell_is_python_and_no_number_is_typed(made: Finished, tmp_path: Path) -> None:
+def test_every_code_cell_is_python_and_no_number_is_typed(made: FinishedRun, tmp_path: Path) -> None:
     write_notebook(made, tmp_path / "notebook.ipynb")
     for text in code(tmp_path / "notebook.ipynb"):
         compile(text, "cell", "exec")
@@ -123,7 +125,7 @@ def test_a_task_has_one_row_by_the_first_imputer_and_exceptions_are_of_the_pairi
     assert len(data.collected(Numbers(run))["exceptions"]) == 6, "each video once"
 
 
-def test_another_ending_is_refused(made: Finished, tmp_path: Path) -> None:
+def test_another_ending_is_refused(made: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.ipynb"):
         write_notebook(made, tmp_path / "notebook.py")
 

@@ -11,7 +11,7 @@ import pytest
 from attrib.benchmarks.export.examples import short
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 
 import export_cases as cases
 
@@ -28,7 +28,7 @@ def test_winners_are_those_whose_adjusted_p_is_small(tmp_path: Path) -> None:
     assert "Not above the best control on any of these metrics: raw_attention." in findings.findings(numbers)
 
 
-def test_without_a_winner_the_nearest_is_named_with_what_it_would_take(made: Finished, numbers: Numbers) -> None:
+def test_without_a_winner_the_nearest_is_named_with_what_it_would_take(made: FinishedRun, numbers: Numbers) -> None:
     board = numbers.leaderboard
     assert not (board["p_holm"] < 0.05).any(), "the case is clear"
     (text,) = findings.headline(numbers)[:1]
@@ -61,7 +61,7 @@ def test_where_the_correction_alone_is_in_the_way_no_fewer_videos_than_there_are
     assert "Nearest: relevance on object_auc" in text and "would need" not in text
 
 
-def test_generality_is_told_of_all_videos_and_by_task(made: Finished, numbers: Numbers) -> None:
+def test_generality_is_told_of_all_videos_and_by_task(made: FinishedRun, numbers: Numbers) -> None:
     rows = made.table("tasks")
     assert rows is not None
     rows = rows[(rows["split"] == "all") & (rows["metric"] == "object_auc") & (rows["method"] == "relevance")]
@@ -109,7 +109,7 @@ def test_answers_of_which_nobody_knows_whether_they_are_right_are_not_called_wro
     assert not any("correctly" in text for text in told)
 
 
-def test_agreement_is_that_of_the_two_columns(made: Finished, numbers: Numbers) -> None:
+def test_agreement_is_that_of_the_two_columns(made: FinishedRun, numbers: Numbers) -> None:
     table = made.table("agreement")
     assert table is not None
     row = table[(table["one"] == "srg blur") & (table["two"] == "object_auc")].iloc[0]
@@ -118,7 +118,7 @@ def test_agreement_is_that_of_the_two_columns(made: Finished, numbers: Numbers) 
 
 
 @pytest.fixture
-def copy(made: Finished, tmp_path: Path) -> Path:
+def copy(made: FinishedRun, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made.directory, tmp_path / "copy"))
 
 
@@ -175,7 +175,7 @@ def test_evidence_that_is_a_reading_is_called_exploratory(copy: Path) -> None:
     assert any(text.startswith("n = 7 videos: to see a difference of .02") and "442" in text for text in told)
 
 
-def test_the_built_in_model_is_told_with_its_size_and_training(made: Finished) -> None:
+def test_the_built_in_model_is_told_with_its_size_and_training(made: FinishedRun) -> None:
     model = facts.model(made)
     assert model["size"] == "812,480 parameters, 4 decoder layers of 4 heads"
     assert "tower (2,000 steps of 64)" in model["training"] and "seed 0" in model["training"]

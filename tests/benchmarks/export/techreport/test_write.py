@@ -13,7 +13,7 @@ from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import write
 from attrib.benchmarks.export.techreport.text import Wanted, tasks
 from attrib.benchmarks.export.techreport.write import BUDGETS, TooLong, typeset, write_report
-from attrib.benchmarks.jobs.finished_run import Finished, read
+from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.errors import InputError
 from attrib.method import Control
 
@@ -33,7 +33,7 @@ def pages(pdf: bytes) -> int:
     return sum(len(re.findall(rb"/Type\s*/Page\b(?!s)", part)) for part in parts)
 
 
-def test_a_report_of_two_pages_at_most(real: Finished, tmp_path: Path) -> None:
+def test_a_report_of_two_pages_at_most(real: FinishedRun, tmp_path: Path) -> None:
     found = write_report(real, tmp_path / "report.pdf", Wanted(authors=("A", "B")))
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
@@ -43,7 +43,7 @@ def test_a_report_of_two_pages_at_most(real: Finished, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def large(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """Every registered method, and fourteen tasks with long questions that are full of markup."""
     names = [name for name in registry.names("methods") if name != "captum"]
     skill = {name: 0.01 * place for place, name in enumerate(names)}
@@ -52,7 +52,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return cases.written(tmp_path_factory.mktemp("large"), results, cases.partners(results, 2))
 
 
-def test_a_large_run_grows_leaner_until_it_fits_and_says_so(large: Finished, tmp_path: Path) -> None:
+def test_a_large_run_grows_leaner_until_it_fits_and_says_so(large: FinishedRun, tmp_path: Path) -> None:
     assert len(large.settings.methods) > 25
     found = write_report(large, tmp_path / "report.pdf", Wanted())
     assert pages((tmp_path / "report.pdf").read_bytes()) == found.pages == 2
@@ -63,7 +63,7 @@ def test_a_large_run_grows_leaner_until_it_fits_and_says_so(large: Finished, tmp
     assert rows[0][1] == "2" and rows[0][0].startswith("7 Is #panic")
 
 
-def test_the_task_table_holds_the_rows_of_tasks_csv(made: Finished, numbers: Numbers) -> None:
+def test_the_task_table_holds_the_rows_of_tasks_csv(made: FinishedRun, numbers: Numbers) -> None:
     header, rows, _ = tasks(numbers, BUDGETS[0])
     assert header[:4] == ["task", "n", "generality", "object_auc"]
     table = made.table("tasks")
@@ -86,7 +86,7 @@ def test_the_task_table_is_of_the_imputer_that_its_head_names(tmp_path: Path) ->
     assert float(rows[0][3]) == pytest.approx(part.mean(), abs=0.005)
 
 
-def test_what_does_not_fit_is_an_error_and_the_draft_is_kept(made: Finished, tmp_path: Path,
+def test_what_does_not_fit_is_an_error_and_the_draft_is_kept(made: FinishedRun, tmp_path: Path,
                                                              monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     monkeypatch.setattr(write, "BUDGETS", BUDGETS[-1:])
     with pytest.raises(TooLong, match=r"[3-9] pages however lean, and 2 are allowed"):
@@ -115,7 +115,7 @@ def test_one_video_without_any_optional_table(tmp_path: Path) -> None:
     assert found.pages <= 2 and b"612 792" in pdf
 
 
-def test_the_same_run_gives_the_same_file(made: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_run_gives_the_same_file(made: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "BUDGETS", BUDGETS[-1:])
     for name in ("one.pdf", "two.pdf"):
         write_report(made, tmp_path / name, Wanted())
@@ -128,18 +128,18 @@ def test_pages_are_counted(tmp_path: Path, numbers: Numbers) -> None:
     assert count > 2
 
 
-def test_another_ending_is_refused(made: Finished, tmp_path: Path) -> None:
+def test_another_ending_is_refused(made: FinishedRun, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ends in \.pdf"):
         write_report(made, tmp_path / "report.txt", Wanted())
 
 
 @pytest.mark.parametrize("wanted", [Wanted("\udcff"), Wanted(authors=("A\x1b[2J",)), Wanted(training="\0")])
-def test_what_is_no_text_is_refused(made: Finished, tmp_path: Path, wanted: Wanted) -> None:
+def test_what_is_no_text_is_refused(made: FinishedRun, tmp_path: Path, wanted: Wanted) -> None:
     with pytest.raises(InputError, match="expected text"):
         write_report(made, tmp_path / "report.pdf", wanted)
 
 
-def test_controls_are_not_told_as_methods(large: Finished, numbers: Numbers) -> None:
+def test_controls_are_not_told_as_methods(large: FinishedRun, numbers: Numbers) -> None:
     told = write.report_text.data(Numbers(large), BUDGETS[-1], Wanted(), [])
     for one in told["methods"]:
         assert not issubclass(registry.get("methods", one["label"]), Control)

@@ -1,0 +1,13 @@
+"""How often a statistic is resampled, and from which seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Number of bootstrap or permutation draws, and the seed that they come from."""
+
+    resamples: int = 10_000
+    seed: int = 0

@@ -13,11 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("attrib", "methods", "benchmarks", "configs", "tools")
-DANGLING = frozenset(
-    "about above after although as at because before below beside between but by during for from how if in inside into "
-    "like of on once outside over since so than that then therefore through till to under unless until upon what when "
-    "where whether which while who whom whose why with within without".split()
-)
+DANGLING = """
+about above after although as at because before below beside between but by during for from how if in inside into like of
+on once outside over since so than that then therefore through till to under unless until upon what when where whether
+which while who whom whose why with within without
+"""
 STALE = ("to be had", "cannot be had", "lies beside", "lie beside", "is told", "are told", "and says so", ", and said")
 
 
@@ -31,7 +31,7 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
             continue
         line = node.body[0].lineno
         first = text.split(maxsplit=1)[0].strip("`'\"(,.:;")
-        if first.lower() in DANGLING:
+        if first.lower() in DANGLING.split():
             yield line, f"starts with {first!r}: begin with a verb or with a noun for what is returned"
         for phrase in STALE:
             if phrase in text:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = ("attrib", "methods", "benchmarks", "configs", "tools")
 DANGLING = """
 about above after although as at because before below beside between but by during for from how if in inside into like
-of on once outside over since so than that then therefore through till to under unless until upon what when where whether
-which while who whom whose why with within without
+of on once outside over since so than that then therefore through till to under unless until upon what when where
+whether which while who whom whose why with within without
 """
 STALE = ("to be had", "cannot be had", "lies beside", "lie beside", "is told", "are told", "and says so", ", and said")
 

@@ -41,17 +41,11 @@ _HOMES = {
     "attrib.model": ("TokenGrid", "VideoModel"),
     "attrib.models": ("load_model",),
     "attrib.subject": ("Subject", "Target"),
-    "attrib.types": (
-        "Clip",
-        "Counterfactual",
-        "Evidence",
-        "PointTrack",
-        "Question",
-        "Sample",
-        "SaliencyVolume",
-        "Segment",
-        "Track",
-    ),
+    "attrib.types.annotation": ("Counterfactual", "Evidence", "PointTrack", "Segment", "Track"),
+    "attrib.types.clip": ("Clip",),
+    "attrib.types.question": ("Question",),
+    "attrib.types.sample": ("Sample",),
+    "attrib.types.volume": ("SaliencyVolume",),
 }
 _RENAMED = {"load_model": "load"}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

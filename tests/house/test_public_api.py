@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
@@ -36,8 +37,27 @@ def test_public_methods_are_documented(name: str) -> None:
     assert [member for member in public if not inspect.getdoc(getattr(cls, member))] == []
 
 
-def test_dir_lists_them() -> None:
-    assert set(attrib.__all__) <= set(dir(attrib))
+def test_type_checkers_and_the_running_program_get_the_same_names() -> None:
+    """The names imported under TYPE_CHECKING are the table's, each from its home or from the package around that."""
+    (block,) = [
+        node
+        for node in ast.parse(inspect.getsource(attrib)).body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    imported = {
+        alias.asname or alias.name: str(statement.module)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert set(imported) == set(attrib._HOME_OF)
+    assert [name for name, home in imported.items() if not attrib._HOME_OF[name].startswith(home)] == []
+
+
+def test_completion_lists_them_before_they_are_loaded() -> None:
+    program = "import attrib; print(sorted(set(attrib.__all__) - set(dir(attrib))), 'Method' in vars(attrib))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] False"
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

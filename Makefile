@@ -1,11 +1,11 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make check`, `make speed`.
+# Everything from a fresh clone: `make demo`, `make test`, `make check`, `make coverage`, `make speed`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
 
-.PHONY: install demo test check types speed clean
+.PHONY: install demo test check types coverage speed clean
 
 # The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
@@ -16,6 +16,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
+
+# Lines that the suite runs in this process and its workers; what subprocesses run does not count.
+coverage: $(INSTALLED)
+	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -39,7 +43,7 @@ install:
 	$(MAKE) $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) build dist runs *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
 
 # Installed again when the packaging changes: entry points and dependencies live there.
 $(INSTALLED): setup.cfg pyproject.toml

@@ -1,0 +1,102 @@
+"""README, CONTRIBUTING and docs/ name modules, commands, options, files and pages that exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.core import TyperGroup
+
+from attrib import registry
+from attrib.cli import app
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PAGES}
+COMMANDS = typer.main.get_command(app)
+
+
+def is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def is_there(name: str) -> bool:
+    """Whether `attrib.x.y` is a module, or a name in one."""
+    home, _, last = name.rpartition(".")
+    if is_module(name):
+        return True
+    return is_module(home) and hasattr(importlib.import_module(home), last)
+
+
+def modules(text: str) -> set[str]:
+    run = set(re.findall(r"python -m ((?:attrib|tools)[\w.]*\w)", text))
+    named = set(re.findall(r"`((?:attrib|tools)(?:\.\w+)+)[`(]", text))
+    imported = {f"{home}.{name}" for home, names in re.findall(r"from (attrib[\w.]*) import ([\w, ]+)", text)
+                for name in re.split(r",\s*", names.strip())}  # fmt: skip
+    return run | {name for name in named if name.removeprefix("attrib.") not in registry.KINDS} | imported
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The words of each `attrib ...` in the text: whole lines of code blocks, and code spans."""
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL) + re.findall(r"(?m)^    (attrib .*)$", text)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    spans = re.findall(r"`(attrib [^`]+)`", text)
+    for line in [*lines, *spans]:
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["attrib"]:
+            yield words[1:]
+
+
+def wrong(words: list[str]) -> str:
+    """The first word that the command line does not know; empty where it knows all."""
+    command: Any = COMMANDS
+    rest = list(words)
+    while isinstance(command, TyperGroup) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        if name not in command.commands:
+            return name
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    given = [word.partition("=")[0] for word in rest if re.match(r"--?[a-zA-Z]", word)]
+    return next((word for word in given if word not in known | {"--help"}), "")
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_modules_and_names_exist(page: str) -> None:
+    assert [name for name in sorted(modules(TEXTS[page])) if not is_there(name)] == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_commands_and_options_exist(page: str) -> None:
+    assert [" ".join(words) for words in calls(TEXTS[page]) if wrong(words)] == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_and_paths_lead_somewhere(page: str) -> None:
+    text, folder = TEXTS[page], (ROOT / page).parent
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    paths = re.findall(r"`((?:attrib|benchmarks|methods|configs|tests|tools|docs)/[\w./-]*)`", text)
+    missing = [link for link in links if link and not (folder / link).exists()]
+    assert missing + [path for path in paths if "gradient_times_input" not in path and not (ROOT / path).exists()] == []
+
+
+def test_a_wrong_name_would_be_noticed() -> None:
+    assert modules("run `python -m attrib.benchmarks.speed` and `attrib.nowhere.Thing`") == {
+        "attrib.benchmarks.speed", "attrib.nowhere.Thing"}  # fmt: skip
+    assert not is_there("attrib.benchmarks.speed")
+    assert not is_there("attrib.registry.nmes")
+    assert is_there("attrib.registry.names")
+    assert wrong(["explain", "v.mp4", "--methd", "x"]) == "--methd"
+    assert wrong(["expalin"]) == "expalin"
+    assert wrong(["explain", "v.mp4", "-q", "Q", "--set=model.frames=4"]) == ""
+    assert [*calls("```sh\nattrib list   # all\n```\n`attrib explain V -q 'a b'`")] == [
+        ["list"], ["explain", "V", "-q", "a b"]]  # fmt: skip

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from attrib.errors import AttributionError, nearest
 from attrib.runtime.memory import fitting, peak_memory
+from attrib.runtime.seeding import seeded
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 PACKAGES = ("attrib", "torch", "transformers", "captum")
+
+
+class Batched:
+    """Mixin of a method with a parameter `batch`: with a smaller one it needs less memory."""
+
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,11 @@ class Method(ABC):
         would need less.
         """
         name = name or type(self).__name__
-        torch.manual_seed(subject.seed)
-        np.random.seed(subject.seed)  # Captum draws from both
         started = time.perf_counter()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
-        with fitting(subject.model.dtype, name, len(subject.clip), asdict(self).get("batch", 1)):
+        batch = self.batch if isinstance(self, Batched) else 1
+        with seeded(subject.seed), fitting(subject.model.dtype, name, len(subject.clip), batch):
             result = self.values(subject)
         seconds = time.perf_counter() - started
         found = result if isinstance(result, Attribution) else Attribution(result)

@@ -9,7 +9,7 @@ import torch
 
 from attrib.inputs.removal import Cells, Removal
 from attrib.inputs.space import Baseline, Space, require_space
-from attrib.method import Method, require_at_least
+from attrib.method import Batched, Method, require_at_least
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BandProbe(Method):
+class BandProbe(Batched, Method):
     """Fall of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
 
     The three profiles, rectified, are joined by their geometric mean: exact for one compact piece of evidence, and

@@ -9,7 +9,7 @@ import torch
 from captum.attr import GradientShap as Captum
 
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
-from attrib.method import Method, require_at_least
+from attrib.method import Batched, Method, require_at_least
 from attrib.runtime.memory import batches
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GradientShap(Method):
+class GradientShap(Batched, Method):
     """(x - x') times the gradient at a random point between them, mean over random baselines x' and noise on x.
 
     Expected gradients (Erion et al. 2021; Lundberg and Lee 2017).

@@ -11,7 +11,7 @@ import torch
 
 from attrib.inputs.path_nodes import Profile, Segment
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
-from attrib.method import Attribution, Method, require_at_least
+from attrib.method import Attribution, Batched, Method, require_at_least
 from attrib.runtime.memory import batches
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ FIRST = 8  # nodes of the first round
 
 
 @dataclass(frozen=True)
-class IntegratedGradients(Method):
+class IntegratedGradients(Batched, Method):
     """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
     `steps` Gauss-Legendre nodes; or, where it is 0, as many mean-value nodes (`inputs.path_nodes`) as it takes for a

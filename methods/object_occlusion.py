@@ -12,7 +12,7 @@ import torch
 from attrib.annotation_cells import boxes_at, visible_tube
 from attrib.inputs.removal import Removal
 from attrib.inputs.space import Baseline, require_space
-from attrib.method import NeedsAnnotation, require_at_least, require_sample
+from attrib.method import Batched, NeedsAnnotation, require_at_least, require_sample
 from attrib.types import Track
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ObjectOcclusion(NeedsAnnotation):
+class ObjectOcclusion(Batched, NeedsAnnotation):
     """Fall of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
 
     Boxes are filled with the baseline where the object can be seen. Where several cover a cell, their falls are

@@ -10,7 +10,7 @@ import torch
 
 from attrib.inputs.removal import Cells, Removal, Shape
 from attrib.inputs.space import Baseline, Space, require_space
-from attrib.method import Method, require_at_least, require_choice
+from attrib.method import Batched, Method, require_at_least, require_choice
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -23,7 +23,7 @@ Tube = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
-class Occlusion(Method):
+class Occlusion(Batched, Method):
     """Fall of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
 
     `window` and `stride` are (token steps, rows, columns) in cells, `cells` a side of the frame. Tubes slide `over` its

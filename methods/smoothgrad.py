@@ -10,7 +10,7 @@ from captum.attr import NoiseTunnel
 from captum.attr import Saliency as Captum
 
 from attrib.inputs.space import Inputs, Space, require_space
-from attrib.method import Method, require_at_least, require_choice
+from attrib.method import Batched, Method, require_at_least, require_choice
 from attrib.methods.saliency import Magnitude, magnitude
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Average = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 
 
 @dataclass(frozen=True)
-class SmoothGrad(Method):
+class SmoothGrad(Batched, Method):
     """Magnitude of the mean gradient over noisy copies of the clip (Smilkov et al. 2017, eq. 2).
 
     `average` may be that of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018).

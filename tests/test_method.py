@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -128,3 +130,43 @@ def test_the_callers_gradient_mode_is_left_alone() -> None:
     weights: Tensor = torch.ones(1, requires_grad=True)
     Noise().attribute(toy_subject())
     assert (weights * 2).requires_grad
+
+
+@dataclass(frozen=True)
+class Draws(Method):
+    """Draws from every global generator that attribution seeds, and may raise."""
+
+    fail: bool = False
+
+    def values(self, subject: Subject) -> Tensor:
+        drawn = torch.rand(4, 3, 4) + float(np.random.rand())
+        if self.fail:
+            raise RuntimeError("halfway")
+        return drawn
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_run(fail: bool) -> None:
+    torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    with pytest.raises(RuntimeError, match="halfway") if fail else nullcontext():
+        Draws(fail).attribute(toy_subject(seed=3))
+    assert torch.equal(torch.get_rng_state(), states[0])
+    np.testing.assert_equal(np.random.get_state(), states[1])
+    assert random.getstate() == states[2]
+
+
+def test_a_method_draws_from_generators_seeded_with_the_subjects_seed() -> None:
+    generator, legacy = torch.Generator().manual_seed(3), np.random.RandomState(3)
+    expected = torch.rand(4, 3, 4, generator=generator) + float(legacy.rand())
+    np.testing.assert_array_equal(Draws().attribute(toy_subject(seed=3)).values, expected.numpy())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_callers_random_numbers_on_the_gpu_go_on_too() -> None:
+    torch.cuda.manual_seed_all(5)
+    state = torch.cuda.get_rng_state()
+    Draws().attribute(toy_subject(seed=3))
+    assert torch.equal(torch.cuda.get_rng_state(), state)

@@ -64,7 +64,8 @@ def source(kind: Kind, name: str) -> str:
 def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
     """Register the concrete Method and Metric classes that a Python file defines, each under its snake_case name.
 
-    Runs the file. Raises InputError when it cannot be run or defines neither.
+    A class whose name begins with an underscore is private and is not registered; a concrete base class with a public
+    name is. Runs the file. Raises InputError when it cannot be run or defines neither.
     """
     from attrib.method import Method
     from attrib.metric import ContrastMetric, Metric
@@ -72,13 +73,18 @@ def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
     module = _run(Path(path))
     added: dict[Kind, list[str]] = {"methods": [], "metrics": []}
     for item in vars(module).values():
-        own = inspect.isclass(item) and item.__module__ == module.__name__ and not inspect.isabstract(item)
         for kind, bases in (("methods", (Method,)), ("metrics", (Metric, ContrastMetric))):
-            if own and issubclass(item, bases):
+            if _is_plugin(item, module) and issubclass(item, bases):
                 added[kind].append(register(kind, item))  # type: ignore[index, arg-type]
     if not any(added.values()):
         raise InputError(f"{path}: expected a class derived from attrib.Method or attrib.Metric, found none")
     return added
+
+
+def _is_plugin(item: Any, module: ModuleType) -> bool:
+    """Tell whether `item` is a public concrete class that `module` itself defines."""
+    own = inspect.isclass(item) and item.__module__ == module.__name__
+    return own and not inspect.isabstract(item) and not item.__name__.startswith("_")
 
 
 def register(kind: Kind, item: type) -> str:

@@ -211,3 +211,20 @@ def test_a_notebook_cell_can_be_run_again(monkeypatch: pytest.MonkeyPatch) -> No
 )  # fmt: skip
 def test_snake_case(name: str, expected: str) -> None:
     assert registry.snake_case(name) == expected
+
+
+def test_private_classes_of_a_plugin_file_are_not_registered(plugin: Callable[..., Path]) -> None:
+    """A shared base class is concrete by accident when it implements `values`."""
+    path = plugin(METHOD.format(name="_Base") + "class Mine(_Base): pass\n")
+    assert registry.load_plugin(path)["methods"] == ["mine"]
+    assert "_base" not in registry.names("methods")
+
+
+def test_a_public_base_class_of_a_plugin_file_is_a_method_of_its_own(plugin: Callable[..., Path]) -> None:
+    path = plugin(METHOD.format(name="Mine") + "class Variant(Mine): pass\n")
+    assert registry.load_plugin(path)["methods"] == ["mine", "variant"]
+
+
+def test_a_plugin_file_with_private_classes_alone_defines_nothing(plugin: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="expected a class derived from"):
+        registry.load_plugin(plugin(METHOD.format(name="_Base")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -33,7 +32,7 @@ from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.capabilities import NamesBlocks, require
 from attrib.config import Entry
 from attrib.errors import ConfigError, nearest
-from attrib.runtime.files import fingerprint, writing
+from attrib.runtime.files import writing
 from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
@@ -143,8 +142,7 @@ def _jobs(plan: Plan, run: RunDirectory, kind: type[Bench] = Bench) -> dict[str,
     config, sources, lengths = plan.config, CodeHashes(), _lengths(plan, run)
 
     def bench(metrics: Sequence[Entry], item: Callable[..., Any]) -> Bench:
-        own = fingerprint([Path(jobs.__file__)])
-        return kind(plan, run, tuple(metrics), digest(sources.of(item), own), lengths)
+        return kind(plan, run, tuple(metrics), digest(sources.of(item), sources.of_module(jobs.__name__)), lengths)
 
     found: dict[str, tuple[Work, tuple[Sample, ...]]] = {}
     if config.sanity.videos:

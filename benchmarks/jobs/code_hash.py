@@ -1,4 +1,8 @@
-"""The code that a class or function rests on: its module and all that this imports from attrib or its own package."""
+"""Hash of the code that can change a result: a class's module and all that it imports from attrib or its own package.
+
+Comments, docstrings, annotations of signatures and the texts of errors do not count, and the modules of NO_EFFECT
+neither: rewording them keeps every cached result. Any other change, of a default or an operator, changes the hash.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +18,105 @@ from typing import Any
 
 import attrib
 
+# Modules of attrib that cannot change a number, however they change: they report, look up, parse or store.
+NO_EFFECT = frozenset({
+    "attrib.errors",  # exceptions and their wording
+    "attrib.registry",  # finds a class by its name: the key holds the name and the class's own code
+    "attrib.config",  # builds an object from parameters: the key holds the parameters
+    "attrib.runtime.files",  # writes files beside and renames them
+    "attrib.runtime.parsing",  # reads YAML and JSON: the keys hold what was read
+    "attrib.runtime.progress",  # reports progress
+    "attrib.types.validation",  # refuses values and changes none
+})  # fmt: skip
+
+
+def source_text(module: str) -> str | None:
+    """Source of a module, imported or not; None where there is no such module, or it has no Python file."""
+    path = _file(module)
+    return path.read_text(encoding="utf-8") if path else None
+
 
 @dataclass(frozen=True)
 class CodeHashes:
-    """Hashes of code as it is now; files are read once for each Sources."""
+    """Hashes of code as it is now; every module is read once per instance, through `read`."""
 
-    _known: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # by module: hash, imports
+    read: Callable[[str], str | None] = source_text
+    _modules: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # by name: hash, imports
 
     def of(self, item: Callable[..., Any]) -> str:
-        """16 hex digits that change when a line of that code does; of the item's own text where there is no file."""
-        if _file(item.__module__) is None:
-            return _hashed(_text(item))
-        found: set[str] = set()
-        todo = [item.__module__]
-        while todo:
-            module = todo.pop()
-            if module not in found and self._module(module)[0]:
-                found.add(module)
-                todo += self._module(module)[1]
-        return _hashed("".join(f"{name}:{self._module(name)[0]};" for name in sorted(found)))
+        """16 hex digits of all code that a class or function depends on; of its own text where it has no file."""
+        modules = sorted(self.modules(item.__module__))
+        return _hash("".join(f"{name}:{self.of_module(name)};" for name in modules) or _text(item))
+
+    def of_module(self, name: str) -> str:
+        """16 hex digits of the code of one module, without what it imports; empty where it has no file."""
+        return self._module(name)[0]
+
+    def modules(self, name: str) -> set[str]:
+        """Modules that count for module `name`: itself and all that it imports, at any distance."""
+        reached: set[str] = set()
+        pending = [name]
+        while pending:
+            module = pending.pop()
+            if module not in reached and module not in NO_EFFECT - {name} and self.of_module(module):
+                reached.add(module)
+                pending += self._module(module)[1]
+        return reached
 
     def _module(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """Its text's hash, empty where it has no file, and what it imports."""
-        if name not in self._known:
-            path = _file(name)
-            text = path.read_text(encoding="utf-8") if path else ""
-            self._known[name] = (_hashed(text), tuple(_imports(name, text))) if path else ("", ())
-        return self._known[name]
+        """Hash of a module's code, empty where it has no file, and the modules that it imports."""
+        if name not in self._modules:
+            text = self.read(name)
+            tree = _Effective().visit(ast.parse(text)) if text is not None else None
+            self._modules[name] = (_hash(ast.dump(tree)), tuple(_imports(name, tree))) if tree else ("", ())
+        return self._modules[name]
 
 
-def _imports(module: str, text: str) -> Iterator[str]:
-    """Modules of attrib and of the module's own package that it imports, anywhere in its text."""
+class _Effective(ast.NodeTransformer):
+    """Reduce a syntax tree to what can change a number: without docstrings, signature annotations, the texts of
+    errors, and imports for type checkers."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Drop strings that stand alone, docstrings among them."""
+        alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if alone else self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Drop the annotation of a parameter."""
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the annotation of the returned value."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """Drop the annotation of the returned value."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Blank the strings in what is raised."""
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.JoinedStr):
+                inner.values = [value for value in inner.values if isinstance(value, ast.FormattedValue)]
+            elif isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                inner.value = ""
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Replace `if TYPE_CHECKING` by its else branch."""
+        name = getattr(node.test, "id", None) or getattr(node.test, "attr", None)  # of a name, or of typing.NAME
+        reduced = self.generic_visit(node)
+        return node.orelse if name == "TYPE_CHECKING" else reduced
+
+
+def _imports(module: str, tree: ast.AST) -> Iterator[str]:
+    """Modules of attrib and of the module's own package that a module imports, at its top or inside functions."""
     own = {"attrib", module.partition(".")[0]}
     package = getattr(sys.modules.get(module), "__package__", None) or module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in own)
         elif isinstance(node, ast.ImportFrom):
@@ -57,14 +126,14 @@ def _imports(module: str, text: str) -> Iterator[str]:
 
 
 def _home(module: str, name: str) -> str:
-    """Where `name` of `module` comes from: a module below it, the module itself, or that of a public name of attrib."""
+    """Module that defines `name` of `module`: a submodule, the home of a public name of attrib, or `module` itself."""
     if _file(f"{module}.{name}") is not None:
         return f"{module}.{name}"
     return str(getattr(attrib, name).__module__) if module == "attrib" and name in attrib.__all__ else module
 
 
 def _file(module: str) -> Path | None:
-    """The file of a module, imported or not; None where there is no such module, or it has no Python file."""
+    """Path of a module's Python file; None where there is none."""
     loaded = sys.modules.get(module)
     try:
         spec = loaded.__spec__ if loaded else importlib.util.find_spec(module)
@@ -75,11 +144,12 @@ def _file(module: str) -> Path | None:
 
 
 def _text(item: Callable[..., Any]) -> str:
+    """Source of a class or function that has no file, or its name where not even Python knows its source."""
     try:
         return inspect.getsource(item)
     except (OSError, TypeError):  # typed in
         return item.__qualname__
 
 
-def _hashed(text: str) -> str:
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

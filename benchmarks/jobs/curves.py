@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
+from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
@@ -21,7 +22,7 @@ from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Curves, chance_curves, curves
 from attrib.config import Entry
-from attrib.runtime.files import fingerprint, writing
+from attrib.runtime.files import writing
 
 Order = Literal["most_first", "least_first", "insertion"]
 ORDERS: tuple[Order, ...] = get_args(Order)
@@ -106,7 +107,7 @@ def _key(found: VolumeJob, metrics: Iterable[str]) -> str:
 
 @cache
 def _code() -> str:
-    return fingerprint([Path(__file__)])
+    return CodeHashes().of_module(__name__)
 
 
 def _made(found: VolumeJob, metrics: Sequence[CurveMetric]) -> list[list[Any]]:

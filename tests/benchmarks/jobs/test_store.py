@@ -35,7 +35,7 @@ def test_a_part_is_computed_once_for_each_key(tmp_path: Path) -> None:
 def test_a_failure_is_kept_with_its_input_until_it_is_to_be_tried_again(tmp_path: Path) -> None:
     parts = Store(tmp_path)
     failed = parts.keep(NAME, "k", fails, {"video": "a.mp4"})
-    assert failed.error.startswith("ValueError: no luck (test_parts.py:")
+    assert failed.error.startswith("ValueError: no luck (test_store.py:")
     assert (failed.value, failed.given) == (None, {"video": "a.mp4"})
     assert parts.keep(NAME, "k", lambda: 1) == failed
     assert parts.keep(NAME, "other", lambda: 1).value == 1

@@ -175,32 +175,43 @@ def _method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
 
 def bench(
     settings: Mapping[str, Any] | str | Path | None = None,
-    output: str | Path = "runs/demo",
+    output: str | Path | None = None,
     overrides: Iterable[str] = (),
     step: Progress | None = None,
     retry_failed: bool = False,
+    replace: bool = False,
 ) -> Outcome:
     """Run a benchmark into the directory `output`, or resume it there; without settings the built-in one.
 
-    `settings`: a mapping or a YAML file; `overrides`: `a.b=c` texts. Raises InputError for bad input; what fails is
-    recorded in the outcome and the others go on. What failed before stays so, unless `retry_failed`.
+    `settings`: a mapping or a YAML file; `overrides`: `a.b=c` texts; `output`: by default runs/NAME, as `run_directory`
+    says. Failures are recorded in the outcome and the run continues; earlier ones stay unless `retry_failed`. Raises
+    InputError for bad input, and where `output` holds a run of other data, model, target or seed: `replace` removes
+    that run first.
     """
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
-    return run(_bench_config(settings, overrides), Path(output), step, retry_failed)
+    directory = Path(output) if output is not None else run_directory(settings)
+    return run(_bench_config(settings, overrides), directory, step, retry_failed, replace)
 
 
 def bench_forecast(
     settings: Mapping[str, Any] | str | Path | None = None,
-    output: str | Path = "runs/demo",
+    output: str | Path | None = None,
     overrides: Iterable[str] = (),
     step: Progress | None = None,
     retry_failed: bool = False,
+    replace: bool = False,
 ) -> Forecast:
-    """What `bench` with the same arguments would compute, and what it would cost. Writes nothing to `output`."""
+    """Forecast what `bench` with the same arguments would compute and cost. Writes nothing to `output`."""
     from attrib.benchmarks.forecast import forecast
 
-    return forecast(_bench_config(settings, overrides), Path(output), step, retry_failed)
+    directory = Path(output) if output is not None else run_directory(settings)
+    return forecast(_bench_config(settings, overrides), directory, step, retry_failed, replace)
+
+
+def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
+    """Default directory of a run: runs/NAME of a YAML file, runs/demo without settings, runs/custom of a mapping."""
+    return Path("runs") / ("custom" if isinstance(settings, Mapping) else Path(settings or "demo").stem)
 
 
 def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: Iterable[str]) -> config.Config:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.question import refuse_other_question
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Record, State, Store, file_name
 from attrib.benchmarks.jobs.volume_job import VolumeJob
@@ -55,9 +57,20 @@ class Forecast:
         return [_total(kind, [count for count in self.counts if count.kind == kind]) for kind in kinds]
 
 
-def forecast(config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False) -> Forecast:
-    """What a run with this configuration would compute in `directory`. Writes nothing there. Raises as a run does."""
-    plan, run = Plan.of(config, step), RunDirectory.at(directory, retry_failed)
+def forecast(
+    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
+) -> Forecast:
+    """Forecast what a run with the same arguments would compute; raises as it does, writes nothing."""
+    plan = Plan.of(config, step)
+    if replace:
+        with TemporaryDirectory() as empty:
+            return _forecast(plan, RunDirectory.at(Path(empty)), Store(directory), step)
+    refuse_other_question(directory, plan)
+    run = RunDirectory.at(directory, retry_failed)
+    return _forecast(plan, run, run.parts, step)
+
+
+def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) -> Forecast:
     states: Counter[tuple[Kind, State]] = Counter()
     peaks = []
     for number, sample in enumerate(plan.samples):
@@ -66,7 +79,7 @@ def forecast(config: Config, directory: Path, step: Progress | None = None, retr
             states[kind, state] += 1
             peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)
     states.update(((table, method), state) for table, method, state in compute.states(plan, run))
-    counts = _counts(states, _costs(run.parts))
+    counts = _counts(states, _costs(log))
     seconds = _total("", counts).seconds
     known = [peak for peak in peaks if peak is not None]
     return Forecast(counts, None if seconds is None else seconds / plan.workers, plan.workers, max(known, default=None))

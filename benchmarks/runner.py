@@ -15,6 +15,7 @@ from attrib.benchmarks.checks.compute import Checks
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.question import refuse_other_question
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import FAILED, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
@@ -66,15 +67,20 @@ class _Done:
     warnings: tuple[str, ...]
 
 
-def run(config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False) -> Outcome:
-    """Compute what is missing in `directory`, then write results and what they say together (see summary).
+def run(
+    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
+) -> Outcome:
+    """Compute what is missing in `directory`, then write the results and their tables (see tables.write).
 
-    Raises InputError for bad input before anything is written, and NotWritten where nothing more can be kept. On an
-    interrupt the results so far are written first.
+    `replace` removes an earlier run there first. Raises InputError for bad input, or where the directory holds a run
+    of another question, before anything is written; NotWritten where nothing more can be stored. On an interrupt the
+    results so far are written first.
     """
     plan = Plan.of(config, step)
     compute.check(plan)
-    with RunDirectory.opened(directory, config, retry_failed) as run:
+    if not replace:
+        refuse_other_question(directory, plan)
+    with RunDirectory.opened(directory, config, retry_failed, replace) as run:
         begun = run.parts.log_size()
         done: list[_Done] = []
         try:

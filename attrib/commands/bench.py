@@ -35,32 +35,42 @@ if TYPE_CHECKING:
 
 def bench(
     config_file: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="YAML; default: built-in.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-O", help="Run directory; a rerun resumes it.")] = Path(
-        "runs/demo"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-O", help="Run directory; a rerun resumes it. Default: runs/NAME of CONFIG."),
+    ] = None,
     sets: Sets = None,
     plugin: Plugins = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed; else it stays as it was recorded.")
     ] = False,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Remove the run in the directory first: its configuration, cached work, volumes, overlay videos and "
+            "tables. Needed where that run has other data, model, target or seed.",
+        ),
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what is kept and what is to be computed, and write nothing.")
+        bool, typer.Option("--dry-run", help="Count what is cached and what is to be computed; write nothing.")
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
     from attrib import api
 
-    settings = api.bench_settings(config_file, plugin or ())
+    settings, directory = api.bench_settings(config_file, plugin or ()), output or api.run_directory(config_file)
     if dry_run:
         with progress(as_json) as step:
-            found = api.bench_forecast(settings, output, sets or (), step, retry_failed)
+            found = api.bench_forecast(settings, directory, sets or (), step, retry_failed, replace)
         _show_forecast(found, as_json)
         return
-    check_output(output)
-    kept = f"what was computed is kept in {output}: the same command goes on from there"
+    check_output(directory)
+    again = "the same command without --replace" if replace else "the same command"
+    kept = f"what was computed is kept in {directory}: {again} goes on from there"
     with stopping(kept), progress(as_json) as step:
-        outcome = api.bench(settings, output, sets or (), step, retry_failed)
+        outcome = api.bench(settings, directory, sets or (), step, retry_failed, replace)
     warn(outcome.warnings)
     if as_json:
         print_json(_outcome(outcome))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,10 @@ COLUMNS = {
 }  # fmt: skip
 
 
+FOLDERS = ("items", "volumes", "rivals", "videos")
+FILES = ("config.yaml", "environment.json", "log.jsonl", "*.parquet", "*.csv", "critical_difference.*")
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """A run's directory and the parts that are kept in it."""
@@ -50,8 +55,10 @@ class RunDirectory:
 
     @staticmethod
     @contextmanager
-    def opened(directory: Path, config: Config, retry_failed: bool = False) -> Iterator[RunDirectory]:
-        """Make the directory, hold its lock, and write what describes the run.
+    def opened(
+        directory: Path, config: Config, retry_failed: bool = False, replace: bool = False
+    ) -> Iterator[RunDirectory]:
+        """Make the directory, hold its lock, and write what describes the run; `replace` removes the run there first.
 
         Raises NotWritten when it cannot be written, InputError when another process is at work in it.
         """
@@ -60,6 +67,8 @@ class RunDirectory:
         except OSError as error:
             raise NotWritten(f"{directory}: cannot be made: {error.strerror}") from error
         with locked(directory):
+            if replace:
+                remove_run(directory)
             remove_parts(directory)
             run = RunDirectory.at(directory, retry_failed)
             run.parts.mend_log()
@@ -92,6 +101,15 @@ class RunDirectory:
         """Write a table as CSV."""
         with writing(self.directory / name) as part:
             table.to_csv(part, index=False)
+
+
+def remove_run(directory: Path) -> None:
+    """Remove all that a run wrote: its configuration, log, cached work, volumes, overlay videos and tables."""
+    for name in FOLDERS:
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for pattern in FILES:
+        for path in directory.glob(pattern):
+            path.unlink()
 
 
 def environment() -> dict[str, Any]:

@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from attrib.render.options import BANDS, EVIDENCE, colours
 from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
-from tools import centre_bias
 
 EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
 TEMPLATES = Path(__file__).parent / "templates"
@@ -179,14 +177,6 @@ def _copy_tables(found: FinishedRun, beside: Path) -> list[str]:
     return names
 
 
-@cache
-def _centred() -> dict[str, Any]:
-    """Plain and corrected measures of controls where evidence lies in the middle; nothing of it depends on the run."""
-    found = centre_bias.measured()
-    rows = [{"name": str(name), "means": row.tolist()} for name, row in found.iterrows()]
-    return {"videos": centre_bias.VIDEOS, "columns": list(found.columns), "rows": rows}
-
-
 def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
     """The page. Data are JSON that cannot break out of its element; only the page's own script may run."""
     loader = FileSystemLoader(TEMPLATES)
@@ -196,6 +186,6 @@ def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
     script = f'(() => {{\n"use strict";\n{script}\n}})();\n'
     hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
-        centred=_centred(), body=body, islands=islands, script=Markup(script), hash=hashed,  # noqa: S704  # our own file
+        body=body, islands=islands, script=Markup(script), hash=hashed,  # noqa: S704  # our own file
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),  # noqa: S704
     )  # fmt: skip

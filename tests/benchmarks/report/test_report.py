@@ -27,7 +27,6 @@ from attrib.config import parse
 from attrib.errors import InputError
 from attrib.types import Provenance, SaliencyVolume
 from attrib.video.source import open_source
-from tools import centre_bias
 
 from reported import ACTION, ERROR, EVIL, IDS, OPTIONS, QUESTION, TRACK, forgotten, hostile, known
 
@@ -133,14 +132,6 @@ def test_the_leaderboard_in_the_page_is_the_leaderboard(run: Path, made: Page) -
         found = shown[row["subset"], row["method"], metric]
         for name, value in zip(board["columns"], found[3:], strict=True):
             assert value is None if pd.isna(row[name]) else value == pytest.approx(row[name], rel=1e-5, abs=1e-12)
-
-
-def test_centre_bias_is_shown_where_evidence_lies_in_the_middle(made: Page) -> None:
-    means = centre_bias.measured()
-    shown = made.text.partition('id="centred-table"')[2].partition("</table>")[0]
-    cells = [cell.replace("\u2212", "-") for cell in re.findall(r"<td>([^<]*)</td>", shown)]
-    assert [float(cell) for cell in cells] == pytest.approx(means.to_numpy().ravel().tolist(), abs=0.005001)
-    assert re.findall('<th scope="row">([a-z_]+)</th>', shown) == list(means.index)
 
 
 def test_too_many_tasks_are_left_to_the_file(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

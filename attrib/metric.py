@@ -49,6 +49,7 @@ class Stated:
     chance_level: ClassVar[str]  # what a map that knows nothing reaches, in words; each score gives its number
     reference: ClassVar[str]  # the paper
     needs: ClassVar[tuple[Need, ...]]  # without which it is undefined or cannot run
+    primary: ClassVar[bool] = False  # in the family of tests that Holm corrects
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class SRG(CurveMetric):
     direction: ClassVar[Direction] = "high"
     chance_level: ClassVar[str] = "0: a random order and its reverse are the same distribution"
     reference: ClassVar[str] = "Bluecher et al. 2024, arXiv 2401.06654"
+    primary: ClassVar[bool] = True
 
     def read(self, found: Curves) -> float:
         """Area between the two removal curves."""

@@ -46,6 +46,7 @@ class ShuffledAUC(TubeMetric):
     chance_level: ClassVar[str] = ".5, also for any fixed prior"
     reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN); Bylinskii et al. 2019, arXiv 1604.03605"
     needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
+    primary: ClassVar[bool] = True
 
     def measure(self, found: Scene) -> Score:
         """Mean of the AUCs against each other video."""

@@ -114,6 +114,7 @@ class ObjectAUC(Metric):
     chance_level: ClassVar[str] = ".5"
     reference: ClassVar[str] = "Mann and Whitney 1947, of objects; here"
     needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
+    primary: ClassVar[bool] = True
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

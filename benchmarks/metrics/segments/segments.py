@@ -147,6 +147,7 @@ class SegmentShuffledAUC(SegmentMetric):
     chance_level: ClassVar[str] = ".5, also for any fixed prior"
     reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN), in time"
     needs: ClassVar[tuple[Need, ...]] = ("evidence", "segments", "other videos")
+    primary: ClassVar[bool] = True
 
     def measure(self, found: Profile) -> Score:
         """Mean of the AUCs against each other video."""

@@ -21,7 +21,7 @@ from attrib.benchmarks.jobs.store import FAILED, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
-from attrib.benchmarks.tables.write import Summary
+from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, told
 from attrib.render import overlay
@@ -45,7 +45,7 @@ class Outcome:
 
     directory: Path
     results: pd.DataFrame
-    summary: Summary
+    tables: Tables
     failures: tuple[Failure, ...]
     warnings: tuple[str, ...]  # each video's, once, and what was found damaged
     computed: int  # parts computed now: answers, gates, maps, groups of scores; the others were kept from before
@@ -54,7 +54,7 @@ class Outcome:
     @property
     def leaderboard(self) -> pd.DataFrame:
         """One row for each subset, method and metric."""
-        return self.summary.leaderboard
+        return self.tables.leaderboard
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,14 @@ def run(
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
         beside = compute.compute(plan, run, results, step)
-        found = write.write(directory, results, beside.nulls, plan.metrics, config)
+        tables = write.summarise(results, beside.nulls, plan.metrics, config)
+        write.write(directory, tables)
         computed = sum(1 for _ in run.parts.logged(begun))
     report_progress(step, "done", len(done), len(done))
     troubles = (Failure(*trouble) for trouble in beside.troubles)
     failures = *(failure for each in done for failure in each.failures), *drawn, *troubles
     warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
-    return Outcome(directory, results, found, failures, tuple(dict.fromkeys(warnings)), computed, beside)
+    return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 
 def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:

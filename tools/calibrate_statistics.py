@@ -18,6 +18,7 @@ from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import LEVEL, Floats, intervals, totals
 from attrib.benchmarks.stats.permutation import Pools, repaired, sign_flip
+from attrib.benchmarks.stats.resampling import Resampling
 
 # Distributions as metrics have them, from uniform shares to values, with the mean of those.
 SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {
@@ -67,7 +68,7 @@ def coverage(repeats: int, seed: int) -> Iterator[Coverage]:
         for block in range(0, repeats, BLOCK):
             size = (videos, samples, min(BLOCK, repeats - block))
             values = totals(drawn(shape, size, generator).reshape(videos * samples, -1), names)
-            found = intervals(values, LEVEL, RESAMPLES, seed=block)
+            found = intervals(values, Resampling(RESAMPLES, block), LEVEL)
             hits += [one.low <= SHAPES[shape][1] <= one.high for one in found]
         yield Coverage(shape, videos, samples, *_share(hits))
 
@@ -95,7 +96,7 @@ def _against_control(shape: str, size: tuple[int, int], generator: np.random.Gen
     """p of a method's difference to a control that has the same distribution."""
     method, control = drawn(shape, (*size, 2), generator).transpose(2, 0, 1)
     away = totals((method - control).reshape(-1, 1), np.repeat(np.arange(size[0]), size[1]).tolist())
-    return float(sign_flip(away, RESAMPLES, int(generator.integers(2**31)))[0])
+    return float(sign_flip(away, Resampling(RESAMPLES, int(generator.integers(2**31))))[0])
 
 
 def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
@@ -107,7 +108,7 @@ def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator
         values.ravel(), np.arange(count) * (1 + PARTNERS), np.full(count, 1 + PARTNERS),
         np.repeat(np.arange(videos), samples), np.full(count, 1 / count),
     )  # fmt: skip
-    return repaired(pools, RESAMPLES, int(generator.integers(2**31)))
+    return repaired(pools, Resampling(RESAMPLES, int(generator.integers(2**31))))
 
 
 def _share(hits: object) -> tuple[float, float, float]:

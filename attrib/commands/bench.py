@@ -136,12 +136,12 @@ def _show_outcome(outcome: Outcome) -> None:
     else:
         titles["correct"] = f"the {count.correct} answered correctly"
     for subset, title in titles.items():
-        tables = leaderboard.tables(outcome.leaderboard, subset, screen.width)
+        tables = leaderboard.tables(outcome.leaderboard, subset, outcome.tables.metrics.primary, screen.width)
         means = "mean [95 % interval over videos]" if tables else "nothing to show"
         screen.print(f"[bold]Leaderboard, {title}[/bold]  {means}", "", sep="\n")
         for table in tables:
             screen.print(table, "")
-    for table in tasks.task_tables(outcome.summary.tasks, outcome.summary.roles):
+    for table in tasks.task_tables(outcome.tables.tasks, outcome.tables.roles):
         screen.print("[bold]Tasks[/bold]", "", table, "", sep="\n")
     for title, table in checks.extra_tables(outcome.extras):
         screen.print(Text(title, style="bold"), "", table, "", sep="\n")

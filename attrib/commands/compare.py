@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, check_output, print_json, say, screen
+from attrib.commands.options import JsonFlag, Plugins, check_output, load_plugins, print_json, say, screen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,31 +21,33 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN [RUN ...]", help="Run directories; the first is the rest's "
                                                                              "reference.")],
     output: Annotated[Path | None, typer.Option("--output", "-O", help="Write the whole table as CSV.")] = None,
+    plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
     """Compare runs that differ in model, seed, methods or machine; refuses those that were not asked the same."""
     if output is not None:
         check_output(output.parent)
+    load_plugins(plugin)
     from attrib.benchmarks.tables.compare import compare as compared
     from attrib.runtime.files import writing
 
-    table = compared(runs)
+    comparison = compared(runs)
+    table = comparison.table
     if output is not None:
         with writing(output) as part:
             table.to_csv(part, index=False)
     if as_json:
         print_json(json.loads(table.to_json(orient="records", double_precision=15)))
     else:
-        _show(table, output)
+        _show(table, comparison.primary, output)
 
 
-def _show(table: pd.DataFrame, output: Path | None) -> None:
-    from attrib.benchmarks.stats.bootstrap import PRIMARY
-
-    primary = table[table["metric"].isin(PRIMARY)]
-    part = table if primary.empty else primary
-    for (metric, imputer), rows in part.groupby(["metric", "imputer"], sort=False):
-        screen.print(_side_by_side(" ".join((str(metric), str(imputer))).strip(), rows), "")
+def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> None:
+    tested = table[table["metric"].isin(primary)]
+    part = table if tested.empty else tested
+    for (metric, imputer), rows in part.groupby(["metric", "imputer"], sort=False, dropna=False):
+        title = f"{metric}" if imputer != imputer or imputer is None else f"{metric} {imputer}"
+        screen.print(_side_by_side(title, rows), "")
     if table["run"].nunique() > 1:
         say(
             "mean [95 % interval over videos], then the difference to the first run, positive where this one is better;"

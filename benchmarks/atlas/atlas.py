@@ -109,7 +109,7 @@ def selected(values: Floats, videos: list[str], settings: Config, options: Optio
                              "layers": values.shape[2], "heads": heads, "statistic": None}  # fmt: skip
     for name in SELECTING:
         own = values[:, STATISTICS.index(name)].reshape(len(values), -1)
-        scores = Scores(own, videos, settings.resamples, settings.seed)
+        scores = Scores(own, videos, Resampling(settings.resamples, settings.seed))
         parts = selecting.halves(scores, about["top"])
         if all(_counts(scores.of(part)) > 1 for part, _ in parts):
             reports = [_half(scores, part, chosen, heads) for part, chosen in parts]

@@ -50,7 +50,8 @@ def causal(
     shape = next((each.values.shape for each in cut if each.values is not None), (1, len(NAMES)))
     falls = np.stack([np.full(shape, np.nan) if each.values is None else each.values for each in cut])
     videos = [sample.video_id for sample in samples]
-    scores = Scores(falls[:, 0], videos, settings.resamples, settings.seed)
+    resampling = Resampling(settings.resamples, settings.seed)
+    scores = Scores(falls[:, 0], videos, resampling)
     for half, (part, _) in zip(selection["halves"], parts, strict=True):
         half["knockout"] = _knockout(scores.of(part))
     selection["both"]["knockout"] = _knockout(scores)
@@ -61,11 +62,7 @@ def causal(
         "layer_knockout_objects": falls[:, 1:, 0] - falls[:, 1:, 2],
     }  # fmt: skip
     places = [(layer, WHOLE_LAYER) for layer in range(shape[0] - 1)]
-    return [
-        rows(values, videos, places, name, Resampling(settings.resamples, settings.seed))
-        for name, values in whole.items()
-        if places
-    ]
+    return [rows(values, videos, places, name, resampling) for name, values in whole.items() if places]
 
 
 def _knockout(scores: Scores) -> dict[str, Any]:

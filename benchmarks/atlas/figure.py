@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS
-from attrib.benchmarks.atlas.marks import ALPHA, layer_panel, panel_of_choice, panel_of_knockouts
+from attrib.benchmarks.atlas.marks import layer_panel, panel_of_choice, panel_of_knockouts
 from attrib.benchmarks.atlas.table import WHOLE_LAYER
+from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.render.options import colours
 from attrib.runtime.files import writing
 

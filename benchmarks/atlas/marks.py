@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from attrib.benchmarks.stats.multiple import ALPHA
+
 _INK, _FAINT, _GRID = "#1a1b20", "#5c606b", "#d9dade"
 # Okabe and Ito: told apart with every common kind of colour vision
 _OWN, _OTHER, _THIRD, _FOURTH = "#d55e00", "#0072b2", "#5c606b", "#56b4e9"
 Interval = Mapping[str, Any]
-ALPHA = 0.05
 
 
 def panel_of_choice(axes: Any, selection: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.stats.bootstrap import Floats, clustered_interval, totals
 from attrib.benchmarks.stats.permutation import sign_flip
+from attrib.benchmarks.stats.resampling import USUAL, Resampling
 
 SELECTING = ("object_auc", "shuffled_auc")  # the statistic that heads are chosen by: the first that has values
 RANDOM_CHOICES = 1000
@@ -26,22 +27,21 @@ Parts = list[tuple[NDArray[np.bool_], list[int]]]  # reported samples (n,), and 
 class Scores:
     """One statistic of every head, `values` (samples, heads), with each sample's video.
 
-    `resamples` and `seed` are those of intervals, tests, the split and the random choices.
+    `resampling` is that of intervals and tests; its seed is that of the split and the random choices too.
     """
 
     values: Floats
     videos: Sequence[Hashable]
-    resamples: int = 10_000
-    seed: int = 0
+    resampling: Resampling = USUAL
 
     def of(self, chosen: NDArray[np.bool_]) -> Scores:
-        """Of part of the samples."""
-        kept = [video for video, there in zip(self.videos, chosen, strict=True) if there]
-        return Scores(self.values[chosen], kept, self.resamples, self.seed)
+        """Return the scores of the chosen samples."""
+        videos = [video for video, wanted in zip(self.videos, chosen, strict=True) if wanted]
+        return Scores(self.values[chosen], videos, self.resampling)
 
     def summary(self, values: Floats) -> dict[str, Any]:
         """Mean over samples of `values` (samples,) and its interval over videos."""
-        return clustered_interval(values, self.videos, resamples=self.resamples, seed=self.seed)._asdict()
+        return clustered_interval(values, self.videos, self.resampling)._asdict()
 
 
 def first_half(videos: Sequence[Hashable], seed: int) -> NDArray[np.bool_]:
@@ -75,12 +75,12 @@ def report(scores: Scores, heads: Sequence[int]) -> dict[str, Any]:
 
 def p_difference(scores: Scores, differences: Floats) -> float:
     """Two-sided p of paired differences (samples,), by sign flips of whole videos."""
-    return float(sign_flip(totals(differences[:, None], scores.videos), scores.resamples, scores.seed)[0])
+    return float(sign_flip(totals(differences[:, None], scores.videos), scores.resampling)[0])
 
 
-def random_means(scores: Scores, count: int) -> Floats:
-    """(choices, samples) means over `count` heads drawn from all."""
-    generator = np.random.default_rng(scores.seed)
+def random_means(scores: Scores, count: int, offset: int = 0) -> Floats:
+    """(choices, samples) means over `count` heads drawn from all, with the scores' seed plus `offset`."""
+    generator = np.random.default_rng(scores.resampling.seed + offset)
     heads = scores.values.shape[1]
     drawn = (generator.choice(heads, count, replace=False) for _ in range(RANDOM_CHOICES))
     return np.stack([mean_over(scores.values[:, choice]) for choice in drawn])
@@ -105,7 +105,7 @@ def mean_over(values: Floats) -> Floats:
 
 def halves(scores: Scores, top: int) -> Parts:
     """Of each half, the samples that are reported and the heads, which were chosen on the others."""
-    first = first_half(scores.videos, scores.seed)
+    first = first_half(scores.videos, scores.resampling.seed)
     return [(~first, best(scores.of(first), top)), (first, best(scores.of(~first), top))]
 
 
@@ -113,10 +113,10 @@ def crossed(scores: Scores, parts: Parts) -> dict[str, Any]:
     """As `report`, of all videos, each with the heads that were chosen on the half that it is not in."""
     own, every = np.full(len(scores.values), np.nan), mean_over(scores.values)
     drawn = np.full((RANDOM_CHOICES, len(scores.values)), np.nan)
-    for place, (samples, heads) in enumerate(parts):
-        part = scores.of(samples)
-        own[samples] = mean_over(part.values[:, heads])
-        drawn[:, samples] = random_means(Scores(part.values, part.videos, seed=scores.seed + place), len(heads))
+    for offset, (samples, heads) in enumerate(parts):
+        half = scores.of(samples)
+        own[samples] = mean_over(half.values[:, heads])
+        drawn[:, samples] = random_means(half, len(heads), offset)
     return {
         "chosen": scores.summary(own), "all_heads": scores.summary(every), "random_heads": _random(drawn, own),
         "difference": {**scores.summary(own - every), "p": p_difference(scores, own - every)},

@@ -15,7 +15,8 @@ import pandas as pd
 
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS
 from attrib.benchmarks.stats.bootstrap import Floats, intervals, totals
-from attrib.benchmarks.stats.permutation import benjamini_hochberg, max_t, one_sided
+from attrib.benchmarks.stats.multiple import benjamini_hochberg
+from attrib.benchmarks.stats.permutation import max_t, one_sided
 from attrib.benchmarks.stats.resampling import Resampling
 
 COLUMNS = ("layer", "head", "statistic", "mean", "low", "high", "chance", "p_max_t", "p_bh", "videos")
@@ -39,13 +40,13 @@ def rows(
     found = totals(values, videos)
     table = pd.DataFrame(places, columns=["layer", "head"])
     table["statistic"] = statistic
-    each = intervals(found, resamples=draws.resamples, seed=draws.seed)
+    each = intervals(found, draws)
     table[["mean", "low", "high"]] = [(one.mean, one.low, one.high) for one in each]
     table["chance"] = chance
     above = totals(values - chance, videos)
     undefined = np.full(len(places), np.nan)
-    table["p_max_t"] = undefined if np.isnan(chance) else max_t(above, draws.resamples, draws.seed)
-    single = undefined if np.isnan(chance) else one_sided(above, draws.resamples, draws.seed)
+    table["p_max_t"] = undefined if np.isnan(chance) else max_t(above, draws)
+    single = undefined if np.isnan(chance) else one_sided(above, draws)
     table["p_bh"] = benjamini_hochberg(single)
     table["videos"] = [one.videos for one in each]
     return table[list(COLUMNS)]

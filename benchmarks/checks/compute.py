@@ -29,6 +29,7 @@ from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import FAILED, Record, State
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.capabilities import NamesBlocks, require
 from attrib.config import Entry
 from attrib.errors import ConfigError, nearest
@@ -208,11 +209,11 @@ def _trouble(kind: str, sample: Sample, label: str, part: Record) -> Trouble | N
 
 
 def _told(plan: Plan, tables: Mapping[str, pd.DataFrame], results: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    resamples, seed = plan.config.resamples, plan.config.seed
+    resampling = Resampling(plan.config.resamples, plan.config.seed)
     found = {}
     if "sanity" in tables:
-        found["verdicts"] = sanity.verdicts(tables["sanity"], resamples, seed)
+        found["verdicts"] = sanity.verdicts(tables["sanity"], resampling)
     if "floors" in tables:
         tested = primary(plan.metrics) or alignment(plan.metrics)
-        found["differences"] = floors.differences(tables["floors"], results, tested, resamples, seed)
+        found["differences"] = floors.differences(tables["floors"], results, tested, resampling)
     return found

@@ -19,6 +19,7 @@ from attrib.benchmarks.checks.rebind import asked, on_tokens, rebound, similarit
 from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Entry
 from attrib.errors import told
 from attrib.method import Method
@@ -95,7 +96,7 @@ def _scores(
 
 
 def differences(
-    floors: pd.DataFrame, results: pd.DataFrame, metrics: Sequence[Entry], resamples: int, seed: int
+    floors: pd.DataFrame, results: pd.DataFrame, metrics: Sequence[Entry], resampling: Resampling
 ) -> pd.DataFrame:
     """Columns method, metric, floor, real, difference, low, high, videos, undefined: paired, over the same samples.
 
@@ -109,7 +110,7 @@ def differences(
             "method": method,
             "metric": metric.label,
             "floor": floor,
-            **_difference(rows, metric.item.direction, resamples, seed),
+            **_difference(rows, metric.item.direction, resampling),
         }
         for metric in metrics
         for (method, floor), rows in joined[joined["metric"] == metric.label].groupby(["method", "floor"], sort=False)
@@ -118,8 +119,8 @@ def differences(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _difference(rows: pd.DataFrame, direction: Direction, resamples: int, seed: int) -> dict[str, float]:
+def _difference(rows: pd.DataFrame, direction: Direction, resampling: Resampling) -> dict[str, float]:
     gain = (rows["real"] - rows["value"]) * (1 if direction == "high" else -1)
-    found = clustered_interval(gain.to_numpy(float), rows["video"].tolist(), LEVEL, resamples, seed)
+    found = clustered_interval(gain.to_numpy(float), rows["video"].tolist(), resampling, LEVEL)
     return {"real": float(rows["real"].mean()), "difference": found.mean, "low": found.low, "high": found.high,
             "videos": found.videos, "undefined": int(gain.isna().sum())}  # fmt: skip

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attrib.benchmarks.stats.bootstrap import PRIMARY
 from attrib.config import Entry
 from attrib.metric import Metric, Score
 from attrib.model import TokenGrid
@@ -50,7 +49,7 @@ def alignment(metrics: Sequence[Entry]) -> list[Entry]:
 
 def primary(metrics: Sequence[Entry]) -> list[Entry]:
     """Of the alignment metrics those that are tested above chance."""
-    return [entry for entry in alignment(metrics) if entry.name in PRIMARY]
+    return [entry for entry in alignment(metrics) if entry.item.primary]
 
 
 def pooled(volume: SaliencyVolume, grid: TokenGrid) -> SaliencyVolume:

@@ -21,6 +21,7 @@ from attrib.benchmarks.checks.rebind import on_tokens, rebound, similarity
 from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.capabilities import NamesBlocks, Part, require
 from attrib.errors import told
 from attrib.method import Method
@@ -127,7 +128,7 @@ def map_entropy(values: FloatArray) -> float:
     return float(entropy(np.histogram(values, bins=BINS)[0]))
 
 
-def verdicts(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+def verdicts(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
     """Columns method, part, curve, low, high, emprt, videos, verdict: one row for each method and part.
 
     `curve` has the mean similarity at each stage; low and high bound the 95 % interval over videos of the mean
@@ -135,16 +136,16 @@ def verdicts(table: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
     than LEAST videos gave a value. What knows nothing of the model does not change and fails.
     """
     rows = [
-        {"method": method, "part": part, **_verdict(rows, resamples, seed)}
+        {"method": method, "part": part, **_verdict(rows, resampling)}
         for (method, part), rows in table.groupby(["method", "part"], sort=False)
     ]
     return pd.DataFrame(rows, columns=["method", "part", "curve", "low", "high", "emprt", "videos", "verdict"])
 
 
-def _verdict(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
+def _verdict(rows: pd.DataFrame, resampling: Resampling) -> dict[str, Any]:
     similar = rows[rows["metric"] == "similarity"]
     last = similar[similar["randomised"] == similar["blocks"]]
-    bounds = clustered_interval(last["value"].abs().to_numpy(float), last["video"].tolist(), LEVEL, resamples, seed)
+    bounds = clustered_interval(last["value"].abs().to_numpy(float), last["video"].tolist(), resampling, LEVEL)
     verdict = "undefined" if bounds.videos < LEAST else "pass" if bounds.high < BOUND else "fail"
     curve = " ".join(f"{value:.2f}" for value in similar.groupby("randomised", sort=True)["value"].mean())
     mean = float(rows.loc[rows["metric"] == "emprt", "value"].mean())

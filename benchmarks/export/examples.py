@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.export.numbers import Column, Numbers
+from attrib.benchmarks.export.numbers import Numbers
+from attrib.benchmarks.tables.matrix import Column
 
 MINUS = "\N{MINUS SIGN}"
 Why = Literal["best", "median", "worst", "exception"]

@@ -12,29 +12,14 @@ import pandas as pd
 
 from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.roles import Roles, RowKind
-from attrib.benchmarks.stats.bootstrap import PRIMARY
-from attrib.benchmarks.tables.generality import middle_chance
-from attrib.benchmarks.tables.matrix import scored
+from attrib.benchmarks.tables.generality import LEAST_PARTNERS, middle_chance
+from attrib.benchmarks.tables.matrix import Column, columns_of, scored
 from attrib.benchmarks.tables.tally import Tally, tally
 from attrib.errors import InputError
 
 KINDS: tuple[RowKind, ...] = get_args(RowKind)
 ALIGNMENT = ("object_auc", "shuffled_auc", "segment_shuffled_auc")  # primary ones; the first there is leads
 MOST_COLUMNS = 4
-LEAST_PARTNERS = 19  # below that no map can beat its null at .05 within a video
-
-
-class Column(NamedTuple):
-    """One metric of the leaderboard; `imputer` is empty where it has none."""
-
-    metric: str
-    imputer: str
-    direction: str
-
-    @property
-    def title(self) -> str:
-        """`srg (blur)`."""
-        return f"{self.metric} ({self.imputer})" if self.imputer else self.metric
 
 
 class Share(NamedTuple):
@@ -73,28 +58,27 @@ class Numbers:
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """The rows of all questions, imputers as text. Raises InputError where the table lacks columns."""
+        """The rows of all questions. Raises InputError where the table lacks columns."""
         table = self.run.table("leaderboard")
         wanted = {"subset", "method", "metric", "imputer", "mean", "low", "high", "chance", "videos", "control",
                   "control_mean", "difference", "difference_low", "difference_high"}  # fmt: skip
         missing = sorted(wanted.difference(() if table is None else table.columns))
         if table is None or missing:
             raise InputError(f"{self.run.directory}: leaderboard.csv lacks the columns {', '.join(missing)}")
-        rows = table[table["subset"] == "all"]
-        return rows.assign(imputer=_text(rows["imputer"]))
+        return table[table["subset"] == "all"]
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
         """The primary metrics with values, by the first imputer; without one the first metrics there are."""
         known = self.leaderboard.dropna(subset="mean")
         names = list(dict.fromkeys(known["metric"]))
-        chosen = [name for name in PRIMARY if name in names] or names[:MOST_COLUMNS]
-        return tuple(self._column(name, known) for name in chosen)
+        chosen = [name for name in self.run.metrics.primary if name in names] or names[:MOST_COLUMNS]
+        return tuple(self._column(columns_of(known[known["metric"] == name])) for name in chosen)
 
-    def _column(self, metric: str, known: pd.DataFrame) -> Column:
-        imputers = list(known.loc[known["metric"] == metric, "imputer"])
-        first = next((name for name in self.run.settings.imputers if name in imputers), imputers[0])
-        return Column(metric, first, self.run.directions.get(metric, ""))
+    def _column(self, columns: list[Column]) -> Column:
+        """The one of the first imputer in the order of the run's settings."""
+        imputers = self.run.settings.imputers
+        return next((one for name in imputers for one in columns if one.imputer == name), columns[0])
 
     @cached_property
     def alignment(self) -> Column | None:
@@ -135,8 +119,7 @@ class Numbers:
 
     def of(self, column: Column) -> pd.DataFrame:
         """The leaderboard's rows of one column, by method."""
-        rows = self.leaderboard
-        return rows[(rows["metric"] == column.metric) & (rows["imputer"] == column.imputer)].set_index("method")
+        return column.of(self.leaderboard).set_index("method")
 
     def leading(self, column: Column | None, count: int = 1) -> list[str]:
         """The methods, no controls, with the best means of a column."""
@@ -153,7 +136,7 @@ class Numbers:
 
     @cached_property
     def task_rows(self) -> pd.DataFrame | None:
-        """tasks.csv, with empty texts where there is no group or imputer; None where the run has none."""
+        """tasks.csv, with empty texts where there is no group; None where the run has none."""
         table = self.run.table("tasks")
         shares = {f"{name}{end}" for name in ("beats", "above") for end in ("", "_low", "_high")}
         wanted = {"kind", "group", "split", "method", "metric", "imputer", "null", "partners", "beats_chance", "videos",
@@ -161,7 +144,7 @@ class Numbers:
                   "difference_high", *shares}  # fmt: skip
         if table is None or not wanted.issubset(table.columns):
             return None
-        texts = {name: _text(table[name]) for name in ("kind", "group", "split", "imputer", "null")}
+        texts = {name: _text(table[name]) for name in ("kind", "group", "split", "null")}
         return table.assign(**texts)
 
     def generality(self, column: Column, kind: str = "task") -> pd.DataFrame:
@@ -187,8 +170,7 @@ class Numbers:
 
     def values(self, column: Column, methods: Sequence[str]) -> pd.DataFrame:
         """The defined results of a column and some methods: sample, video, task, method, value."""
-        rows = scored(self.run.results)
-        rows = rows[(rows["metric"] == column.metric) & (rows["imputer"].fillna("") == column.imputer)]
+        rows = column.of(scored(self.run.results))
         return rows[rows["method"].isin(methods) & rows["value"].notna()]
 
     @cached_property

@@ -14,10 +14,12 @@ import pyarrow as pa
 
 from attrib import config
 from attrib.benchmarks.jobs.directory import RunDirectory
-from attrib.benchmarks.jobs.roles import Roles, roles
+from attrib.benchmarks.jobs.roles import MetricRoles, Roles, metric_roles, roles
 from attrib.config import Config
 from attrib.errors import AttribError, InputError, UnknownName
 from attrib.types import SaliencyVolume, Sample
+
+SAME_PLUGIN = "a run with a plug-in file is read with the same --plugin FILE"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,6 @@ class FinishedRun:
     settings: Config
     environment: Mapping[str, Any]
     results: pd.DataFrame
-    directions: Mapping[str, str]  # `high` or `low`, by the metric's label
 
     @property
     def machine(self) -> str:
@@ -64,7 +65,15 @@ class FinishedRun:
         try:
             return roles(self.settings)
         except UnknownName as error:
-            raise InputError(f"{error}; a run with a plug-in file is read with the same --plugin FILE") from error
+            raise InputError(f"{error}; {SAME_PLUGIN}") from error
+
+    @cached_property
+    def metrics(self) -> MetricRoles:
+        """Directions and primary metrics. Raises InputError for a metric that is not registered."""
+        try:
+            return metric_roles(config.metric_entries(self.settings))
+        except UnknownName as error:
+            raise InputError(f"{error}; {SAME_PLUGIN}") from error
 
     @cached_property
     def samples(self) -> Mapping[str, Sample]:
@@ -87,7 +96,7 @@ def read(directory: Path) -> FinishedRun:
         settings = config.parse(config.read(directory / "config.yaml"))
         environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
         results = pd.read_parquet(directory / "results.parquet")
-        board = pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"]).drop_duplicates()
+        pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"])  # readers rely on it
     except FileNotFoundError as error:
         missing = Path(error.filename or "").name
         raise InputError(f"{directory}: expected a finished run, found no {missing}") from error
@@ -96,8 +105,7 @@ def read(directory: Path) -> FinishedRun:
     if not isinstance(environment, dict):
         raise InputError(f"{directory}: expected a finished run: environment.json is no mapping")
     _require_whole(directory, settings, results)
-    directions = dict(zip(board["metric"], board["direction"], strict=True))
-    return FinishedRun(directory, settings, environment, results, directions)
+    return FinishedRun(directory, settings, environment, results)
 
 
 def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> None:

@@ -1,12 +1,14 @@
-"""Roles of a benchmark's rows: methods, controls, upper bounds."""
+"""Roles of a benchmark's rows (methods, controls, upper bounds) and columns (primary metrics and others)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
-from attrib.config import Config, method_entries
+from attrib.config import Config, Entry, method_entries
 from attrib.method import AnnotatedControl, Control
+from attrib.metric import Direction
 
 RowKind = Literal["method", "control", "bound"]
 
@@ -19,13 +21,27 @@ class Roles:
     bounds: frozenset[str] = frozenset()
 
     def kind(self, label: str) -> RowKind:
-        """What a row is."""
+        """Kind of the row with this label."""
         return "bound" if label in self.bounds else "control" if label in self.controls else "method"
 
 
 def roles(settings: Config) -> Roles:
-    """Which of the configured methods are controls and upper bounds."""
+    """Return which of the configured methods are controls and upper bounds."""
     entries = method_entries(settings)
     bounds = frozenset(entry.label for entry in entries if isinstance(entry.item, AnnotatedControl))
     controls = frozenset(entry.label for entry in entries if isinstance(entry.item, Control))
     return Roles(controls - bounds, bounds)
+
+
+@dataclass(frozen=True)
+class MetricRoles:
+    """Metric labels in the configuration's order: which way each is better, and which are primary (Holm's family)."""
+
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    primary: tuple[str, ...] = ()
+
+
+def metric_roles(metrics: Sequence[Entry]) -> MetricRoles:
+    """Return the roles of the configured metrics, as their classes state them."""
+    directions = {entry.label: entry.item.direction for entry in metrics}
+    return MetricRoles(directions, tuple(dict.fromkeys(entry.label for entry in metrics if entry.item.primary)))

@@ -6,7 +6,6 @@ import inspect
 from typing import Any
 
 from attrib.benchmarks.jobs.roles import Roles
-from attrib.benchmarks.stats.bootstrap import PRIMARY
 from attrib.config import Config, Entry, method_entries, metric_entries
 
 FAITHFULNESS, SPACE, TIME = "faithfulness", "alignment in space", "alignment in time"
@@ -38,7 +37,7 @@ def metrics(settings: Config) -> list[dict[str, Any]]:
     return [
         {
             "key": key(entry.label, entry.parameters.get("imputer")), "label": entry.label,
-            "imputer": entry.parameters.get("imputer") or "", "axis": axis(entry), "primary": entry.label in PRIMARY,
+            "imputer": entry.parameters.get("imputer") or "", "axis": axis(entry), "primary": entry.item.primary,
             "direction": entry.item.direction, "says": _says(entry.item), "chance": entry.item.chance_level,
             "reference": entry.item.reference,
         }

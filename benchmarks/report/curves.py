@@ -12,6 +12,7 @@ from attrib.benchmarks.jobs.mean_curves import CURVE, HEIGHTS, kept_curves
 from attrib.benchmarks.perturb.curves import STEPS
 from attrib.benchmarks.report.json_values import number
 from attrib.benchmarks.stats.bootstrap import intervals, totals
+from attrib.benchmarks.stats.resampling import Resampling
 
 RESAMPLES = 1_000  # enough for a band
 
@@ -26,7 +27,7 @@ def _row(names: tuple[Hashable, ...], part: pd.DataFrame) -> dict[str, Any]:
     method, imputer, order = names
     each = part.pivot(index=CURVE[:2], columns="fraction", values=list(HEIGHTS))  # (samples, heights x steps)
     videos = each.index.get_level_values("video").tolist()
-    ends = intervals(totals(each.to_numpy(), videos), resamples=RESAMPLES)
+    ends = intervals(totals(each.to_numpy(), videos), Resampling(RESAMPLES))
     count = len(STEPS)
     bands = {
         of: [[number(end.mean), number(end.low), number(end.high)] for end in ends[place : place + count]]

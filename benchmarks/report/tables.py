@@ -9,7 +9,7 @@ import pandas as pd
 from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.report.columns import key
 from attrib.benchmarks.report.json_values import number, records
-from attrib.benchmarks.tables import agreement
+from attrib.benchmarks.tables import ranks as ranking
 from attrib.benchmarks.tables.matrix import ALL, FLAGS, MACRO, TASK
 
 FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
@@ -62,7 +62,7 @@ def ranks(run: FinishedRun) -> list[dict[str, Any]]:
             "cliques": [list(clique) for clique in one.cliques], "videos": one.blocks, "p": number(one.p),
             "left_out": list(one.left_out),
         }
-        for title, one in agreement.primary_rankings(run.results, run.directions).items()
+        for title, one in ranking.primary_rankings(run.results, run.metrics).items()
     ]  # fmt: skip
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-PRIMARY = ("srg", "shuffled_auc", "object_auc", "segment_shuffled_auc")  # the family of tests that Holm corrects
+from attrib.benchmarks.stats.resampling import USUAL, Resampling
+
 LEVEL = 0.95
 DRAWS_AT_ONCE = 2_000_000  # bounds the memory of the resampling, whatever the number of videos
 
@@ -109,8 +110,8 @@ def _codes(names: Sequence[Hashable]) -> tuple[NDArray[np.intp], int]:
 
 
 def clustered_interval(
-    values: Sequence[float] | NDArray[np.floating[Any]], clusters: Sequence[Hashable], level: float = LEVEL,
-    resamples: int = 10_000, seed: int = 0,
+    values: Sequence[float] | NDArray[np.floating[Any]], clusters: Sequence[Hashable],
+    resampling: Resampling = USUAL, level: float = LEVEL,
 ) -> Interval:  # fmt: skip
     """Interval of the mean of `values` (n,), drawing whole clusters; see `intervals`.
 
@@ -122,10 +123,10 @@ def clustered_interval(
         raise ValueError(f"expected one cluster per value, got {given.shape} values and {len(clusters)} clusters")
     order = np.argsort(given, kind="stable")  # sums are the same whatever the rows' order
     found = totals(given[order, None], [clusters[place] for place in order])
-    return intervals(found, level, resamples, seed)[0]
+    return intervals(found, resampling, level)[0]
 
 
-def intervals(found: Totals, level: float = LEVEL, resamples: int = 10_000, seed: int = 0) -> list[Interval]:
+def intervals(found: Totals, resampling: Resampling = USUAL, level: float = LEVEL) -> list[Interval]:
     """One interval per column: bias-corrected accelerated bootstrap over videos (Efron 1987, eq. 4.4), widened.
 
     The percentile bootstrap of n videos is too narrow, by sqrt((n - 1) / n) and by the normal in place of Student's t;
@@ -137,7 +138,7 @@ def intervals(found: Totals, level: float = LEVEL, resamples: int = 10_000, seed
         part = found.take(videos, columns)
         ends = np.full((2, len(columns)), np.nan)
         if len(videos) > 1:
-            ends = _ends(part, level, _drawn_means(part, resamples, seed))
+            ends = _ends(part, level, _drawn_means(part, resampling))
         for place, column in enumerate(columns):
             low, high = ends[:, place].tolist()
             result[column] = Interval(float(means[column]), low, high, len(videos))
@@ -151,14 +152,14 @@ def _alike(present: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], NDArr
         yield np.flatnonzero(patterns[:, group]), np.flatnonzero(which == group)
 
 
-def _drawn_means(part: Totals, resamples: int, seed: int) -> Floats:
+def _drawn_means(part: Totals, resampling: Resampling) -> Floats:
     """(resamples, columns) means of as many videos as there are, drawn with replacement."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(resampling.seed)
     videos = part.sums.shape[1]
     rows = max(1, DRAWS_AT_ONCE // videos)
     parts = []
-    for start in range(0, resamples, rows):
-        drawn = generator.integers(0, videos, (min(rows, resamples - start), videos))
+    for start in range(0, resampling.resamples, rows):
+        drawn = generator.integers(0, videos, (min(rows, resampling.resamples - start), videos))
         places = drawn + videos * np.arange(len(drawn))[:, None]
         counts = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape)
         parts.append(part.means(counts.astype(np.float64)))

@@ -1,8 +1,8 @@
-"""Permutation tests over videos, corrections for many tests, and how many videos it takes to see a difference."""
+"""Permutation tests over videos, and how many videos it takes to see a difference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,26 +11,28 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import DRAWS_AT_ONCE, Floats, Totals
+from attrib.benchmarks.stats.multiple import ALPHA
+from attrib.benchmarks.stats.resampling import USUAL, Resampling
 
-ALPHA, POWER = 0.05, 0.8
+POWER = 0.8
 SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: what one would like to see, and its deviation over videos
 TIE = 1e-9  # relative: sums that differ by less were added in another order
 
 
-def sign_flip(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
+def sign_flip(found: Totals, resampling: Resampling = USUAL) -> Floats:
     """Two-sided p of each column's mean difference, (columns,): p = (1 + #>=) / (1 + B); NaN without a value.
 
     Under the null a video's differences are as likely with the other sign, all of them at once. B random choices.
     """
     parts = found.contributions()
     observed = np.abs(parts.sum(axis=0)) - TIE * np.abs(parts).sum(axis=0)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(resampling.seed)
     rows = max(1, DRAWS_AT_ONCE // max(1, *parts.shape))
     reached = np.zeros(parts.shape[1])
-    for start in range(0, resamples, rows):
-        signs = generator.choice((-1.0, 1.0), (min(rows, resamples - start), len(parts)))
+    for start in range(0, resampling.resamples, rows):
+        signs = generator.choice((-1.0, 1.0), (min(rows, resampling.resamples - start), len(parts)))
         reached += (np.abs(signs @ parts) >= observed).sum(axis=0)
-    return np.where(found.present.any(axis=0), (1 + reached) / (1 + resamples), np.nan)
+    return np.where(found.present.any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Pools:
     weights: Floats
 
 
-def repaired(pools: Pools, resamples: int = 10_000, seed: int = 0) -> float:
+def repaired(pools: Pools, resampling: Resampling = USUAL) -> float:
     """One-sided p of the weighted mean of own values against re-paired ones: p = (1 + #>=) / (1 + B).
 
     Each draw pairs every map with one annotation of its pool, its own among them (without it few partners would make p
@@ -55,70 +57,49 @@ def repaired(pools: Pools, resamples: int = 10_000, seed: int = 0) -> float:
     """
     if not len(pools.starts):
         return float("nan")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(resampling.seed)
     near = TIE * float(np.abs(pools.values).max()) * float(np.abs(pools.weights).sum())
     observed = float(pools.values[pools.starts] @ pools.weights) - near
     seen = int(pools.videos.max()) + 1
     rows = max(1, DRAWS_AT_ONCE // seen)
     reached = 0
-    for start in range(0, resamples, rows):
-        share = generator.random((min(rows, resamples - start), seen))[:, pools.videos]
+    for start in range(0, resampling.resamples, rows):
+        share = generator.random((min(rows, resampling.resamples - start), seen))[:, pools.videos]
         chosen = pools.values[pools.starts + (share * pools.counts).astype(np.intp)]
         reached += int((chosen @ pools.weights >= observed).sum())
-    return (1 + reached) / (1 + resamples)
+    return (1 + reached) / (1 + resampling.resamples)
 
 
-def holm(values: Sequence[float] | Floats) -> Floats:
-    """Holm's step-down adjusted p-values (Holm 1979), in the given order; NaNs stay and do not count."""
-    given = np.asarray(values, np.float64)
-    order = np.argsort(given)  # NaNs last
-    tests = int((~np.isnan(given)).sum())
-    first = order[:tests]
-    steps = np.maximum.accumulate(given[first] * (tests - np.arange(tests)))
-    result = np.full(given.shape, np.nan)
-    result[first] = np.minimum(steps, 1)
-    return result
-
-
-def benjamini_hochberg(values: Sequence[float] | Floats) -> Floats:
-    """Adjusted p-values for the false discovery rate (Benjamini and Hochberg 1995); NaNs stay and do not count."""
-    result = np.array(values, np.float64)
-    known = ~np.isnan(result)
-    if known.any():
-        result[known] = stats.false_discovery_control(result[known])
-    return result
-
-
-def max_t(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
+def max_t(found: Totals, resampling: Resampling = USUAL) -> Floats:
     """One-sided p of each column's mean above 0, corrected for all columns by the largest t (Westfall and Young 1993).
 
     Sign flips of whole videos, the same for all columns, so that what they share is used. (columns,); single step.
     NaN for a column with fewer than two videos; videos without a value count as 0.
     """
-    return _above(found, resamples, seed, lambda flipped: flipped.max(axis=1, keepdims=True, initial=-np.inf))
+    return _above(found, resampling, lambda flipped: flipped.max(axis=1, keepdims=True, initial=-np.inf))
 
 
-def one_sided(found: Totals, resamples: int = 10_000, seed: int = 0) -> Floats:
+def one_sided(found: Totals, resampling: Resampling = USUAL) -> Floats:
     """As `max_t`, each column by itself: not corrected."""
-    return _above(found, resamples, seed, lambda flipped: flipped)
+    return _above(found, resampling, lambda flipped: flipped)
 
 
-def _above(found: Totals, resamples: int, seed: int, held_against: Callable[[Floats], Floats]) -> Floats:
+def _above(found: Totals, resampling: Resampling, held_against: Callable[[Floats], Floats]) -> Floats:
     """p of each column's t among what `held_against` makes of the flipped ones, (draws, columns)."""
     parts = found.contributions()
     usable = found.present.sum(axis=0) > 1
     parts = parts[:, usable]
     squares = (parts**2).sum(axis=0)
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(resampling.seed)
     observed = _t(parts.sum(axis=0), squares, found.present.sum(axis=0)[usable])
     reached = np.zeros(len(observed))
     rows = max(1, DRAWS_AT_ONCE // max(1, *parts.shape))
-    for start in range(0, resamples, rows):
-        signs = generator.choice((-1.0, 1.0), (min(rows, resamples - start), len(parts)))
+    for start in range(0, resampling.resamples, rows):
+        signs = generator.choice((-1.0, 1.0), (min(rows, resampling.resamples - start), len(parts)))
         flipped = held_against(_t(signs @ parts, squares, found.present.sum(axis=0)[usable]))
         reached += (flipped >= observed - TIE * np.abs(observed)).sum(axis=0)
     result = np.full(len(usable), np.nan)
-    result[usable] = (1 + reached) / (1 + resamples)
+    result[usable] = (1 + reached) / (1 + resampling.resamples)
     return result
 
 

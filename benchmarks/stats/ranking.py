@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import Floats
-from attrib.benchmarks.stats.permutation import ALPHA, holm
+from attrib.benchmarks.stats.multiple import ALPHA, holm
 
 LEAST_SHARE = 0.5  # a method with a value in fewer of the blocks is left out, or it would cost the others theirs
 

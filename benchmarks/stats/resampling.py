@@ -11,3 +11,6 @@ class Resampling:
 
     resamples: int = 10_000
     seed: int = 0
+
+
+USUAL = Resampling()

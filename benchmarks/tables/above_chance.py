@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.permutation import Pools, repaired
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.tables.matrix import Matrix, signs
+from attrib.benchmarks.tables.matrix import Matrix
 
 KINDS = ("pairing", "shift")
 
@@ -48,20 +48,17 @@ def ordered(nulls: pd.DataFrame) -> pd.DataFrame:
     return rows.sample(frac=1, random_state=0).sort_values(names, kind="stable")
 
 
-def above_chance(
-    found: Matrix, nulls: Nulls, directions: Mapping[str, str], drawing: Resampling
-) -> dict[str, list[float]]:
-    """For each kind of null, each column's p of being no better than the same map on annotation that is not its own."""
-    faces = signs(found.columns, directions)
+def above_chance(found: Matrix, nulls: Nulls, resampling: Resampling) -> dict[str, list[float]]:
+    """Return, by kind of null, each column's p of being no better than the same map on annotation not its own."""
     result: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for kind in KINDS:
-        for place, column in enumerate(found.columns):
-            group = nulls.groups.get((kind, column.method, column.metric))
+        for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True)):
+            group = nulls.groups.get((kind, method, column.metric))
             if group is None or column.imputer:
                 result[kind].append(float("nan"))
                 continue
-            pools = _pools(found, found.values[:, place] * faces[place], (group[0], group[1] * faces[place]))
-            result[kind].append(repaired(pools, drawing.resamples, drawing.seed))
+            pools = _pools(found, found.values[:, index] * column.sign, (group[0], group[1] * column.sign))
+            result[kind].append(repaired(pools, resampling))
     return result
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from attrib.benchmarks.jobs.finished_run import FinishedRun, read
-from attrib.benchmarks.stats.bootstrap import PRIMARY, intervals
-from attrib.benchmarks.stats.permutation import holm
+from attrib.benchmarks.stats.bootstrap import intervals
+from attrib.benchmarks.stats.multiple import holm
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.differences import Pair, paired
 from attrib.benchmarks.tables.matrix import Matrix, matrix, scored
@@ -26,8 +27,16 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def compare(directories: Sequence[Path]) -> pd.DataFrame:
-    """One row of COLUMNS for each metric, imputer, method and run; metrics that all the runs have.
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Rows of COLUMNS, and which of the metrics are primary."""
+
+    table: pd.DataFrame
+    primary: tuple[str, ...]
+
+
+def compare(directories: Sequence[Path]) -> Comparison:
+    """Return one row of COLUMNS for each metric, imputer, method and run; metrics that all the runs have.
 
     `run` names what differs. difference: to the first run on the same samples, positive where this one is better; p:
     sign flips of whole videos, p_holm: Holm over the primary metrics. Raises InputError for a directory without a
@@ -43,7 +52,8 @@ def compare(directories: Sequence[Path]) -> pd.DataFrame:
     shared = [name for name in runs[0].settings.metrics if all(name in run.settings.metrics for run in runs)]
     if not shared:
         raise InputError("the runs have no metric in common")
-    return _table(runs, _joined(runs, shared))
+    primary = tuple(name for name in runs[0].metrics.primary if name in shared)
+    return Comparison(_table(runs, _joined(runs, shared)), primary)
 
 
 def _require_alike(one: FinishedRun, other: FinishedRun) -> None:
@@ -96,41 +106,40 @@ def _joined(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> Matrix:
         rows = scored(run.results)
         rows = rows[rows["metric"].isin(metrics)]
         parts.append(rows.assign(method=rows["method"].astype(str) + f"\n{place}"))
-    return matrix(pd.concat(parts, ignore_index=True))
+    return matrix(pd.concat(parts, ignore_index=True), runs[0].metrics)
 
 
 def _table(runs: Sequence[FinishedRun], found: Matrix) -> pd.DataFrame:
-    settings, directions = runs[0].settings, runs[0].directions
-    drawing = Resampling(settings.resamples, settings.seed)
-    ends = found.each(found.values, lambda part: intervals(part, resamples=drawing.resamples, seed=drawing.seed))
+    resampling = Resampling(runs[0].settings.resamples, runs[0].settings.seed)
+    ends = found.each(found.values, lambda part: intervals(part, resampling))
     names = labels(runs)
     rows = []
-    for place, column in enumerate(found.columns):
-        method, run = column.method.split("\n")
+    for index, (column, name) in enumerate(zip(found.columns, found.methods, strict=True)):
+        method, run = name.split("\n")
         given = runs[int(run)].settings.methods.get(method)
         rows.append({
-            "metric": column.metric, "imputer": column.imputer, "method": method, "place": int(run),
+            **column._asdict(), "method": method, "place": int(run),
             "run": names[int(run)], **_facts(runs[int(run)]), "parameters": json.dumps(given) if given else "",
-            "direction": directions.get(column.metric, ""), **ends[place]._asdict(),
+            **ends[index]._asdict(),
         })  # fmt: skip
     keys = ["metric", "imputer", "method", "place"]
-    table = pd.DataFrame(rows).merge(_differences(found, directions, drawing), how="left", on=keys)
-    order = table.groupby(keys[:3], sort=False).ngroup()
+    table = pd.DataFrame(rows).merge(_differences(found, runs[0].metrics.primary, resampling), how="left", on=keys)
+    order = table.groupby(keys[:3], sort=False, dropna=False).ngroup()
     return table.assign(order=order).sort_values(["order", "place"], kind="stable")[COLUMNS].reset_index(drop=True)
 
 
-def _differences(found: Matrix, directions: Mapping[str, str], drawing: Resampling) -> pd.DataFrame:
-    """Every run but the first against the first."""
-    places = {column: place for place, column in enumerate(found.columns)}
+def _differences(found: Matrix, primary: Collection[str], resampling: Resampling) -> pd.DataFrame:
+    """Differences of every run but the first to the first."""
+    indices = {names: index for index, names in enumerate(zip(found.columns, found.methods, strict=True))}
     pairs = []
-    for column, place in places.items():
-        method, run = column.method.split("\n")
-        first = places.get(column._replace(method=f"{method}\n0"))
+    for (column, name), index in indices.items():
+        method, run = name.split("\n")
+        first = indices.get((column, f"{method}\n0"))
         if run != "0" and first is not None:
-            pairs.append(Pair(place, first))
-    table = paired(found, pairs, directions, drawing)
+            pairs.append(Pair(index, first))
+    table = paired(found, pairs, resampling)
     split = [str(name).split("\n") for name in table["method"]]
-    family = table["metric"].isin(PRIMARY)
+    family = table["metric"].isin(primary)
     names = {"low": "difference_low", "high": "difference_high"}
     return table.drop(columns=["videos", "control", "sd", "videos_needed"]).rename(columns=names).assign(
         method=[name for name, _ in split], place=np.array([int(run) for _, run in split], np.int64),

@@ -2,88 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.stats.bootstrap import PRIMARY, Floats, intervals
-from attrib.benchmarks.stats.permutation import holm, sign_flip, spread, videos_needed
+from attrib.benchmarks.stats.bootstrap import Floats, intervals
+from attrib.benchmarks.stats.multiple import holm
+from attrib.benchmarks.stats.permutation import sign_flip, spread, videos_needed
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.tables.matrix import Matrix, signs
+from attrib.benchmarks.tables.matrix import Column, Matrix
 
 KEYS = ["metric", "imputer", "method"]
 COLUMNS = [*KEYS, "control", "difference", "low", "high", "p", "videos", "dropped", "sd", "videos_needed"]
 
 
 class Pair(NamedTuple):
-    """Places of two columns of a matrix, of one metric and imputer."""
+    """Indices of two columns of a matrix, of one metric and imputer."""
 
     method: int
     control: int
 
 
 def against_controls(found: Matrix, controls: frozenset[str]) -> list[Pair]:
-    """Every column that is no control, with every control's column of the same metric and imputer."""
-    rivals: dict[tuple[str, str], list[int]] = {}
-    for place, column in enumerate(found.columns):
-        if column.method in controls:
-            rivals.setdefault(column[:2], []).append(place)
+    """Pair every column that is no control with every control's column of the same metric and imputer."""
+    rivals: dict[Column, list[int]] = {}
+    for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True)):
+        if method in controls:
+            rivals.setdefault(column, []).append(index)
     return [
-        Pair(place, rival)
-        for place, column in enumerate(found.columns)
-        if column.method not in controls
-        for rival in rivals.get(column[:2], ())
+        Pair(index, rival)
+        for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True))
+        if method not in controls
+        for rival in rivals.get(column, ())
     ]
 
 
-def paired(found: Matrix, pairs: Sequence[Pair], directions: Mapping[str, str], drawing: Resampling) -> pd.DataFrame:
-    """One row for each pair: `difference` is positive where the method is better, whatever the metric's direction.
+def paired(found: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
+    """Return one row for each pair; `difference` is positive where the method is better, in either direction.
 
     low, high: 95 % interval; p: two-sided sign flips of whole videos; `dropped`: samples that lack either value; `sd`:
     over videos; `videos_needed`: to see this difference with power .8 at alpha .05, two-sided, unadjusted.
     """
-    columns = [found.columns[pair.method] for pair in pairs]
-    away = _away(found, pairs) * signs(columns, directions)
-    ends = found.each(away, lambda part: intervals(part, resamples=drawing.resamples, seed=drawing.seed))
-    table = pd.DataFrame(columns, columns=KEYS).assign(control=[found.columns[pair.control].method for pair in pairs])
+    away = _away(found, pairs)
+    ends = found.each(away, lambda part: intervals(part, resampling))
+    table = pd.DataFrame([_names(found, pair) for pair in pairs], columns=[*KEYS, "control"])
+    table["imputer"] = table["imputer"].astype("string")
     table[["difference", "low", "high", "videos"]] = pd.DataFrame(ends, columns=["mean", "low", "high", "videos"])
-    table["p"] = found.each(away, lambda part: sign_flip(part, drawing.resamples, drawing.seed))
+    table["p"] = found.each(away, lambda part: sign_flip(part, resampling))
     table["dropped"] = np.isnan(away).sum(axis=0)
     table["sd"] = found.each(away, spread)
     needed = videos_needed(table["difference"].to_numpy(np.float64), table["sd"].to_numpy(np.float64))
     return table.assign(videos_needed=needed)[COLUMNS]
 
 
+def _names(found: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
+    column = found.columns[pair.method]
+    return column.metric, column.imputer, found.methods[pair.method], found.methods[pair.control]
+
+
 def _away(found: Matrix, pairs: Sequence[Pair]) -> Floats:
     if not pairs:
         return np.empty((len(found.samples), 0))
     one, two = np.array(pairs).T
-    return np.asarray(found.values[:, one] - found.values[:, two])
+    return np.asarray((found.values[:, one] - found.values[:, two]) * found.signs[one])
 
 
-def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str]) -> pd.DataFrame:
-    """Columns metric, imputer, method, p and p_holm: one hypothesis for each, that it beats every control.
+def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], primary: Collection[str]) -> pd.DataFrame:
+    """Return metric, imputer, method, p and p_holm: one hypothesis for each, that it beats every control.
 
     p is the largest over the controls (intersection-union, Berger 1982), 1 where one of them is not worse. p_holm:
     Holm over all methods and all columns of the primary metrics; NaN for other metrics and for upper bounds.
     """
     known = differences[differences["p"].notna()]
     known = known.assign(p=known["p"].where(known["difference"] > 0, 1.0))
-    result = known.groupby(KEYS, sort=False)["p"].max().reset_index()
-    family = result["metric"].isin(PRIMARY) & ~result["method"].isin(bounds)
+    result = known.groupby(KEYS, sort=False, dropna=False)["p"].max().reset_index()
+    family = result["metric"].isin(primary) & ~result["method"].isin(bounds)
     return result.assign(p_holm=holm(result["p"].where(family).to_numpy(np.float64)))
 
 
-def best_controls(found: Matrix, controls: frozenset[str], directions: Mapping[str, str]) -> dict[tuple[str, str], int]:
-    """For each metric and imputer the place of the control with the best mean; none where no control has a value."""
-    oriented = found.each(found.values * signs(found.columns, directions), lambda part: part.mean())
-    best: dict[tuple[str, str], int] = {}
-    for place, column in enumerate(found.columns):
-        if column.method not in controls or np.isnan(oriented[place]):
+def best_controls(found: Matrix, controls: frozenset[str]) -> dict[Column, int]:
+    """Return the index of each column's control with the best mean; none where no control has a value."""
+    oriented = found.each(found.values * found.signs, lambda part: part.mean())
+    best: dict[Column, int] = {}
+    for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True)):
+        if method not in controls or np.isnan(oriented[index]):
             continue
-        other = best.get(column[:2])
-        if other is None or oriented[place] > oriented[other]:
-            best[column[:2]] = place
+        other = best.get(column)
+        if other is None or oriented[index] > oriented[other]:
+            best[column] = index
     return best

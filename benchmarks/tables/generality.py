@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from attrib.benchmarks.stats.permutation import ALPHA
+from attrib.benchmarks.jobs.roles import MetricRoles
+from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.above_chance import ordered
 from attrib.benchmarks.tables.matrix import scored
 
@@ -23,6 +24,7 @@ SHARES = [
 ]  # fmt: skip
 GENERALITY = ["group", *MAP, *SHARES]
 NEAR = 1e-12  # scores that differ by less are equal
+LEAST_PARTNERS = math.ceil(round(1 / ALPHA, 9)) - 1  # with fewer, 1 / (1 + K) > ALPHA: no map can beat its null
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +38,17 @@ class Gaps:
     null: pd.DataFrame
 
     @staticmethod
-    def of(results: pd.DataFrame, nulls: pd.DataFrame, directions: Mapping[str, str]) -> Gaps:
-        """The defined scores of metrics without an imputer; a null score without its own score is left out."""
+    def of(results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: MetricRoles) -> Gaps | None:
+        """Collect the defined scores of metrics without an imputer, and their nulls; None without nulls."""
+        if nulls is None or nulls.empty:
+            return None
         rows = scored(results)
-        plain = rows[(rows["imputer"].fillna("") == "") & rows["value"].notna()]
+        plain = rows[rows["imputer"].isna() & rows["value"].notna()]
         own = plain[["sample", "video", *MAP, "value"]].astype({"value": "float64"})
         null = ordered(nulls)[["sample", *MAP, "null", "value"]].rename(columns={"value": "other"})
         null["turn"] = null.groupby(["sample", *MAP, "null"]).cumcount()
         null = null.merge(own, on=["sample", *MAP])
-        face = np.where(null["metric"].map(directions).eq("low"), -1.0, 1.0)
+        face = np.where(null["metric"].map(dict(metrics.directions)).eq("low"), -1.0, 1.0)
         null["gap"] = face * (null["other"].astype("float64") - null["value"])
         names = ["sample", "video", *MAP]  # as numbers in place of texts: faster
         kinds = {name: pd.CategoricalDtype(sorted(own[name].unique())) for name in names}
@@ -82,7 +86,7 @@ def _grouped(rows: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
 def generality(videos: pd.DataFrame) -> pd.DataFrame:
     """For each group, method, metric and null of Gaps.by_video, the share of its videos in which the map beats it.
 
-    `beats`: p <= .05 within the video; `beats_chance` is what a map that knows nothing reaches, 0 where K < 19.
+    `beats`: p <= .05 within the video; `beats_chance`: what a map that knows nothing reaches, 0 for K < LEAST_PARTNERS.
     `above`: better than the middle of its null; see `middle_chance`, which is .5 for odd K and less for even K.
     `partners`: the median K; `tested`: videos that have a null. Intervals: Wilson, 95 %.
     """
@@ -107,7 +111,7 @@ def middle_chance(partners: NDArray[Any]) -> NDArray[Any]:
 def not_beaten(videos: pd.DataFrame) -> pd.DataFrame:
     """The rows of Gaps.by_video in which the map does not beat its null.
 
-    Where its partners are too few for p <= .05 (K < 19), those in which it is not above the middle of its null.
+    Where its partners are too few for p <= .05 (K < LEAST_PARTNERS): where it is not above the middle of its null.
     """
     enough = _reachable(videos["partners"].to_numpy()) > 0
     return videos[np.where(enough, videos["p"] > ALPHA, ~videos["above"].astype(bool))]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from attrib.benchmarks.jobs.roles import MetricRoles
 from attrib.benchmarks.stats.bootstrap import Floats, Totals, totals
 
 ALL, MACRO, TASK = "all", "macro", "task: "
@@ -17,26 +19,63 @@ COLUMNS_AT_ONCE = 128  # bounds the memory of what is computed for many columns
 
 
 class Column(NamedTuple):
-    """One method's values of one metric; `imputer` is empty where the metric has none."""
+    """Column of a leaderboard: a metric and its imputer, None where it has none."""
 
     metric: str
-    imputer: str
-    method: str
+    imputer: str | None
+    direction: str = ""  # `high` or `low`: which values are better; empty where that is not known
+
+    @property
+    def title(self) -> str:
+        """`srg (blur)`."""
+        return f"{self.metric} ({self.imputer})" if self.imputer else self.metric
+
+    @property
+    def sign(self) -> float:
+        """-1 where low values are the better ones, else 1."""
+        return -1.0 if self.direction == "low" else 1.0
+
+    def of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of this metric and imputer."""
+        imputers = rows["imputer"]
+        return rows[(rows["metric"] == self.metric) & (imputers == self.imputer if self.imputer else imputers.isna())]
+
+
+def columns_of(rows: pd.DataFrame) -> list[Column]:
+    """Return each row's column; its direction is that of the column `direction`, where the table has one."""
+    directions = rows["direction"].tolist() if "direction" in rows else [""] * len(rows)
+    imputers = rows["imputer"].astype("object").where(rows["imputer"].notna(), None)
+    return [Column(*names) for names in zip(rows["metric"], imputers, directions, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
     """`values` (samples, columns), NaN where undefined or missing; rows sorted by video and sample.
 
-    `by_task`: a column's mean is the mean over tasks, not over samples.
+    Column i holds the values of `columns[i]` for the method `methods[i]`. `by_task`: a column's mean is the mean over
+    tasks, not over samples.
     """
 
     values: Floats
     columns: tuple[Column, ...]
+    methods: tuple[str, ...]
     samples: tuple[str, ...]
     videos: tuple[str, ...]
     tasks: tuple[str, ...]
     by_task: bool = False
+
+    @cached_property
+    def signs(self) -> Floats:
+        """(columns,) 1 where high values are the better ones, -1 where low ones are."""
+        return np.array([column.sign for column in self.columns])
+
+    @property
+    def indices(self) -> dict[Column, list[int]]:
+        """Indices of each leaderboard column, one for each method."""
+        found: dict[Column, list[int]] = {}
+        for index, column in enumerate(self.columns):
+            found.setdefault(column, []).append(index)
+        return found
 
     def totals(self, values: Floats) -> Totals:
         """Of `values` (samples, any columns), by video, and by task if that is what means are taken over."""
@@ -52,17 +91,21 @@ class Matrix:
         ]
 
 
-def matrix(results: pd.DataFrame, by_task: bool = False) -> Matrix:
-    """The scored rows of `results`; columns in the order of their first row."""
-    rows = results.assign(imputer=results["imputer"].fillna("").astype(str))
+def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> Matrix:
+    """Return the scored `rows` of results as a matrix; columns in the order of their first row."""
     places = rows.groupby(["video", "sample"], sort=True).ngroup().to_numpy()
-    names = [*zip(rows["metric"], rows["imputer"], rows["method"], strict=True)]
+    directed = rows[["metric", "imputer"]].assign(direction=rows["metric"].map(dict(metrics.directions)).fillna(""))
+    names = [*zip(columns_of(directed), rows["method"].astype(str), strict=True)]
     columns = {name: place for place, name in enumerate(dict.fromkeys(names))}
     firsts = rows[["video", "sample", "task"]].drop_duplicates(["video", "sample"]).sort_values(["video", "sample"])
     values = np.full((len(firsts), len(columns)), np.nan)
     values[places, [columns[name] for name in names]] = rows["value"].to_numpy(np.float64, na_value=np.nan)
     samples, videos, tasks = (tuple(firsts[name].fillna("").astype(str)) for name in ("sample", "video", "task"))
-    return Matrix(values, tuple(Column(*name) for name in columns), samples, videos, tasks, by_task)
+    pairs = tuple(columns)
+    return Matrix(
+        values, tuple(column for column, _ in pairs), tuple(method for _, method in pairs), samples, videos, tasks,
+        by_task,
+    )  # fmt: skip
 
 
 def scored(results: pd.DataFrame) -> pd.DataFrame:
@@ -79,8 +122,3 @@ def subsets(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield flag, results[results[flag].fillna(False).astype(bool)]
     for task, part in results.groupby("task", sort=True):
         yield f"{TASK}{task}", part
-
-
-def signs(columns: Sequence[Column], directions: Mapping[str, str]) -> Floats:
-    """1 where a metric's high values are the better ones, -1 where its low ones are."""
-    return np.array([-1.0 if directions.get(column.metric) == "low" else 1.0 for column in columns])

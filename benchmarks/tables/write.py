@@ -1,4 +1,4 @@
-"""Everything that the numbers of a run say together: leaderboard, differences, ranks, agreement, tasks, figure."""
+"""Write the summary tables of a run, each as a CSV of its name, and the critical-difference diagram."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from attrib.benchmarks.jobs.roles import Roles, roles
+from attrib.benchmarks.jobs.roles import MetricRoles, Roles, metric_roles, roles
 from attrib.benchmarks.stats.ranking import Ranking
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.tables import agreement, critical_difference, leaderboard, tasks
+from attrib.benchmarks.tables import agreement, critical_difference, exceptions, leaderboard, ranks, tasks
 from attrib.benchmarks.tables.above_chance import gather
+from attrib.benchmarks.tables.generality import Gaps
 from attrib.config import Config, Entry
 from attrib.runtime.files import writing
 
@@ -21,8 +22,8 @@ TABLES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptio
 
 
 @dataclass(frozen=True, eq=False)
-class Summary:
-    """The tables, each written as NAME.csv, and the rankings that the figure shows, by title."""
+class Tables:
+    """Summary tables of a run, each written as NAME.csv; the rankings that the figure shows, by title; and roles."""
 
     leaderboard: pd.DataFrame
     differences: pd.DataFrame
@@ -32,39 +33,37 @@ class Summary:
     exceptions: pd.DataFrame
     rankings: dict[str, Ranking]
     roles: Roles
+    metrics: MetricRoles
 
 
 def summarise(
     results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: Sequence[Entry], settings: Config
-) -> Summary:  # fmt: skip
-    """The tables of a run's results (results.parquet) and re-paired scores (nulls.parquet; None where there are none).
+) -> Tables:  # fmt: skip
+    """Return the tables of a run's results (results.parquet) and re-paired scores (nulls.parquet, None without).
 
     `settings` say which methods are controls, the number of resamples and the seed.
     """
-    directions, parts = leaderboard.directions(metrics), roles(settings)
-    context = leaderboard.Context(directions, parts, Resampling(settings.resamples, settings.seed))
-    found, report = leaderboard.build(results, gather(nulls), context), tasks.build(results, nulls, context)
-    return Summary(
-        found.rows, found.differences, agreement.rank_table(agreement.rankings(results, directions)),
-        agreement.agreement_table(results, directions), report.rows, report.exceptions,
-        agreement.primary_rankings(results, directions), parts,
+    columns, rows = metric_roles(metrics), roles(settings)
+    context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
+    board, differences = leaderboard.build(results, gather(nulls), context)
+    gaps = Gaps.of(results, nulls, columns)
+    return Tables(
+        board, differences, ranks.build(results, columns), agreement.build(results, columns),
+        tasks.build(results, gaps, context), exceptions.build(results, gaps, rows.controls),
+        ranks.primary_rankings(results, columns), rows, columns,
     )  # fmt: skip
 
 
-def write(
-    directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: Sequence[Entry], settings: Config
-) -> Summary:
-    """Summarise and write leaderboard, differences, ranks, agreement, tasks, exceptions (.csv) and critical_difference.
+def write(directory: Path, tables: Tables) -> None:
+    """Write each table as CSV, and critical_difference.png and .pdf.
 
-    The figure, .png and .pdf, is of the primary metrics; without one that ranks three methods there is none.
+    The figure shows the primary metrics; without one that ranks three methods there is none.
     """
-    found = summarise(results, nulls, metrics, settings)
     for name in TABLES:
-        with writing(directory / f"{name}.csv") as part:
-            getattr(found, name).to_csv(part, index=False)
-    if found.rankings:
-        critical_difference.write(critical_difference.draw(found.rankings, found.roles), directory, FIGURE)
-    else:
-        for ending in ("png", "pdf"):
-            (directory / f"{FIGURE}.{ending}").unlink(missing_ok=True)  # of an earlier run with other metrics
-    return found
+        with writing(directory / f"{name}.csv") as path:
+            getattr(tables, name).to_csv(path, index=False)
+    if tables.rankings:
+        critical_difference.write(critical_difference.draw(tables.rankings, tables.roles), directory, FIGURE)
+        return
+    for ending in ("png", "pdf"):
+        (directory / f"{FIGURE}.{ending}").unlink(missing_ok=True)  # from an earlier run with other metrics

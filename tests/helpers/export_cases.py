@@ -53,7 +53,7 @@ def written(directory: Path, results: pd.DataFrame, nulls: pd.DataFrame | None =
              "imputers": ["blur"], "resamples": 100, **settings}  # fmt: skip
     parsed = config.parse(given)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "config.yaml").write_text(yaml.safe_dump(parsed.model_dump()))
+    (directory / "config.yaml").write_text(yaml.safe_dump(parsed.model_dump(), sort_keys=False))
     environment = {"python": "3.11.7 (main)", "platform": "a machine", "packages": {"attrib": "9.9", "torch": "2.0"}}
     (directory / "environment.json").write_text(json.dumps(environment))
     answered = results.assign(answer="A", rule="exact")

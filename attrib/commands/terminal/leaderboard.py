@@ -10,8 +10,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from attrib.benchmarks.stats.bootstrap import PRIMARY
-from attrib.benchmarks.stats.permutation import ALPHA
+from attrib.benchmarks.stats.multiple import ALPHA
+from attrib.benchmarks.tables.matrix import Column, columns_of
 
 ARROWS = {"high": "↑", "low": "↓"}
 MOST_TABLES = 4  # one under the other; what they cannot hold is in leaderboard.csv
@@ -19,8 +19,8 @@ HEADER = 15  # characters of a line of a column's name
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
 
-def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
-    """Tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
+def tables(board: pd.DataFrame, subset: str, primary: Sequence[str], width: int) -> list[Table]:
+    """Return tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
 
     What the marks mean, and the metrics that are not shown, stand under the last one. Of the `gated` subset only the
     metrics without an imputer: what removes parts of the video asks the model alone, the others take the evidence for
@@ -28,9 +28,9 @@ def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
     """
     part = board[board["subset"] == subset]
     part = part[part["imputer"].isna()] if subset == "gated" else part
-    names = dict.fromkeys(zip(part["metric"], part["imputer"].fillna(""), strict=True))
-    places = {metric: place for place, metric in enumerate(PRIMARY)}
-    columns = [_Column.of(part, *name) for name in sorted(names, key=lambda name: places.get(name[0], len(places)))]
+    order = {metric: index for index, metric in enumerate(primary)}
+    names = sorted(dict.fromkeys(columns_of(part)), key=lambda column: order.get(column.metric, len(order)))
+    columns = [_Cells.of(part, column) for column in names]
     methods = list(dict.fromkeys(part["method"]))
     groups = _fitting(columns, methods, width - max((len(method) for method in [*methods, "best control"]), default=0))
     shown = [_table(methods, group) for group in groups[:MOST_TABLES]]
@@ -40,28 +40,26 @@ def tables(board: pd.DataFrame, subset: str, width: int) -> list[Table]:
     return shown
 
 
-class _Column(NamedTuple):
-    """One metric and imputer: its rows by method."""
+class _Cells(NamedTuple):
+    """A column of the leaderboard with its rows by method."""
 
-    metric: str
-    imputer: str
+    column: Column
     rows: pd.DataFrame
 
     @staticmethod
-    def of(part: pd.DataFrame, metric: str, imputer: str) -> _Column:
-        rows = part[(part["metric"] == metric) & (part["imputer"].fillna("") == imputer)]
-        return _Column(metric, imputer, rows.set_index("method"))
+    def of(part: pd.DataFrame, column: Column) -> _Cells:
+        return _Cells(column, column.of(part).set_index("method"))
 
     @property
     def header(self) -> list[str]:
         """The metric's name in lines, broken after underscores, with its direction; then the imputer."""
         lines = [""]
-        for piece in re.findall("[^_]*_?", self.metric):
+        for piece in re.findall("[^_]*_?", self.column.metric):
             if lines[-1] and len(lines[-1] + piece) > HEADER:
                 lines.append("")
             lines[-1] += piece
-        arrow = ARROWS.get(str(self.rows["direction"].iloc[0]), "")
-        return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.imputer] if self.imputer else [])]
+        arrow = ARROWS.get(self.column.direction, "")
+        return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.column.imputer] if self.column.imputer else [])]
 
     def cells(self, methods: Sequence[str]) -> list[Text]:
         """What stands in the column, from the first method to the best control."""
@@ -91,9 +89,9 @@ class _Column(NamedTuple):
         return Text(f"{_short(known['control_mean'].iloc[0])} {known['control'].iloc[0]} ", style="dim")
 
 
-def _fitting(columns: Sequence[_Column], methods: Sequence[str], room: int) -> list[list[_Column]]:
+def _fitting(columns: Sequence[_Cells], methods: Sequence[str], room: int) -> list[list[_Cells]]:
     """The columns in groups that are at most `room` characters wide, or hold a single column."""
-    groups: list[list[_Column]] = []
+    groups: list[list[_Cells]] = []
     left = 0
     for column in columns:
         wide = column.width(methods)
@@ -105,7 +103,7 @@ def _fitting(columns: Sequence[_Column], methods: Sequence[str], room: int) -> l
     return groups
 
 
-def _table(methods: Sequence[str], columns: Sequence[_Column]) -> Table:
+def _table(methods: Sequence[str], columns: Sequence[_Cells]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("method", no_wrap=True)
     for column in columns:
@@ -116,10 +114,10 @@ def _table(methods: Sequence[str], columns: Sequence[_Column]) -> Table:
     return table
 
 
-def _caption(part: pd.DataFrame, hidden: Sequence[_Column]) -> Text:
+def _caption(part: pd.DataFrame, hidden: Sequence[_Cells]) -> Text:
     lines = [MARK] if part["p_holm"].notna().any() else []
     if hidden:
-        lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.metric for one in hidden))}.")
+        lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.column.metric for one in hidden))}.")
     return Text("\n".join(lines), style="dim")
 
 

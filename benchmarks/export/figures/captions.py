@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from attrib.benchmarks.export.figures import charts
 from attrib.benchmarks.export.figures.charts import ORDERS
-from attrib.benchmarks.export.numbers import Column, Numbers
+from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.mean_curves import CHANCE, kept_curves
+from attrib.benchmarks.tables.matrix import Column
 
 MOST_TASKS, MOST_BARS = 12, 4
 INTERVALS = "95 % intervals over videos"

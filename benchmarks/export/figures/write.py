@@ -18,7 +18,8 @@ from attrib.benchmarks.export.figures.captions import LeftOut, Plot
 from attrib.benchmarks.export.figures.style import DOUBLE, SMALL, printed, write
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.finished_run import FinishedRun
-from attrib.benchmarks.tables import agreement, critical_difference
+from attrib.benchmarks.tables import critical_difference
+from attrib.benchmarks.tables.ranks import primary_rankings
 from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress, report_progress
 
@@ -104,7 +105,7 @@ def drawn(found: Plot | LeftOut) -> Drawn | LeftOut:
 
 def ranks(numbers: Numbers) -> Drawn | LeftOut:
     """The critical-difference diagram of the primary metrics, at print size."""
-    rankings = agreement.primary_rankings(numbers.run.results, numbers.run.directions)
+    rankings = primary_rankings(numbers.run.results, numbers.run.metrics)
     if not rankings:
         return LeftOut("critical_difference", "no primary metric ranks three methods over two videos")
     figure = critical_difference.draw(rankings, numbers.roles)

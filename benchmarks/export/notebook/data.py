@@ -12,8 +12,9 @@ import pandas as pd
 
 from attrib.benchmarks.export.examples import choice, examples, shown_methods, told
 from attrib.benchmarks.export.figures import captions
-from attrib.benchmarks.export.numbers import Column, Numbers
+from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits, text
+from attrib.benchmarks.tables.matrix import Column
 from attrib.config import Entry, build, metric_entries
 from attrib.method import NeedsAnnotation, PeerControl
 
@@ -110,7 +111,7 @@ def _tasks(numbers: Numbers) -> dict[str, Any]:
         return {"tasks": [], "tasks_caption": ""}
     share = numbers.share(numbers.generality(by.column)).column
     part = rows[(rows["kind"] == "task") & (rows["split"] == "all") & (rows["method"] == by.method)]
-    part = part[(part["metric"] == by.column.metric) & (part["imputer"] == by.column.imputer)]
+    part = by.column.of(part)
     part = part[part["null"].isin(["pairing", ""])]
     part = part.sort_values(["videos", "group"], ascending=[False, True], kind="stable")
     names = ["task", "videos", *SHARES[share], "mean", "low", "high", "chance", "control", "control_mean", "difference",
@@ -142,7 +143,7 @@ def check(numbers: Numbers) -> dict[str, Any] | None:
     """
     for metric in _alone(numbers):
         for method in _by_speed(numbers):
-            values = numbers.values(Column(metric.label, metric.parameters.get("imputer") or "", ""), [method])
+            values = numbers.values(Column(metric.label, metric.parameters.get("imputer")), [method])
             if len(values):
                 return _checked(numbers, metric, method, values)
     return None

@@ -10,8 +10,9 @@ import pandas as pd
 
 from attrib.benchmarks.export.examples import choice, short
 from attrib.benchmarks.export.figures.captions import counted
-from attrib.benchmarks.export.numbers import Column, Numbers
-from attrib.benchmarks.stats.permutation import ALPHA
+from attrib.benchmarks.export.numbers import Numbers
+from attrib.benchmarks.stats.multiple import ALPHA
+from attrib.benchmarks.tables.matrix import Column, columns_of
 
 MOST_NAMES, MOST_TASKS, TASK_LETTERS = 6, 3, 90
 
@@ -56,17 +57,12 @@ def _against_controls(numbers: Numbers) -> Iterator[str]:
     size = f"Holm over {len(rows[rows['p_holm'].notna()])} hypotheses, {counted(numbers.videos, 'video')}"
     winners = tested[tested["p_holm"] < ALPHA]
     if len(winners):
-        where = {method: listed([_titled(row) for row in part.itertuples()])
+        where = {method: listed([column.title for column in columns_of(part)])
                  for method, part in winners.groupby("method", sort=False)}  # fmt: skip
         pairs = listed([f"{method} (on {titles})" for method, titles in where.items()])
         yield f"Better than every control ({size}, p < {short(ALPHA)}): {pairs}."
         return
     yield f"No method is better than every control on any primary metric ({size}).{_nearest(numbers, tested)}"
-
-
-def _titled(row: object) -> str:
-    metric, imputer = str(getattr(row, "metric", "")), str(getattr(row, "imputer", ""))
-    return f"{metric} ({imputer})" if imputer else metric
 
 
 def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
@@ -75,21 +71,20 @@ def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
     known = known[known["difference"] > 0]
     if known.empty or numbers.videos == 1:
         return ""
-    row = known.sort_values("p", kind="stable").iloc[0]
-    need = _needed(numbers, row)
+    known = known.sort_values("p", kind="stable")
+    row, column = known.iloc[0], columns_of(known)[0]
+    need = _needed(numbers, row, column)
     gap = ranged(row["difference"], row["difference_low"], row["difference_high"], signed=True)
     more = f"; one test by itself would need about {need} videos to see that" if need and need > row["videos"] else ""
-    return f" Nearest: {row['method']} on {_titled(row)}, {gap} over {row['control']}{more}."
+    return f" Nearest: {row['method']} on {column.title}, {gap} over {row['control']}{more}."
 
 
-def _needed(numbers: Numbers, row: pd.Series) -> int | None:
+def _needed(numbers: Numbers, row: pd.Series, column: Column) -> int | None:
     table = numbers.run.table("differences")
     if table is None or "videos_needed" not in table:
         return None
-    same = (table["subset"] == "all") & (table["imputer"].fillna("") == row["imputer"])
-    for name in ("metric", "method", "control"):
-        same &= table[name] == row[name]
-    found = table.loc[same, "videos_needed"]
+    rows = column.of(table[table["subset"] == "all"])
+    found = rows.loc[(rows["method"] == row["method"]) & (rows["control"] == row["control"]), "videos_needed"]
     return int(found.iloc[0]) if len(found) and np.isfinite(found.iloc[0]) else None
 
 
@@ -210,8 +205,8 @@ def _answers(numbers: Numbers) -> Iterator[str]:
     by, rows = choice(numbers), numbers.task_rows
     if by is None or rows is None:
         return
-    part = rows[(rows["kind"] == "all") & (rows["method"] == by.method) & (rows["metric"] == by.column.metric)]
-    part = part[part["imputer"] == by.column.imputer].drop_duplicates("split").set_index("split")
+    part = by.column.of(rows[(rows["kind"] == "all") & (rows["method"] == by.method)])
+    part = part.drop_duplicates("split").set_index("split")
     if {"right", "wrong"}.issubset(part.index):
         told = [f"{ranged(part.loc[name, 'mean'], part.loc[name, 'low'], part.loc[name, 'high'])} of {name} answers "
                 f"(n = {int(part.loc[name, 'videos'])})" for name in ("right", "wrong")]  # fmt: skip
@@ -230,7 +225,7 @@ def _agreement(numbers: Numbers) -> Iterator[str]:
     table, one, two = numbers.run.table("agreement"), numbers.faithfulness, numbers.alignment
     if table is None or one is None or two is None or "one" not in table:
         return
-    names = {f"{column.metric} {column.imputer}".strip() for column in (one, two)}
+    names = {" ".join(filter(None, column[:2])) for column in (one, two)}
     same = table[[{str(row.one), str(row.two)} == names for row in table.itertuples()]]
     if len(same) and same["statistic"].iloc[0] == same["statistic"].iloc[0]:
         row = same.iloc[0]

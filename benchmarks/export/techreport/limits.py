@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from attrib.benchmarks.export.examples import short
 from attrib.benchmarks.export.figures.captions import counted
-from attrib.benchmarks.export.numbers import LEAST_PARTNERS, Numbers
+from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts
 from attrib.benchmarks.export.techreport.findings import listed, methods_of
-from attrib.benchmarks.stats.bootstrap import PRIMARY
 from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
+from attrib.benchmarks.tables.generality import LEAST_PARTNERS
 
 MANY_UNDEFINED = 0.1
 
@@ -84,7 +84,7 @@ def _nulls(numbers: Numbers) -> Iterator[str]:
 
 def _undefined(numbers: Numbers) -> Iterator[str]:
     rows = numbers.leaderboard
-    rows = methods_of(numbers, rows[rows["metric"].isin(PRIMARY)])
+    rows = methods_of(numbers, rows[rows["metric"].isin(numbers.run.metrics.primary)])
     if "undefined" in rows and numbers.tally.samples:
         share = rows.groupby("metric", sort=False)["undefined"].max() / numbers.tally.samples
         many = [f"{metric} (up to {value:.0%})" for metric, value in share.items() if value > MANY_UNDEFINED]

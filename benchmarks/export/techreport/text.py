@@ -12,9 +12,10 @@ import pandas as pd
 from attrib.benchmarks.export.examples import MINUS, choice, short
 from attrib.benchmarks.export.figures.captions import LeftOut, counted
 from attrib.benchmarks.export.figures.write import Drawn
-from attrib.benchmarks.export.numbers import Column, Numbers
+from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits
 from attrib.benchmarks.export.techreport.findings import ranged
+from attrib.benchmarks.tables.matrix import Column
 
 NONE = "\N{EN DASH}"
 AXES = {
@@ -163,14 +164,14 @@ def _shared(column: str) -> str:
 
 def _line(numbers: Numbers, part: pd.DataFrame, column: Column, name: str) -> list[str]:
     """One task: its share, alignment and faithfulness; a dash where there is no value."""
-    own = part[(part["metric"] == column.metric) & (part["imputer"] == column.imputer)]
+    own = column.of(part)
     paired = own[own["null"].isin(["pairing", ""])]
     share = numbers.share(numbers.generality(column)).column
     row = (paired if len(paired) else own).iloc[0]
     cells = [name, str(int(row["videos"])), _dash(row, share, f"{share}_low", f"{share}_high")]
     cells += _mean(row)
     if numbers.faithfulness:
-        other = part[(part["metric"] == "srg") & (part["imputer"] == numbers.faithfulness.imputer)]
+        other = numbers.faithfulness.of(part)
         cells += _mean(other.iloc[0]) if len(other) else [NONE, NONE]
     return cells
 

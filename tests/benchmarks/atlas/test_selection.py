@@ -13,6 +13,7 @@ from attrib.benchmarks.atlas.head_scores import STATISTICS
 from attrib.benchmarks.atlas.jobs import Options
 from attrib.benchmarks.atlas.selection import Scores, best, crossed, first_half, halves, mean_over, report
 from attrib.benchmarks.stats.bootstrap import clustered_interval
+from attrib.benchmarks.stats.resampling import Resampling
 
 VIDEOS, HEADS, PLANTED = 40, 64, 17
 
@@ -21,7 +22,7 @@ def scores(lift: float, seed: int) -> Scores:
     """Noise round .5 of SD .1, two samples a video; `lift` is added to the planted head."""
     values = 0.5 + 0.1 * np.random.default_rng(seed).normal(size=(2 * VIDEOS, HEADS))
     values[:, PLANTED] += lift
-    return Scores(values, [f"v{video}" for video in range(VIDEOS) for _ in range(2)], resamples=500, seed=3)
+    return Scores(values, [f"v{video}" for video in range(VIDEOS) for _ in range(2)], Resampling(500, 3))
 
 
 def test_halves_split_the_videos_and_not_their_samples() -> None:
@@ -51,7 +52,7 @@ def test_a_planted_head_is_found_on_one_half_and_holds_on_the_other() -> None:
         assert heads == [PLANTED]
         here = report(found.of(samples), heads)
         own = found.values[samples][:, PLANTED]
-        expected = clustered_interval(own, found.of(samples).videos, resamples=500, seed=3)
+        expected = clustered_interval(own, found.of(samples).videos, Resampling(500, 3))
         assert here["chosen"] == expected._asdict() and here["chosen"]["low"] > 0.6
         assert here["all_heads"]["mean"] == pytest.approx(found.values[samples].mean())
         assert here["difference"]["mean"] == pytest.approx(own.mean() - found.values[samples].mean())
@@ -79,7 +80,7 @@ def test_in_pure_noise_the_other_half_falls_to_chance() -> None:
 
 def test_random_heads_are_all_choices_of_as_many() -> None:
     values = np.random.default_rng(5).normal(size=(6, 5))
-    found = report(Scores(values, list("abcdef"), 200, 0), [0, 3])["random_heads"]
+    found = report(Scores(values, list("abcdef"), Resampling(200)), [0, 3])["random_heads"]
     every = [values[:, list(pair)].mean() for pair in itertools.combinations(range(5), 2)]
     assert found["mean"] == pytest.approx(np.mean(every), abs=0.03)
     assert (found["low"], found["high"]) == (pytest.approx(min(every)), pytest.approx(max(every)))
@@ -90,7 +91,7 @@ def test_random_heads_are_all_choices_of_as_many() -> None:
 def test_a_choice_of_heads_without_any_value_is_none() -> None:
     """Of three heads one never has a value: half of the choices that have one reach the chosen head, not a third."""
     values = np.tile([0.9, 0.1, np.nan], (4, 1))
-    found = report(Scores(values, ["a", "b", "c", "d"], resamples=100, seed=0), [0])["random_heads"]
+    found = report(Scores(values, ["a", "b", "c", "d"], Resampling(100)), [0])["random_heads"]
     assert found["p"] == pytest.approx(0.5, abs=0.06)
     assert found["mean"] == pytest.approx(0.5, abs=0.05)
 
@@ -99,10 +100,10 @@ def test_samples_without_a_value_are_left_out() -> None:
     found = scores(0.2, 2)
     gaps = found.values.copy()
     gaps[:2] = np.nan  # a whole video
-    here = report(Scores(gaps, found.videos, 200, 0), [PLANTED])
+    here = report(Scores(gaps, found.videos, Resampling(200)), [PLANTED])
     assert here["chosen"]["videos"] == VIDEOS - 1
     assert here["random_heads"]["mean"] == pytest.approx(np.nanmean(gaps), abs=0.003)
-    nothing = report(Scores(np.full((4, 3), np.nan), list("abcd"), 200, 0), [0])
+    nothing = report(Scores(np.full((4, 3), np.nan), list("abcd"), Resampling(200)), [0])
     assert all(np.isnan(nothing[name]["mean"]) for name in ("chosen", "all_heads", "random_heads", "difference"))
 
 

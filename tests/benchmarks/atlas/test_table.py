@@ -53,7 +53,7 @@ def test_p_values_are_one_sided_and_corrected() -> None:
 
 def test_one_sided_agrees_with_all_sign_flips() -> None:
     given = np.random.default_rng(3).normal(0.4, 1, size=(8, 3)) * [1, 10, 0.1]
-    found = one_sided(totals(given, range(8)), 40_000)
+    found = one_sided(totals(given, range(8)), Resampling(40_000))
     observed = stats.ttest_1samp(given, 0).statistic
     flipped = np.array([stats.ttest_1samp(given * np.array(signs)[:, None], 0).statistic
                         for signs in product((-1, 1), repeat=8)])  # fmt: skip

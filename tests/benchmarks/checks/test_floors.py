@@ -11,6 +11,7 @@ from torch import Tensor
 
 from attrib.benchmarks.checks.floors import conditions, differences, floor_rows, grey, map_of
 from attrib.benchmarks.metrics.objects.mass import Mass
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Entry
 from attrib.method import Method
 from attrib.methods.uniform import Uniform
@@ -122,7 +123,7 @@ def test_differences_are_paired_by_sample_and_above_zero_where_the_map_is_better
     real = table_of({"a": 0.9, "b": 0.5, "c": 0.8, "d": None, "e": 0.1}, metric="mass")
     floors = table_of({"c": 0.3, "a": 0.3, "b": 0.4, "d": 0.2}, metric="mass", floor="blank")
     strange = table_of({"a": 0.9}, metric="similarity", floor="blank")
-    found = differences(pd.concat([floors, strange]), real, [metric], 500, 0)
+    found = differences(pd.concat([floors, strange]), real, [metric], Resampling(500))
     assert len(found) == 1
     row = found.iloc[0]
     assert (row["method"], row["metric"], row["floor"], row["videos"], row["undefined"]) == ("m", "mass", "blank", 3, 1)

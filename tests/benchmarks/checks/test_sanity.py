@@ -14,6 +14,7 @@ from attrib.benchmarks.checks import sanity
 from attrib.benchmarks.checks.rebind import asked, pinned, rebound, similarity
 from attrib.benchmarks.checks.sanity import SanityRow, emprt, map_entropy, sanity_rows, stage_counts, verdicts
 from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.capabilities import NamesBlocks, Part
 from attrib.errors import UnsupportedModel
 from attrib.method import Method
@@ -247,7 +248,7 @@ def similar(**last: float | None) -> pd.DataFrame:
 def test_the_verdict_asks_the_end_of_the_interval_when_all_is_random(
     last: dict[str, float | None], curve: str, verdict: str
 ) -> None:
-    found = verdicts(similar(**last), 2000, 0).iloc[0]
+    found = verdicts(similar(**last), Resampling(2000)).iloc[0]
     assert (found["curve"], found["verdict"], found["emprt"]) == (curve, verdict, 0.25)
     assert found["videos"] == sum(value is not None for value in last.values())
 

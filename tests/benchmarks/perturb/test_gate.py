@@ -210,7 +210,7 @@ def test_tables_fit_the_terminal_and_show_every_metric_once(tmp_path: Path, widt
     settings = Config(methods={}, metrics={}, resamples=100)
     board = write.summarise(results(tmp_path, metrics), None, entries, settings).leaderboard
     for subset, count in (("all", 7), ("gated", 5)):
-        tables = leaderboard.tables(board, subset, width)
+        tables = leaderboard.tables(board, subset, (), width)
         assert sum(len(table.columns) - 1 for table in tables) == count
         for table in tables:
             assert Console(width=400).measure(table).maximum <= width

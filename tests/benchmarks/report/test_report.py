@@ -341,7 +341,7 @@ def test_the_head_warns_of_few_videos_guessing_and_another_world(run: Path, made
     assert header.accuracy(wrong)["share"] == 0
     other = finished_run.FinishedRun(
         run, found.settings.model_copy(update={"model": found.settings.model.model_copy(update={"name": "demo"})}),
-        {}, wrong, found.directions,
+        {}, wrong,
     )  # fmt: skip
     texts = list(header.warnings(other))
     assert any("trained for the built-in world alone" in text for text in texts)

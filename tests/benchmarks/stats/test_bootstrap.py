@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import clustered_interval, intervals, totals
+from attrib.benchmarks.stats.resampling import Resampling
 
 NAN = float("nan")
 
@@ -23,7 +24,7 @@ def scipy_bca(data, statistic, videos: int, level: float) -> tuple[float, float]
 @pytest.mark.parametrize("face", [1, -1])
 def test_single_sample_videos_agree_with_scipy(face: int):
     values = face * np.random.default_rng(1).gamma(0.6, size=20)  # skewed: bias and acceleration matter
-    found = clustered_interval(values, [f"v{i}" for i in range(20)], level=0.9, resamples=100_000)
+    found = clustered_interval(values, [f"v{i}" for i in range(20)], Resampling(100_000), level=0.9)
     low, high = scipy_bca((values,), np.mean, 20, 0.9)
     assert found.mean == pytest.approx(values.mean(), abs=1e-12)
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.02 * (high - low))
@@ -36,7 +37,7 @@ def test_single_sample_videos_agree_with_scipy(face: int):
 
 def test_few_videos_are_widened_by_their_own_degrees_of_freedom():
     values = np.random.default_rng(11).normal(size=6)
-    found = clustered_interval(values, range(6), level=0.8, resamples=100_000)
+    found = clustered_interval(values, range(6), Resampling(100_000), level=0.8)
     low, high = scipy_bca((values,), np.mean, 6, 0.8)
     # Of so few values many resamples tie with the mean, which SciPy counts only where no rounding parts them: that
     # moves both ends alike, the width not.
@@ -50,7 +51,7 @@ def test_videos_of_unequal_size_agree_with_scipy_on_ratios():
     values = generator.gamma(1.0, size=25)[videos] + generator.normal(size=len(videos))
     sums = np.bincount(videos, values)
     low, high = scipy_bca((sums, sizes), lambda s, n, axis: s.sum(axis=axis) / n.sum(axis=axis), 25, 0.95)
-    found = clustered_interval(values, videos.tolist(), resamples=100_000)
+    found = clustered_interval(values, videos.tolist(), Resampling(100_000))
     assert found.mean == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx((low, high), abs=0.02 * (high - low))
 
@@ -59,7 +60,7 @@ def test_the_mean_over_tasks_agrees_with_scipy():
     generator = np.random.default_rng(8)
     values, tasks = generator.gamma(1.0, size=(30, 2)), ["one", "two"]  # every video has a sample of each of two tasks
     found = totals(values.reshape(-1, 1), np.repeat(np.arange(30), 2).tolist(), tasks * 30)
-    (interval,) = intervals(found, resamples=100_000)
+    (interval,) = intervals(found, Resampling(100_000))
     low, high = scipy_bca((values.mean(axis=1),), np.mean, 30, 0.95)
     assert interval.mean == pytest.approx(values.mean())
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02 * (high - low))
@@ -86,13 +87,13 @@ def test_columns_have_the_interval_that_each_has_alone():
     values[2, 1] = values[[3, 4, 5], 2] = NAN
     values[1:, 3] = NAN
     videos = [f"v{i // 2}" for i in range(15)]
-    together = intervals(totals(values, videos), resamples=500)
+    together = intervals(totals(values, videos), Resampling(500))
     for column, found in enumerate(together):
-        assert found == pytest.approx(clustered_interval(values[:, column], videos, resamples=500), nan_ok=True)
+        assert found == pytest.approx(clustered_interval(values[:, column], videos, Resampling(500)), nan_ok=True)
 
 
 def test_a_constant_has_an_interval_of_no_width():
-    assert clustered_interval([0.3] * 9, range(9), resamples=300) == pytest.approx((0.3, 0.3, 0.3, 9))
+    assert clustered_interval([0.3] * 9, range(9), Resampling(300)) == pytest.approx((0.3, 0.3, 0.3, 9))
 
 
 def test_a_result_is_four_numbers_in_the_order_mean_low_high_videos():
@@ -143,12 +144,12 @@ def test_the_result_depends_on_the_seed_and_not_on_the_order_of_the_rows():
     first = clustered_interval(values, clusters.tolist())
     shuffled = generator.permutation(30)
     assert clustered_interval(values[shuffled], clusters[shuffled].tolist()) == first
-    assert clustered_interval(values, clusters.tolist(), seed=1) != first
+    assert clustered_interval(values, clusters.tolist(), Resampling(seed=1)) != first
 
 
 def test_many_videos_are_drawn_in_parts_that_add_up_to_all_resamples():
     values = np.random.default_rng(4).normal(size=1500)  # 4,000 x 1,500 draws do not fit in one part
-    found = clustered_interval(values, range(1500), resamples=4000)
+    found = clustered_interval(values, range(1500), Resampling(4000))
     half = 1.96 * values.std() / np.sqrt(1500)
     assert found.low == pytest.approx(found.mean - half, rel=0.05)
     assert found.high == pytest.approx(found.mean + half, rel=0.05)

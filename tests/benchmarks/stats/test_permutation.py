@@ -7,16 +7,16 @@ import pytest
 from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import totals
+from attrib.benchmarks.stats.multiple import benjamini_hochberg, holm
 from attrib.benchmarks.stats.permutation import (
     Pools,
-    benjamini_hochberg,
-    holm,
     max_t,
     repaired,
     sign_flip,
     spread,
     videos_needed,
 )
+from attrib.benchmarks.stats.resampling import Resampling
 
 NAN = float("nan")
 
@@ -27,7 +27,7 @@ def columns(*values: list[float]) -> np.ndarray:
 
 def test_sign_flips_agree_with_all_of_them_and_with_scipy():
     values = np.array([0.4, -0.1, 0.3, 0.2, 0.5, -0.2, 0.1])
-    (p,) = sign_flip(totals(values[:, None], range(7)), 40_000)
+    (p,) = sign_flip(totals(values[:, None], range(7)), Resampling(40_000))
     sums = np.array([np.dot(signs, values) for signs in product((-1, 1), repeat=7)])
     exact = np.mean(np.abs(sums) >= abs(values.sum()) - 1e-12)
     found = stats.permutation_test(
@@ -39,22 +39,22 @@ def test_sign_flips_agree_with_all_of_them_and_with_scipy():
 
 def test_sign_flips_by_hand():
     # Two videos, differences 1 and 1: of the four sums 2, 0, 0, -2 two are as far from 0.
-    (p,) = sign_flip(totals(columns([1, 1]), ["a", "b"]), 9999)
+    (p,) = sign_flip(totals(columns([1, 1]), ["a", "b"]), Resampling(9999))
     assert p == pytest.approx(0.5, abs=0.02)
-    (least,) = sign_flip(totals(np.ones((40, 1)), range(40)), 99)
+    (least,) = sign_flip(totals(np.ones((40, 1)), range(40)), Resampling(99))
     assert least == 1 / 100  # (1 + 0) / (1 + 99)
-    assert sign_flip(totals(columns([0, 0, 0]), range(3)), 99).tolist() == [1.0]  # ties count as reached
+    assert sign_flip(totals(columns([0, 0, 0]), range(3)), Resampling(99)).tolist() == [1.0]  # ties count as reached
 
 
 def test_a_video_flips_as_a_whole():
-    once = sign_flip(totals(columns([1, 1, 1]), ["a", "b", "c"]), 5000)
-    copies = sign_flip(totals(np.ones((30, 1)), ["a", "b", "c"] * 10), 5000)
+    once = sign_flip(totals(columns([1, 1, 1]), ["a", "b", "c"]), Resampling(5000))
+    copies = sign_flip(totals(np.ones((30, 1)), ["a", "b", "c"] * 10), Resampling(5000))
     assert copies == pytest.approx(once)
     assert once[0] == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_worse_method_differs_too_and_nothing_gives_nothing():
-    found = sign_flip(totals(columns([1] * 12, [-1] * 12, [NAN] * 12), range(12)), 999)
+    found = sign_flip(totals(columns([1] * 12, [-1] * 12, [NAN] * 12), range(12)), Resampling(999))
     assert found[0] == found[1] < 0.01
     assert np.isnan(found[2])
 
@@ -69,27 +69,27 @@ def pools(groups: list[list[float]], videos: list[int] | None = None, weights: l
 
 def test_repaired_by_hand():
     # Means of the four pairings: (1 + 3) / 2 own, (1 + 2) / 2, (0 + 3) / 2, (0 + 2) / 2: only the own one reaches 2.
-    assert repaired(pools([[1, 0], [3, 2]]), 20_000) == pytest.approx(1 / 4, abs=0.01)
+    assert repaired(pools([[1, 0], [3, 2]]), Resampling(20_000)) == pytest.approx(1 / 4, abs=0.01)
     # With the second sample's other value as high as its own, two of four.
-    assert repaired(pools([[1, 0], [3, 3]]), 20_000) == pytest.approx(1 / 2, abs=0.01)
+    assert repaired(pools([[1, 0], [3, 3]]), Resampling(20_000)) == pytest.approx(1 / 2, abs=0.01)
     # Worse than all: every pairing reaches it.
-    assert repaired(pools([[0, 1], [2, 3]]), 100) == 1
-    assert repaired(pools([[5, 0, 1, 2, 3]] * 8), 99) == pytest.approx(1 / 100)
-    assert np.isnan(repaired(pools([]), 99))
+    assert repaired(pools([[0, 1], [2, 3]]), Resampling(100)) == 1
+    assert repaired(pools([[5, 0, 1, 2, 3]] * 8), Resampling(99)) == pytest.approx(1 / 100)
+    assert np.isnan(repaired(pools([]), Resampling(99)))
 
 
 def test_repaired_weights_samples_and_keeps_those_of_a_video_together():
     # Means .9 x + .1 y: own .9 + 0; others 0 + .1, .9 + .1, 0 + 0: one of four besides the own reaches.
-    assert repaired(pools([[1, 0], [0, 1]], weights=[0.9, 0.1]), 20_000) == pytest.approx(1 / 2, abs=0.01)
-    assert repaired(pools([[1, 0], [1, 0]]), 20_000) == pytest.approx(1 / 4, abs=0.01)
-    assert repaired(pools([[1, 0], [1, 0]], videos=[0, 0]), 20_000) == pytest.approx(1 / 2, abs=0.01)
+    assert repaired(pools([[1, 0], [0, 1]], weights=[0.9, 0.1]), Resampling(20_000)) == pytest.approx(1 / 2, abs=0.01)
+    assert repaired(pools([[1, 0], [1, 0]]), Resampling(20_000)) == pytest.approx(1 / 4, abs=0.01)
+    assert repaired(pools([[1, 0], [1, 0]], videos=[0, 0]), Resampling(20_000)) == pytest.approx(1 / 2, abs=0.01)
 
 
 def test_repaired_agrees_with_all_pairings_of_unequal_pools():
     groups = [[0.3, 0.1, 0.5], [0.7, 0.2], [0.4, 0.4, 0.9, 0.1]]
     own = sum(group[0] for group in groups)
     exact = np.mean([sum(chosen) >= own - 1e-12 for chosen in product(*groups)])
-    assert repaired(pools(groups), 40_000) == pytest.approx(exact, abs=0.008)
+    assert repaired(pools(groups), Resampling(40_000)) == pytest.approx(exact, abs=0.008)
 
 
 def test_holm_by_hand():
@@ -108,7 +108,7 @@ def test_benjamini_hochberg_by_hand():
 
 def test_max_t_agrees_with_all_sign_flips():
     values = np.random.default_rng(3).normal(0.4, 1, size=(8, 3)) * [1, 10, 0.1]
-    found = max_t(totals(values, range(8)), 40_000)
+    found = max_t(totals(values, range(8)), Resampling(40_000))
     observed = stats.ttest_1samp(values, 0).statistic
     largest = np.array([
         stats.ttest_1samp(values * np.array(signs)[:, None], 0).statistic.max() for signs in product((-1, 1), repeat=8)
@@ -118,11 +118,11 @@ def test_max_t_agrees_with_all_sign_flips():
 
 def test_max_t_of_one_column_is_a_single_test_and_copies_cost_nothing():
     values = np.random.default_rng(4).normal(0.7, 1, size=(10, 1))
-    one = max_t(totals(values, range(10)), 5000)
-    assert max_t(totals(np.tile(values, 6), range(10)), 5000) == pytest.approx(np.tile(one, 6))
+    one = max_t(totals(values, range(10)), Resampling(5000))
+    assert max_t(totals(np.tile(values, 6), range(10)), Resampling(5000)) == pytest.approx(np.tile(one, 6))
     with_gap = np.column_stack([values, [1.0] + [NAN] * 9])
-    assert max_t(totals(with_gap, range(10)), 5000) == pytest.approx([one[0], NAN], nan_ok=True)
-    assert max_t(totals(-values, range(10)), 5000)[0] > 0.5
+    assert max_t(totals(with_gap, range(10)), Resampling(5000)) == pytest.approx([one[0], NAN], nan_ok=True)
+    assert max_t(totals(-values, range(10)), Resampling(5000))[0] > 0.5
 
 
 def test_spread_is_the_deviation_over_videos():

@@ -13,6 +13,7 @@ from scipy import stats
 
 from attrib import cli, config
 from attrib.benchmarks.stats.bootstrap import clustered_interval
+from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.compare import compare, read
 from attrib.errors import InputError
 
@@ -20,7 +21,7 @@ from board_cases import skilled
 
 SETTINGS: dict[str, Any] = {
     "data": {"name": "demo", "videos": 8, "root": "/here"}, "methods": {"good": None, "random": None},
-    "metrics": {"object_auc": None, "deletion": {"steps": [0.1]}}, "imputers": ["blur", "mean"], "resamples": 200,
+    "metrics": {"object_auc": None, "deletion": {"of": "log_odds"}}, "imputers": ["blur", "mean"], "resamples": 200,
 }  # fmt: skip
 Make = Callable[..., Path]
 
@@ -49,7 +50,7 @@ def make(tmp_path: Path) -> Make:
 def test_runs_are_paired_on_their_samples_and_better_is_positive(make: Make) -> None:
     one, two = skilled(8, 0), skilled(8, 1, skill=1.6).sample(frac=1, random_state=0)
     runs = [make("a", table=one), make("b", table=two, seed=0)]
-    found = compare(runs).set_index(["metric", "method", "run"])
+    found = compare(runs).table.set_index(["metric", "method", "run"])
     assert set(found.index.get_level_values("run")) == {str(runs[0].with_name(name)) for name in "ab"}
     folder = str(runs[1])
     for metric, sign in (("object_auc", 1), ("deletion", -1)):
@@ -59,7 +60,7 @@ def test_runs_are_paired_on_their_samples_and_better_is_positive(make: Make) -> 
         )
         away = sign * (there - here)
         row = found.loc[metric, "good", folder]
-        wanted = clustered_interval(away.to_numpy(), away.index.tolist(), resamples=200)
+        wanted = clustered_interval(away.to_numpy(), away.index.tolist(), Resampling(200))
         assert tuple(row[["difference", "difference_low", "difference_high"]]) == pytest.approx(tuple(wanted)[:3])
         assert row["difference"] > 0.2
         assert row["mean"] == pytest.approx(there.mean())
@@ -81,7 +82,7 @@ def test_what_may_differ_names_the_runs(make: Make) -> None:
     model = {"name": "other", "dtype": "float64"}
     runs = [make("a"), make("b", seed=3, model=model, data={**SETTINGS["data"], "root": "/there"}, workers=4)]
     (runs[1] / "config.yaml").write_text((runs[1] / "config.yaml").read_text().replace("seed: 0", "seed: 7"))
-    found = compare(runs)
+    found = compare(runs).table
     assert list(dict.fromkeys(found["run"])) == [
         "model demo, dtype float32, seed 0",
         "model other, dtype float64, seed 7",
@@ -91,7 +92,7 @@ def test_what_may_differ_names_the_runs(make: Make) -> None:
 
 def test_methods_and_metrics_of_one_run_alone_are_not_paired(make: Make) -> None:
     more = {"good": {"scale": 2}, "centre": None}
-    found = compare([make("a", metrics={"object_auc": None}), make("b", seed=1, methods=more)])
+    found = compare([make("a", metrics={"object_auc": None}), make("b", seed=1, methods=more)]).table
     assert set(found["metric"]) == {"object_auc"}
     last = found[found["run"].str.endswith("b")].set_index("method")
     assert set(last.index) == {"good", "centre"}
@@ -107,7 +108,10 @@ def test_methods_and_metrics_of_one_run_alone_are_not_paired(make: Make) -> None
         ({"model": {"sampling": "one_per_second"}}, r"model.sampling is 'uniform' in .*, 'one_per_second' in"),
         ({"target": "correct:0"}, r"target is 'predicted' in .*a, 'correct:0' in .*b$"),
         ({"imputers": ["blur"]}, r"imputers is \['blur', 'mean'\] in .*a, \['blur'\] in .*b$"),
-        ({"metrics": {"object_auc": None, "deletion": {"steps": [0.2]}}}, r"metrics.deletion is .*0.1.* in .*0.2"),
+        (
+            {"metrics": {"object_auc": None, "deletion": {"of": "probability"}}},
+            r"deletion is .*log_odds.*probab",
+        ),
         ({"metrics": {"mass": None}}, "no metric in common|without results"),
     ],
 )
@@ -124,7 +128,7 @@ def test_other_samples_are_refused_and_the_order_of_imputers_is_not(make: Make) 
     other = table.assign(sample=table["sample"].replace({"s3": "s9"}))
     with pytest.raises(InputError, match=r"1 samples are in .*a and not in .*b, such as 's3'"):
         compare([make("a"), make("b", table=other)])
-    assert len(compare([make("c"), make("d", imputers=["mean", "blur"])])) == 8
+    assert len(compare([make("c"), make("d", imputers=["mean", "blur"])]).table) == 8
 
 
 def test_directories_without_a_finished_run_are_told_in_one_line(make: Make, tmp_path: Path) -> None:

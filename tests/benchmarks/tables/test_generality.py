@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from attrib.benchmarks.tables.generality import GENERALITY, Gaps, generality, middle_chance, not_beaten
+from attrib.benchmarks.jobs.roles import MetricRoles
+from attrib.benchmarks.stats.multiple import ALPHA
+from attrib.benchmarks.tables.generality import GENERALITY, LEAST_PARTNERS, Gaps, generality, middle_chance, not_beaten
+from attrib.metric import Direction
 
 from board_cases import NAN, results
 
@@ -20,12 +23,14 @@ def case(own: list[float], others: list[list[float]]) -> tuple[pd.DataFrame, pd.
     return table, pd.DataFrame(rows, columns=COLUMNS)
 
 
-def by_task(table: pd.DataFrame, nulls: pd.DataFrame, directions: dict[str, str]) -> pd.DataFrame:
+def by_task(table: pd.DataFrame, nulls: pd.DataFrame, directions: dict[str, Direction]) -> pd.DataFrame:
     groups = table.drop_duplicates("sample").set_index("sample")["task"]
-    return Gaps.of(table, nulls, directions).by_video(groups)
+    gaps = Gaps.of(table, nulls, MetricRoles(directions))
+    assert gaps is not None
+    return gaps.by_video(groups)
 
 
-def told(table: pd.DataFrame, nulls: pd.DataFrame, directions: dict[str, str]) -> pd.DataFrame:
+def told(table: pd.DataFrame, nulls: pd.DataFrame, directions: dict[str, Direction]) -> pd.DataFrame:
     return generality(by_task(table, nulls, directions))
 
 
@@ -98,7 +103,8 @@ def test_groups_other_than_tasks_take_the_mean_of_a_videos_questions_and_leave_o
                      ("c", "w", "y", "m", "mass", None, 0.9)])  # fmt: skip
     nulls = pd.DataFrame([(name, name, "", f"p{place:02}", "m", "mass", 0.4)
                           for name in "abc" for place in range(19)], columns=COLUMNS)  # fmt: skip
-    gaps = Gaps.of(table, nulls, {})
+    gaps = Gaps.of(table, nulls, MetricRoles())
+    assert gaps is not None
     both = gaps.by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
     assert [(row["group"], row["video"], row["p"], row["partners"]) for row in both] == [("g", "v", 1 / 20, 19)]
     alone = gaps.by_video(pd.Series({"b": "g", "c": "h"})).to_dict("records")
@@ -108,7 +114,9 @@ def test_groups_other_than_tasks_take_the_mean_of_a_videos_questions_and_leave_o
 def test_a_question_without_a_null_does_not_keep_its_video_from_being_tested():
     table = results([("a", "v", "x", "m", "mass", None, 0.9), ("b", "v", "rare", "m", "mass", None, 0.1)])
     nulls = pd.DataFrame([("a", "v", "x", f"p{place:02}", "m", "mass", 0.4) for place in range(19)], columns=COLUMNS)
-    found = Gaps.of(table, nulls, {}).by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
+    gaps = Gaps.of(table, nulls, MetricRoles())
+    assert gaps is not None
+    found = gaps.by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
     assert [(row["video"], row["p"], row["partners"]) for row in found] == [("v", 1 / 20, 19)]
 
 
@@ -134,3 +142,11 @@ def test_without_a_defined_score_there_is_nothing_to_tell():
     found = told(table, nulls, {})
     assert found.empty
     assert list(found.columns) == GENERALITY
+
+
+def test_the_least_number_of_partners_is_that_with_which_a_map_can_beat_its_null() -> None:
+    assert 1 / (1 + LEAST_PARTNERS) <= ALPHA < 1 / LEAST_PARTNERS
+    for partners, beats in ((LEAST_PARTNERS, 1.0), (LEAST_PARTNERS - 1, 0.0)):
+        table, nulls = case([0.9], [[0.1] * partners])
+        (found,) = told(table, nulls, {"mass": "high"}).to_dict("records")
+        assert (found["beats"], found["beats_chance"] > 0) == (beats, bool(beats))

@@ -1,24 +1,33 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.above_chance import gather
-from attrib.benchmarks.tables.leaderboard import COLUMNS, Board, Context, build
+from attrib.benchmarks.tables.leaderboard import COLUMNS, Context, build
 
 from board_cases import NAN, results, skilled
 
-DIRECTIONS = {"object_auc": "high", "deletion": "low", "srg": "high", "mass": "high"}
+METRICS = MetricRoles(
+    {"object_auc": "high", "deletion": "low", "srg": "high", "mass": "high"}, ("srg", "object_auc", "shuffled_auc")
+)
 ROLES = Roles(frozenset({"uniform", "random", "centre"}), frozenset({"oracle"}))
 
 
+class Board(NamedTuple):
+    rows: pd.DataFrame
+    differences: pd.DataFrame
+
+
 def built(table: pd.DataFrame, roles: Roles = ROLES, resamples: int = 999, nulls: pd.DataFrame | None = None) -> Board:
-    return build(table, gather(nulls), Context(DIRECTIONS, roles, Resampling(resamples)))
+    return Board(*build(table, gather(nulls), Context(METRICS, roles, Resampling(resamples))))
 
 
 def row(table: pd.DataFrame, **names: str) -> pd.Series:
@@ -50,7 +59,7 @@ def test_the_interval_of_a_difference_is_that_of_the_samples_differences():
     wide = table[table["metric"] == "object_auc"].pivot(index="video", columns="method", values="value")
     away = wide["good"] - wide["random"]
     found = row(built(table).differences, subset="all", method="good", control="random", metric="object_auc")
-    wanted = clustered_interval(away.to_numpy(), away.index.tolist(), resamples=999)
+    wanted = clustered_interval(away.to_numpy(), away.index.tolist(), Resampling(999))
     assert tuple(found[["difference", "low", "high", "videos"]]) == pytest.approx(tuple(wanted))
     assert found["sd"] == pytest.approx(away.std(ddof=1))
     needed = ((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * found["sd"] / found["difference"]) ** 2
@@ -170,6 +179,6 @@ def test_re_pairing_agrees_with_a_count_of_all_pairings():
     found = row(built(table, Roles(), 20_000, nulls).rows, subset="all")
     assert found["p_shift"] == pytest.approx(4 / 8, abs=0.01)
     assert np.isnan(found["p_pairing"])
-    low = build(table, gather(nulls), Context({"mass": "low"}, drawing=Resampling(20_000)))
+    low = Board(*build(table, gather(nulls), Context(MetricRoles({"mass": "low"}), resampling=Resampling(20_000))))
     # Lower is better: at most 1.1 are {}, {1}, {1, 2}, {1, 3}, {1, 2, 3}, {3}: 6 of 8
     assert row(low.rows, subset="all")["p_shift"] == pytest.approx(6 / 8, abs=0.01)

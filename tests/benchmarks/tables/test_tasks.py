@@ -6,21 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.tables import tasks
+from attrib.benchmarks.tables import exceptions, tasks
 from attrib.benchmarks.tables.above_chance import gather
+from attrib.benchmarks.tables.generality import Gaps
 from attrib.benchmarks.tables.leaderboard import Context, build
-from attrib.benchmarks.tables.tasks import COLUMNS, EXCEPTIONS, GROUP
+from attrib.benchmarks.tables.tasks import COLUMNS, GROUP
 
 from board_cases import NAN, results, skilled
 
-CONTEXT = Context(
-    {"mass": "high", "late": "low"}, Roles(frozenset({"plain"}), frozenset({"oracle"})), Resampling(resamples=100)
-)
+METRICS = MetricRoles({"mass": "high", "late": "low"})
+CONTEXT = Context(METRICS, Roles(frozenset({"plain"}), frozenset({"oracle"})), Resampling(100))
 RIGHT = {"a": True, "b": False, "c": True, "d": None}  # by video
 TASKS = {"a": "x", "b": "x", "c": "y", "d": "y"}
 MASS = {"m": [0.9, 0.5, 0.7, 0.3], "plain": [0.4, 0.4, 0.4, 0.4]}  # of the videos a, b, c, d
+
+
+def gaps(rows: pd.DataFrame, held: pd.DataFrame | None) -> Gaps | None:
+    return Gaps.of(rows, held, METRICS)
 
 
 def table() -> pd.DataFrame:
@@ -54,7 +58,7 @@ def row(found: pd.DataFrame, *names: str, method: str = "m", metric: str = "mass
 
 
 def test_means_of_groups_and_splits_by_hand() -> None:
-    found = tasks.build(table(), None, CONTEXT).rows
+    found = tasks.build(table(), None, CONTEXT)
     assert list(found.columns) == COLUMNS
     means = {
         ("task", "x", "all"): 0.7, ("task", "x", "right"): 0.9, ("task", "x", "wrong"): 0.5,
@@ -82,14 +86,14 @@ def same(one: pd.DataFrame, two: pd.DataFrame) -> None:
 
 def test_the_row_of_all_is_the_leaderboards() -> None:
     context = Context(
-        {"object_auc": "high", "deletion": "low"}, Roles(frozenset({"uniform", "random"})), Resampling(100)
+        MetricRoles({"object_auc": "high", "deletion": "low"}), Roles(frozenset({"uniform", "random"})), Resampling(100)
     )
     given = skilled(6)
     shared = ["mean", "low", "high", "chance", "videos", "control", "control_mean", "difference", "difference_low"]
     keys = ["method", "metric"]
-    board = build(given, gather(None), context).rows
+    board = build(given, gather(None), context)[0]
     wanted = board[board["subset"] == "all"].set_index(keys)[shared].sort_index()
-    found = tasks.build(given, None, context).rows
+    found = tasks.build(given, None, context)
     whole = found[(found["kind"] == "all") & (found["split"] == "all")].set_index(keys)[shared].sort_index()
     same(whole, wanted)
     for task in ("t0", "t1"):
@@ -99,7 +103,7 @@ def test_the_row_of_all_is_the_leaderboards() -> None:
 
 
 def test_shares_of_videos_that_beat_their_null_by_hand() -> None:
-    found = tasks.build(table(), nulls(), CONTEXT).rows
+    found = tasks.build(table(), gaps(table(), nulls()), CONTEXT)
     shares = {
         names: (row(found, *names)["beats"], row(found, *names)["above"], row(found, *names)["tested"])
         for names in [("task", "x", "all"), ("task", "x", "wrong"), ("task", "y", "all"), ("area", "memory", "all"),
@@ -116,7 +120,7 @@ def test_shares_of_videos_that_beat_their_null_by_hand() -> None:
 
 def test_a_metric_with_two_nulls_has_a_row_for_each() -> None:
     both = pd.concat([nulls(), nulls().assign(null="shift", value=2.0)])
-    part = tasks.build(table(), both, CONTEXT).rows
+    part = tasks.build(table(), gaps(table(), both), CONTEXT)
     part = part[(part["kind"] == "all") & (part["split"] == "all") & (part["method"] == "m")]
     assert part.loc[part["metric"] == "mass", ["null", "beats", "mean"]].to_dict("records") == [
         {"null": "pairing", "beats": 0.5, "mean": pytest.approx(0.6)},
@@ -125,8 +129,8 @@ def test_a_metric_with_two_nulls_has_a_row_for_each() -> None:
 
 
 def test_exceptions_are_the_videos_that_do_not_beat_their_null_and_controls_are_not_asked() -> None:
-    found = tasks.build(table(), nulls(), CONTEXT).exceptions
-    assert list(found.columns) == EXCEPTIONS
+    found = exceptions.build(table(), gaps(table(), nulls()), CONTEXT.roles.controls)
+    assert list(found.columns) == exceptions.COLUMNS
     assert found[["task", "sample", "video", "method", "metric", "null"]].to_numpy().tolist() == [
         ["x", "b_0", "b", "m", "mass", "pairing"], ["y", "d_0", "d", "m", "mass", "pairing"]]  # fmt: skip
     assert found["value"].tolist() == [0.5, 0.3]
@@ -142,19 +146,20 @@ def test_questions_of_one_video_in_a_task_are_excepted_together_each_with_its_ow
         "sample": ["a_0"] * 19 + ["a_1"] * 19, "video": "a", "task": "x", "method": "m", "metric": "mass",
         "partner": [f"p{n:02}" for n in range(19)] * 2, "null": "pairing", "value": [0.2] * 19 + [0.9] * 19,
     })  # fmt: skip
-    found = tasks.build(given, held, CONTEXT).exceptions
+    found = exceptions.build(given, gaps(given, held), CONTEXT.roles.controls)
     assert found[["sample", "value", "null_median", "p"]].to_numpy().tolist() == [
         ["a_0", 0.9, 0.2, 1.0], ["a_1", 0.1, 0.9, 1.0]], "the means are .5 and .55"  # fmt: skip
 
 
 def test_rows_order_plays_no_part_and_the_files_can_be_read_again(tmp_path: Path) -> None:
-    one = tasks.build(table(), nulls(), CONTEXT)
-    two = tasks.build(table(), nulls().sample(frac=1, random_state=1), CONTEXT)
-    pd.testing.assert_frame_equal(one.rows, two.rows)
-    pd.testing.assert_frame_equal(one.exceptions, two.exceptions)
-    one.rows.to_csv(tmp_path / "tasks.csv", index=False)
+    one = tasks.build(table(), gaps(table(), nulls()), CONTEXT)
+    two = tasks.build(table(), gaps(table(), nulls().sample(frac=1, random_state=1)), CONTEXT)
+    pd.testing.assert_frame_equal(one, two)
+    pairs = (gaps(table(), rows) for rows in (nulls(), nulls().sample(frac=1, random_state=1)))
+    pd.testing.assert_frame_equal(*(exceptions.build(table(), pair, frozenset()) for pair in pairs))
+    one.to_csv(tmp_path / "tasks.csv", index=False)
     read = pd.read_csv(tmp_path / "tasks.csv", keep_default_na=True)
-    assert read["beats"].tolist() == pytest.approx(one.rows["beats"].tolist(), nan_ok=True)
+    assert read["beats"].tolist() == pytest.approx(one["beats"].tolist(), nan_ok=True)
 
 
 def test_nothing_scored_nothing_defined_and_no_annotated_areas_give_tables_with_their_columns() -> None:
@@ -162,10 +167,10 @@ def test_nothing_scored_nothing_defined_and_no_annotated_areas_give_tables_with_
     undefined = table().assign(value=NAN)
     for given in (failed, undefined, table().drop(columns=["area", "reasoning"])):
         for held in (None, nulls(), nulls().iloc[:0]):
-            found = tasks.build(given, held, CONTEXT)
-            assert list(found.rows.columns) == COLUMNS
-            assert list(found.exceptions.columns) == EXCEPTIONS
-    assert tasks.build(failed, nulls(), CONTEXT).rows.empty
-    assert tasks.build(undefined, nulls(), CONTEXT).rows["mean"].isna().all()
-    kinds = tasks.build(table().drop(columns=["area", "reasoning"]), None, CONTEXT).rows["kind"]
+            found = tasks.build(given, gaps(given, held), CONTEXT)
+            assert list(found.columns) == COLUMNS
+            assert list(exceptions.build(given, gaps(given, held), frozenset()).columns) == exceptions.COLUMNS
+    assert tasks.build(failed, gaps(failed, nulls()), CONTEXT).empty
+    assert tasks.build(undefined, gaps(undefined, nulls()), CONTEXT)["mean"].isna().all()
+    kinds = tasks.build(table().drop(columns=["area", "reasoning"]), None, CONTEXT)["kind"]
     assert set(kinds) == {"task", "all"}

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from attrib import config
-from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.ranking import Ranking, rank
-from attrib.benchmarks.tables import agreement, critical_difference, write
+from attrib.benchmarks.tables import agreement, critical_difference, ranks, write
 
 from board_cases import NAN, results, skilled
 
@@ -19,6 +19,7 @@ SETTINGS = config.parse({
     "methods": {"grad_cam": None, "uniform": None, "noise": {"method": "random"}, "centre": None, "oracle": None},
     "metrics": {"object_auc": None, "deletion": None}, "imputers": ["blur"], "resamples": 100,
 })  # fmt: skip
+METRICS = MetricRoles({"object_auc": "high", "deletion": "low"}, ("object_auc",))
 FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions")
 
 
@@ -28,8 +29,8 @@ def table(videos: int = 8) -> pd.DataFrame:
 
 
 def test_written_tables_are_those_of_the_summary_and_the_same_each_time(tmp_path: Path) -> None:
-    metrics = config.metric_entries(SETTINGS)
-    found = write.write(tmp_path, table(), None, metrics, SETTINGS)
+    found = write.summarise(table(), None, config.metric_entries(SETTINGS), SETTINGS)
+    write.write(tmp_path, found)
     assert found.roles == Roles(frozenset({"uniform", "noise", "centre"}), frozenset({"oracle"}))
     assert set(found.differences["control"]) == found.roles.controls
     assert set(found.differences["method"]) == {"grad_cam", "oracle"}
@@ -44,14 +45,14 @@ def test_written_tables_are_those_of_the_summary_and_the_same_each_time(tmp_path
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert before["critical_difference.png"].startswith(b"\x89PNG")
     assert before["critical_difference.pdf"].startswith(b"%PDF")
-    write.write(tmp_path, table(), None, metrics, SETTINGS)
+    write.write(tmp_path, write.summarise(table(), None, config.metric_entries(SETTINGS), SETTINGS))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_without_a_primary_metric_an_old_figure_goes(tmp_path: Path) -> None:
     (tmp_path / "critical_difference.png").write_bytes(b"old")
     only = table(4)[lambda rows: rows["metric"] == "deletion"]
-    write.write(tmp_path, only, pd.DataFrame(), config.metric_entries(SETTINGS), SETTINGS)
+    write.write(tmp_path, write.summarise(only, pd.DataFrame(), config.metric_entries(SETTINGS), SETTINGS))
     assert not (tmp_path / "critical_difference.png").exists()
     assert (tmp_path / "ranks.csv").exists()
 
@@ -72,12 +73,12 @@ def small() -> pd.DataFrame:
 
 
 def test_ranks_by_hand() -> None:
-    found = agreement.rank_table(agreement.rankings(small(), {"object_auc": "high", "deletion": "low"}))
-    ranks = found.set_index(["metric", "imputer", "method"])["mean_rank"]
+    found = ranks.build(small(), METRICS)
+    mean = found.set_index(["metric", "imputer", "method"])["mean_rank"]
     # object_auc: a 1 2 1, b 2 1 2, c 3 3 3; deletion by mean: a 1 1 3, b 3 3 2, c 2 2 1
-    assert ranks["object_auc"].tolist() == pytest.approx([4 / 3, 5 / 3, 3])
-    assert ranks["deletion", "mean", "a"] == ranks["deletion", "mean", "c"] == pytest.approx(5 / 3)
-    assert ranks["deletion", "mean", "b"] == pytest.approx(8 / 3)
+    assert mean["object_auc"].tolist() == pytest.approx([4 / 3, 5 / 3, 3])
+    assert mean["deletion", "mean", "a"] == mean["deletion", "mean", "c"] == pytest.approx(5 / 3)
+    assert mean["deletion", "mean", "b"] == pytest.approx(8 / 3)
     primary = found[found["metric"] == "primary"].set_index("method")["mean_rank"]
     assert primary.to_dict() == pytest.approx({"a": 4 / 3, "b": 5 / 3, "c": 3}), "deletion is not primary"
     one = found[found["metric"] == "object_auc"]
@@ -88,7 +89,7 @@ def test_ranks_by_hand() -> None:
 
 
 def test_agreement_by_hand() -> None:
-    found = agreement.agreement_table(small(), {"object_auc": "high", "deletion": "low"})
+    found = agreement.build(small(), METRICS)
     # Means: object_auc .8 .667 .2; deletion by blur .133 .233 .5, by mean .2 .3 .167: ranks 123, 123, 231
     kendall = found[found["kind"] == "kendall_w"].iloc[0]
     sums = np.array([1 + 1 + 2, 2 + 2 + 3, 3 + 3 + 1])
@@ -105,7 +106,7 @@ def test_agreement_leaves_out_judges_of_too_few_methods() -> None:
     """`completeness` is of one method in many: with it there would be nothing left to agree on."""
     rows = small()
     rows.loc[(rows["method"] != "b") & (rows["metric"] == "object_auc"), "value"] = NAN
-    found = agreement.agreement_table(rows, {"object_auc": "high", "deletion": "low"})
+    found = agreement.build(rows, METRICS)
     kendall = found[found["kind"] == "kendall_w"].iloc[0]
     assert (kendall["metric"], kendall["methods"]) == ("all metrics (2)", 3)
 
@@ -113,14 +114,15 @@ def test_agreement_leaves_out_judges_of_too_few_methods() -> None:
 def test_agreement_leaves_out_methods_that_a_judge_cannot_judge() -> None:
     rows = small()
     rows.loc[(rows["method"] == "b") & (rows["metric"] == "object_auc"), "value"] = NAN
-    found = agreement.agreement_table(rows, {"object_auc": "high", "deletion": "low"})
+    found = agreement.build(rows, METRICS)
     assert found.loc[found["kind"] == "kendall_w", "methods"].iloc[0] == 2
     assert np.isnan(found.loc[found["kind"] == "kendall_w", "statistic"].iloc[0])
 
 
 def test_the_figure_averages_imputers_and_names_what_it_shows() -> None:
     rows = small().assign(metric=lambda table: table["metric"].replace({"deletion": "srg"}))
-    shown = write.summarise(rows, None, config.metric_entries(SETTINGS), SETTINGS).rankings
+    settings = SETTINGS.model_copy(update={"metrics": {"srg": None, "object_auc": None}})
+    shown = write.summarise(rows, None, config.metric_entries(settings), settings).rankings
     assert list(shown) == ["srg, mean of blur and mean", "object_auc"]
     # Means of both imputers: a .1 .15 .25, b .35 .2 .25, c .35 .35 .3; high is best: 3 3 2.5, 1.5 2 2.5, 1.5 1 1
     one = next(iter(shown.values()))

@@ -20,6 +20,8 @@ METRICS = (
     "mass",
 )
 
+PRIMARY = ("srg", "object_auc", "segment_shuffled_auc")
+
 
 def board(metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
     rows = [
@@ -36,7 +38,7 @@ def board(metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
 
 def printed(rows: pd.DataFrame, width: int) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    for table in leaderboard.tables(rows, "all", width):
+    for table in leaderboard.tables(rows, "all", PRIMARY, width):
         assert Console(width=400).measure(table).maximum <= width
         console.print(table)
     return console.export_text()
@@ -65,7 +67,7 @@ def test_primary_metrics_come_first_and_those_without_room_are_named() -> None:
 
 def test_the_best_mean_is_bold_in_the_metric_s_direction() -> None:
     for metric, best in (("lift", 0), ("deletion", 2)):
-        (table,) = leaderboard.tables(board((metric,)), "all", 80)
+        (table,) = leaderboard.tables(board((metric,)), "all", PRIMARY, 80)
         cells = list(table.columns[1].cells)
         bold = [place for place, cell in enumerate(cells) if any("bold" in str(span.style) for span in cell.spans)]
         assert bold == [best]
@@ -76,4 +78,9 @@ def test_undefined_is_said_and_an_empty_subset_gives_no_table() -> None:
     text = printed(rows, 80)
     assert text.count("undefined") == 3
     assert "see random" in text
-    assert leaderboard.tables(rows, "gated", 80) == []
+    assert leaderboard.tables(rows, "gated", PRIMARY, 80) == []
+
+
+def test_the_primary_metrics_are_those_given_whatever_their_names() -> None:
+    shown = leaderboard.tables(board(), "all", ("mass",), 400)
+    assert [str(column.header).split()[0] for column in shown[0].columns][1] == "mass"

@@ -17,7 +17,7 @@ from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.question import refuse_other_question
 from attrib.benchmarks.jobs.sample_job import SampleJob
-from attrib.benchmarks.jobs.store import FAILED, Record
+from attrib.benchmarks.jobs.store import Failure, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
@@ -26,17 +26,6 @@ from attrib.config import Config, Entry
 from attrib.errors import NotWritten, told
 from attrib.render import overlay
 from attrib.runtime.progress import Progress, report_progress
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One piece of work that ended with an error: an answer (no method), a map (no metric), a score or an overlay."""
-
-    sample: str
-    video: str
-    method: str
-    metric: str
-    error: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +84,7 @@ def run(
         write.write(directory, tables)
         computed = sum(1 for _ in run.parts.logged(begun))
     report_progress(step, "done", len(done), len(done))
-    troubles = (Failure(*trouble) for trouble in beside.troubles)
-    failures = *(failure for each in done for failure in each.failures), *drawn, *troubles
+    failures = *(failure for each in done for failure in each.failures), *drawn, *beside.failures
     warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
@@ -139,7 +127,7 @@ def _told(item: SampleJob) -> Iterator[Failure]:
 
 
 def _rows(found: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
-    """The map's rows of the results table; one that failed has one row, with the error as reason."""
+    """Rows of the results table for one map, each with its failure; a map that failed has one row, without a metric."""
     item, sample, label = found.item, found.item.sample, found.method.label
     made = Record("", error=item.answer.error) if item.answer.error else found.made()
     shared = {
@@ -150,15 +138,12 @@ def _rows(found: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
     if made.error:
         own = not item.answer.error  # an answer that failed is told once
         failure = Failure(sample.id, sample.video_id, label, "", made.error) if own else None
-        yield {**shared, "metric": "", "reason": f"{FAILED}{made.error}"}, failure
+        yield {**shared, "metric": "", "reason": "", "error": made.error}, failure
         return
     if item.plan.contrasts:
         found.made(rival=True)  # if that fails, the metrics that need it say so
     for metric, score in _ordered(found):
-        error = score.pop("error")
-        imputer = metric.parameters.get("imputer")
-        if error:
-            score["reason"] = f"{FAILED}{error}"
+        error, imputer = score["error"], metric.parameters.get("imputer")
         failure = Failure(sample.id, sample.video_id, label, metric.label, error) if error else None
         yield {**shared, **score, "metric": metric.label, "imputer": imputer}, failure
 
@@ -175,7 +160,7 @@ def _ordered(found: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
     """The scores in the metrics' order."""
     plan = found.item.plan
     scores = {id(metric): score for group in plan.groups for metric, score in found.scores(group)}
-    return [(metric, dict(scores[id(metric)])) for metric in plan.metrics]
+    return [(metric, scores[id(metric)]) for metric in plan.metrics]
 
 
 def _answered(item: SampleJob) -> dict[str, Any]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attrib.benchmarks.forecast import Forecast
-    from attrib.benchmarks.runner import Failure, Outcome
+    from attrib.benchmarks.jobs.store import Failure
+    from attrib.benchmarks.runner import Outcome
 
 
 def bench(

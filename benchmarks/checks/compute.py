@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.sample_job import SampleJob
-from attrib.benchmarks.jobs.store import FAILED, Record, State
+from attrib.benchmarks.jobs.store import Failure, Record, State
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.stats.resampling import Resampling
@@ -38,7 +38,7 @@ from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
 SHARED = {"sample": "string", "video": "string", "task": "string", "method": "string"}
-SCORED = {"metric": "string", "value": "float64", "reason": "string"}
+SCORED = {"metric": "string", "value": "float64", "reason": "string", "error": "string"}
 COLUMNS = {
     "sanity": {**SHARED, "part": "string", "randomised": "Int64", "blocks": "Int64", **SCORED},
     "floors": {**SHARED, "floor": "string", **SCORED},
@@ -46,16 +46,6 @@ COLUMNS = {
 }
 FILES = ("sanity.parquet", "floors.parquet", "nulls.parquet", "sanity.csv", "floors.csv")
 Work = Callable[[Sample], dict[str, Record]]
-
-
-class Trouble(NamedTuple):
-    """The first error of one method on one sample, and what it was wanted for."""
-
-    sample: str
-    video: str
-    method: str
-    what: str
-    error: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +57,7 @@ class Checks:
     nulls: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
     differences: pd.DataFrame | None = None
-    troubles: tuple[Trouble, ...] = ()
+    failures: tuple[Failure, ...] = ()  # the first one of each method on each sample, by kind of check
 
 
 def check(plan: Plan) -> None:
@@ -95,7 +85,7 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     if not (config.sanity.videos or config.floors.videos or config.null_pairs):
         return Checks()
     tables: dict[str, pd.DataFrame] = {}
-    troubles: list[Trouble] = []
+    failures: list[Failure] = []
     for kind, (work, samples) in _jobs(plan, run).items():
         rows = []
         for number, (sample, parts) in enumerate(
@@ -103,12 +93,12 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
         ):
             report_progress(step, f"{kind}  {sample.id}", number, len(samples))
             rows += [row for label, part in parts.items() for row in _rows(sample, label, part)]
-            troubles += [found for label, part in parts.items() if (found := _trouble(kind, sample, label, part))]
+            failures += [each for label, part in parts.items() if (each := _failure(kind, sample, label, part))]
         rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []
         tables[kind] = pd.DataFrame(rows, columns=list(COLUMNS[kind])).astype(COLUMNS[kind])
         with writing(run.directory / f"{kind}.parquet") as file:
             tables[kind].to_parquet(file, index=False)
-    extras = Checks(**tables, **_told(plan, tables, results), troubles=tuple(troubles))
+    extras = Checks(**tables, **_told(plan, tables, results), failures=tuple(failures))
     for name, table in (("sanity.csv", extras.verdicts), ("floors.csv", extras.differences)):
         if table is not None:
             run.write_table(name, table)
@@ -196,16 +186,14 @@ def _frames(plan: Plan, run: RunDirectory, sample: Sample) -> int | None:
 
 
 def _rows(sample: Sample, label: str, part: Record) -> list[dict[str, Any]]:
-    """A part's rows of its table; one that failed has one row, with the error as reason."""
+    """Rows of a record in its table; one that failed has one row, with the error."""
     own = {"sample": sample.id, "video": sample.video_id, "task": sample.task, "method": label}
-    return [{**own, **row} for row in ([{"reason": f"{FAILED}{part.error}"}] if part.error else part.value)]
+    return [{**own, **row} for row in ([{"reason": "", "error": part.error}] if part.error else part.value)]
 
 
-def _trouble(kind: str, sample: Sample, label: str, part: Record) -> Trouble | None:
-    reasons = (
-        [part.error] if part.error else [row["reason"].removeprefix(FAILED) for row in part.value if is_failed(row)]
-    )
-    return Trouble(sample.id, sample.video_id, label, kind, reasons[0]) if reasons else None
+def _failure(kind: str, sample: Sample, label: str, part: Record) -> Failure | None:
+    errors = [part.error] if part.error else [row["error"] for row in part.value if is_failed(row)]
+    return Failure(sample.id, sample.video_id, label, kind, errors[0]) if errors else None
 
 
 def _told(plan: Plan, tables: Mapping[str, pd.DataFrame], results: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attrib.benchmarks.checks.rebind import asked, on_tokens, rebound, similarity
-from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
@@ -32,17 +31,28 @@ FLOORS: tuple[Floor, ...] = get_args(Floor)
 GREY = 128
 SIMILARITY = "similarity"  # Spearman with the real map
 FloatArray = NDArray[np.float64]
-Maps = Mapping[Floor, SaliencyVolume | str]  # a map, or why there is none
+
+
+@dataclass(frozen=True)
+class NoVolume:
+    """Why a floor has no map: the reason that it cannot have one, or the error that the method ended with."""
+
+    reason: str = ""
+    error: str = ""
+
+
+Maps = Mapping[Floor, SaliencyVolume | NoVolume]
 
 
 @dataclass(frozen=True)
 class FloorRow:
-    """One score of one floor's map on the sample's annotation; None with its reason."""
+    """One score of one floor's map on the sample's annotation; None with its reason or error."""
 
     floor: Floor
     metric: str
     value: float | None
     reason: str = ""
+    error: str = ""
 
 
 def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
@@ -58,14 +68,14 @@ def grey(clip: Clip) -> Clip:
     return replace(clip, frames=np.full_like(clip.frames, GREY), path=None)
 
 
-def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolume | str:
-    """The method's map, or why there is none; `failed: ` before the error that it ended with."""
+def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolume | NoVolume:
+    """Compute the method's map under a condition; NoVolume where it fails, or where there is no such condition."""
     if isinstance(condition, str):
-        return condition
+        return NoVolume(reason=condition)
     try:
         return method.attribute(condition, label)
     except Exception as error:  # a method may raise anything, the more so where there is nothing to see
-        return f"{FAILED}{told(error)}"
+        return NoVolume(error=told(error))
 
 
 def floor_rows(
@@ -76,18 +86,18 @@ def floor_rows(
     A map of as many frames of another video is taken frame by frame.
     """
     before = on_tokens(real, subject)
-    for floor, found in maps.items():
-        for label, score in _scores(before, found, subject, sample, metrics):
+    labels = (*(metric.label for metric in metrics), SIMILARITY)
+    for floor, volume in maps.items():
+        if isinstance(volume, NoVolume):
+            yield from (FloorRow(floor, label, None, volume.reason, volume.error) for label in labels)
+            continue
+        for label, score in _scores(before, replace(volume, times=subject.clip.times), subject, sample, metrics):
             yield FloorRow(floor, label, None if score.reason else score.value, score.reason)
 
 
 def _scores(
-    before: FloatArray, found: SaliencyVolume | str, subject: Subject, sample: Sample, metrics: Sequence[Entry]
+    before: FloatArray, volume: SaliencyVolume, subject: Subject, sample: Sample, metrics: Sequence[Entry]
 ) -> Iterator[tuple[str, Score]]:
-    if isinstance(found, str):
-        yield from ((label, Score.undefined(found)) for label in (*(metric.label for metric in metrics), SIMILARITY))
-        return
-    volume = replace(found, times=subject.clip.times)
     yield from ((metric.label, metric.item.score(volume, subject, sample)) for metric in metrics)
     try:
         yield SIMILARITY, Score(similarity(before, on_tokens(volume, subject)))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from typing import Any
 
-from attrib.benchmarks.checks.floors import Floor, FloorRow, conditions, floor_rows, map_of
+from attrib.benchmarks.checks.floors import Floor, FloorRow, NoVolume, conditions, floor_rows, map_of
 from attrib.benchmarks.checks.nulls import NullRow, pairing_rows, pooled, shift_rows
 from attrib.benchmarks.checks.sampling import asks_otherwise, swapped
 from attrib.benchmarks.checks.sanity import SanityRow, sanity_rows
@@ -15,7 +15,7 @@ from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.plan import Plan, group_of
 from attrib.benchmarks.jobs.sample_job import SampleJob
-from attrib.benchmarks.jobs.store import FAILED, Name, Record
+from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.config import Entry
 from attrib.errors import AttribError
@@ -80,7 +80,7 @@ class Probe(Bench):
 
 def is_failed(row: Row) -> bool:
     """Whether a row has no value because of an error."""
-    return str(row["reason"]).startswith(FAILED)
+    return bool(row["error"])
 
 
 def sanity_parts(bench: Bench, sample: Sample) -> dict[str, Record]:
@@ -112,10 +112,11 @@ def floor_parts(bench: Bench, sample: Sample) -> dict[str, Record]:
 
     def make(real: VolumeJob) -> Iterable[FloorRow]:
         label = real.method.label
-        found: dict[Floor, SaliencyVolume | str] = {
+        found: dict[Floor, SaliencyVolume | NoVolume] = {
             floor: map_of(real.method.item, label, subject) for floor, subject in subjects(real.item).items()
         }
-        found["swapped_video"] = swaps[label].volume if label in swaps else "no other video of as many frames has a map"
+        nothing = NoVolume("no other video of as many frames has a map")
+        found["swapped_video"] = swaps[label].volume if label in swaps else nothing
         found["other_option"] = _rival(real)
         return floor_rows(real.volume, found, real.item.subject, sample, bench.metrics)
 
@@ -129,13 +130,13 @@ def floor_parts(bench: Bench, sample: Sample) -> dict[str, Record]:
     }
 
 
-def _rival(real: VolumeJob) -> SaliencyVolume | str:
+def _rival(real: VolumeJob) -> SaliencyVolume | NoVolume:
     if not real.item.sample.question.options:
-        return "a free answer has no other option"
+        return NoVolume("a free answer has no other option")
     try:
         return real.rival
     except AttribError as error:
-        return f"{FAILED}{error}"
+        return NoVolume(error=str(error))
 
 
 def null_parts(bench: Bench, served: Mapping[str, Sequence[Sample]], sample: Sample) -> dict[str, Record]:

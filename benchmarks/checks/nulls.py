@@ -37,6 +37,7 @@ class NullRow:
     metric: str
     value: float | None
     reason: str = ""
+    error: str = ""
 
 
 def alignment(metrics: Sequence[Entry]) -> list[Entry]:

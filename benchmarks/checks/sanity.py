@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.stats import entropy
 
 from attrib.benchmarks.checks.rebind import on_tokens, rebound, similarity
-from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
@@ -43,7 +42,7 @@ LEAST = 3  # videos: the interval of two is no wider than the two
 
 @dataclass(frozen=True)
 class SanityRow:
-    """One number of one method's map: `randomised` of the part's `blocks` were random; None with its reason.
+    """One number of one method's map: `randomised` of the part's `blocks` were random; None with its reason or error.
 
     `metric` is `similarity`, Spearman with the original map on the token grid, or, when all blocks are random, `emprt`.
     """
@@ -54,6 +53,7 @@ class SanityRow:
     metric: str
     value: float | None
     reason: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def _stage_rows(
             try:
                 after = on_tokens(method.attribute(changed, label), subject)
             except Exception as error:  # a method may raise anything, the more so on a model that says nothing
-                yield label, [_row(stage, "similarity", f"{FAILED}{told(error)}")]
+                failed = SanityRow(stage.part, stage.randomised, stage.blocks, "similarity", None, error=told(error))
+                yield label, [failed]
                 continue
             rows = [_row(stage, "similarity", _similarity(before, after))]
             yield label, rows + [_row(stage, "emprt", emprt(before, after))] * (stage.randomised == stage.blocks)

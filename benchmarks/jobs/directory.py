@@ -29,11 +29,13 @@ from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
 from attrib.types import Sample
 
+# No value has a `reason` (undefined) or an `error` (failed); both are "" in a row with a value.
 COLUMNS = {
     "sample": "string", "video": "string", "task": "string", "area": "string", "reasoning": "string",
     "rule": "string", "method": "string", "metric": "string", "imputer": "string",
-    "value": "float64", "chance": "float64", "reason": "string", "answer": "string",
-    "correct": "boolean", "gated": "boolean", "vision": "boolean", "seconds": "float64", "peak_memory": "Int64",
+    "value": "float64", "chance": "float64", "reason": "string", "error": "string", "answer": "string",
+    "correct": "boolean", "gated": "boolean", "vision": "boolean", "seconds": "float64",
+    "peak_memory": "Int64",
 }  # fmt: skip
 
 

@@ -22,7 +22,17 @@ from attrib.runtime.files import write_text
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
 State = Literal["kept", "missing", "failed"]
-FAILED = "failed: "  # begins the reason of a row that ended with an error
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One piece of work that ended with an error: an answer (no method), a map (no metric), a score, an overlay, ..."""
+
+    sample: str
+    video: str
+    method: str
+    metric: str  # or what else was computed: `overlay`, `curves`, `sanity`, `floors`, `nulls`
+    error: str
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import stats
 
 from attrib.benchmarks.jobs.finished_run import FinishedRun
-from attrib.benchmarks.jobs.store import FAILED
 from attrib.benchmarks.report.json_values import number, text
 from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
 from attrib.benchmarks.tables.tally import tally
@@ -105,14 +104,14 @@ def failures(run: FinishedRun) -> list[dict[str, str]]:
     found = []
     for name in ("results", "sanity", "floors", "nulls"):
         table = run.results if name == "results" else run.long(name)
-        if table is None or "reason" not in table:
+        if table is None or "error" not in table:
             continue
-        rows = table[table["reason"].fillna("").str.startswith(FAILED)]
+        rows = table[table["error"].fillna("") != ""]
         for row in rows.to_dict("records"):
             what = text(row.get("metric")) or ("map" if name == "results" else name)
             imputer = text(row.get("imputer"))
             found.append({
                 "sample": text(row["sample"]), "method": text(row["method"]),
-                "what": f"{what} {imputer}".strip(), "error": text(row["reason"]).removeprefix(FAILED),
+                "what": f"{what} {imputer}".strip(), "error": text(row["error"]),
             })  # fmt: skip
     return found

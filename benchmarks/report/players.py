@@ -105,8 +105,15 @@ def _evidence(sample: Sample, end: float) -> Iterator[dict[str, Any]]:
 
 def _scores(part: pd.DataFrame) -> list[list[Any]]:
     """Metric's key, value, chance and, where it has no value, the reason."""
-    rows = zip(*(part[name].tolist() for name in ("metric", "imputer", "value", "chance", "reason")), strict=True)
+    rows = zip(
+        *(part[name].tolist() for name in ("metric", "imputer", "value", "chance", "reason", "error")), strict=True
+    )
     return [
-        [key(text(metric), text(imputer)), number(value), number(chance), text(reason)]
-        for metric, imputer, value, chance, reason in rows
+        [
+            key(text(metric), text(imputer)),
+            number(value),
+            number(chance),
+            text(reason) or (f"failed: {error}" if text(error) else ""),
+        ]
+        for metric, imputer, value, chance, reason, error in rows
     ]

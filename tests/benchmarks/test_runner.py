@@ -217,7 +217,7 @@ def test_a_video_that_cannot_be_read_fails_alone(settings: Callable[..., Any], w
     (failure,) = outcome.failures
     assert failure.video == broken.stem
     row = outcome.results[outcome.results["video"] == broken.stem].iloc[0]
-    assert row["reason"].startswith("failed: ")
+    assert row["reason"] == "" and row["error"] == failure.error
     assert np.isnan(row["value"])
     assert outcome.results["value"].notna().sum() == 2
 
@@ -257,8 +257,9 @@ def test_a_metric_that_fails_fails_alone_and_stays_so(settings: Callable[..., An
     first = attrib.bench(wanted, tmp_path)
     assert [(failure.method, failure.metric) for failure in first.failures] == [("counted_ramp", "raises")] * 3
     assert first.failures[0].error.startswith("RuntimeError: broken (test_runner.py:")
-    reasons = first.results.set_index("metric")["reason"]
-    assert (reasons["raises"] == f"failed: {first.failures[0].error}").all()
+    assert (first.results["reason"] == "").all()
+    errors = first.results.set_index("metric")["error"]
+    assert (errors["raises"] == first.failures[0].error).all() and (errors["segment_auc"] == "").all()
     assert first.results.set_index("metric").loc["segment_auc", "value"].notna().all()
     again = attrib.bench(wanted, tmp_path)
     assert (again.computed, again.failures) == (0, first.failures)
@@ -368,7 +369,7 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
          "chance": 0.25, "reason": "" if value else "none", "answer": "A", "correct": video != "v2"}
         for (video, n), value in scores.items()
     ]  # fmt: skip
-    failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "reason": "failed: broke"}
+    failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "error": "broke"}
     results = RunDirectory.at(tmp_path).write_results([*rows, failed])
     settings = Config(methods={}, metrics={}, resamples=500)
     board = write.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")

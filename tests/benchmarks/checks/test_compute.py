@@ -157,7 +157,7 @@ def test_each_floor_is_another_map(ran: tuple[Path, Outcome], world: Path) -> No
     swapped = float(rows.loc[(name, "swapped_video", "similarity"), "value"])
     assert np.isclose(swapped, maps, atol=1e-6).any() and swapped < 0.999
     blank = rows.loc[(name, "blank", "mass")]
-    assert np.isnan(blank["value"]) and blank["reason"].startswith("failed: ValueError: no colour")
+    assert np.isnan(blank["value"]) and blank["reason"] == "" and blank["error"].startswith("ValueError: no colour")
 
 
 def test_what_fails_is_told_once_for_each_sample(ran: tuple[Path, Outcome]) -> None:

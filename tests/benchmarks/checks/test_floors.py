@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from torch import Tensor
 
-from attrib.benchmarks.checks.floors import conditions, differences, floor_rows, grey, map_of
+from attrib.benchmarks.checks.floors import NoVolume, conditions, differences, floor_rows, grey, map_of
 from attrib.benchmarks.metrics.objects.mass import Mass
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Entry
@@ -80,14 +80,16 @@ def test_a_map_is_the_method_s_or_the_reason_why_there_is_none() -> None:
     found = map_of(Red(), "red", subject)
     assert isinstance(found, SaliencyVolume) and found.provenance.method == "red"
     assert found.values[0].tolist() == [[1, 0], [0, 0]]
-    assert map_of(Breaks(), "breaks", subject).startswith("failed: RuntimeError: cannot")  # type: ignore[union-attr]
-    assert map_of(Red(), "red", "not to be had") == "not to be had"
+    assert map_of(Breaks(), "breaks", subject).error.startswith("RuntimeError: cannot")  # type: ignore[union-attr]
+    assert map_of(Red(), "red", "no such video") == NoVolume(reason="no such video")
 
 
 def test_each_floor_is_scored_on_this_sample_s_annotation_and_held_against_the_real_map() -> None:
     real = volume_of([[[4, 3], [2, 1]], [[8, 7], [6, 5]]])
     other = replace(volume_of([[[2, 1], [4, 3]], [[6, 5], [8, 7]]]), times=np.array([1.0, 9.0]))
-    rows = list(floor_rows(real, {"swapped_video": other, "blank": "nothing to see"}, blank(), SAMPLE, [MASS]))
+    rows = list(
+        floor_rows(real, {"swapped_video": other, "blank": NoVolume("nothing to see")}, blank(), SAMPLE, [MASS])
+    )
     assert [(row.floor, row.metric, row.reason) for row in rows] == [
         ("swapped_video", "mass", ""), ("swapped_video", "similarity", ""),
         ("blank", "mass", "nothing to see"), ("blank", "similarity", "nothing to see"),

@@ -163,7 +163,7 @@ def test_a_failure_is_recorded_and_the_others_go_on(subject: Subject) -> None:
     found = rows_of(subject, 1, breaks=Breaks(), weights=Shows("weight"))
     broken = {row.part: row for row in found["breaks"] if row.metric == "similarity"}
     assert broken["language"].value == 1 and broken["vision"].value is None
-    assert broken["vision"].reason.startswith("failed: ValueError: cannot") and broken["both"].value is None
+    assert broken["vision"].error.startswith("ValueError: cannot") and broken["both"].value is None
     assert all(row.value is not None for row in found["weights"])
 
 

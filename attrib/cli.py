@@ -12,7 +12,7 @@ import sys
 import typer
 
 from attrib.commands import app as live
-from attrib.commands import bench, compare, data, explain, export, layers, listing, report, tasks
+from attrib.commands import bench, compare, data, explain, export, layers, listing, report
 from attrib.commands.options import notes
 from attrib.errors import AttribError
 
@@ -24,7 +24,6 @@ app.command("list")(listing.list_registered)
 app.command()(explain.explain)
 app.command()(bench.bench)
 app.command()(compare.compare)
-app.command()(tasks.tasks)
 app.add_typer(data.data, name="data")
 app.command()(layers.layers)
 app.command()(report.report)

@@ -1,4 +1,4 @@
-"""`attrib data check`: whether a data set can be used, and what to know about it before."""
+"""`attrib data`: check whether a data set can be used, and list its tasks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attrib.commands.options import JsonFlag, Split, print_json, say, screen
+from attrib.commands.tasks import tasks
 
 if TYPE_CHECKING:
     from attrib.data.check import Checked, Finding
@@ -22,6 +23,9 @@ COUNTS = ("videos", "questions", "grounded questions", "tracks", "boxes", "point
 @data.callback()
 def group() -> None:
     """Annotated data sets."""
+
+
+data.command("tasks")(tasks)
 
 
 @data.command("check")

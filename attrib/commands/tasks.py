@@ -1,4 +1,4 @@
-"""`attrib tasks`: the tasks of a data set, and how well a run answered them."""
+"""`attrib data tasks`: the tasks of a data set, and how well a run answered them."""
 
 from __future__ import annotations
 

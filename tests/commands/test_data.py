@@ -1,4 +1,4 @@
-"""`attrib data check`, `attrib tasks` and `attrib explain --data` as a user meets them."""
+"""`attrib data check`, `attrib data tasks` and `attrib explain --data` as a user meets them."""
 
 from __future__ import annotations
 
@@ -52,22 +52,22 @@ def test_check_says_what_is_there(attrib: Run, world: Path, tmp_path: Path) -> N
 
 
 def test_what_is_no_data_set_is_one_line(attrib: Run, world: Path, tmp_path: Path) -> None:
-    for command in (("data", "check"), ("tasks",)):
+    for command in (("data", "check"), ("data", "tasks")):
         refused(attrib(*command, tmp_path / "nothing"), "expected the directory of a data set")
         refused(attrib(*command, tmp_path), "expected all_valid.json, mc_question_valid.json or explorer_data.json")
         refused(attrib(*command, world, "--split", "train"), "found all_valid.json: choose that split")
     (tmp_path / "all_valid.json").write_text("[1]")
-    refused(attrib("tasks", tmp_path), "expected a JSON object, got [1]")
+    refused(attrib("data", "tasks", tmp_path), "expected a JSON object, got [1]")
     assert attrib("data", "check", tmp_path)[0] == 1
-    refused(attrib("tasks", world, "--run", tmp_path), "expected a finished run")
+    refused(attrib("data", "tasks", world, "--run", tmp_path), "expected a finished run")
 
 
 def test_tasks_of_the_explorers_file(attrib: Run, shared_data: Path) -> None:
     path = shared_data / "perception_test" / "explorer_data.json"
-    code, out, _ = attrib("tasks", path)
+    code, out, _ = attrib("data", "tasks", path)
     assert code == 0
     assert "130 tasks, 237 videos (5 of them without a question), 1,126 questions" in out
-    found = json.loads(attrib("tasks", path.parent, "--json")[1])
+    found = json.loads(attrib("data", "tasks", path.parent, "--json")[1])
     assert (len(found["tasks"]), found["videos"], found["videos_without_question"], found["questions"]) == (
         130, 237, 5, 1126,
     )  # fmt: skip
@@ -86,14 +86,14 @@ def test_tasks_count_annotations_once_for_each_video(attrib: Run, tmp_path: Path
     point = {"id": 0, "frame_ids": [0, 1, 2], "points": [[0.1] * 3] * 2}
     one = {"object_tracking": [track], "point_tracking": [point], "mc_question": [*asked, other]}
     (tmp_path / "mc_question_test.json").write_text(json.dumps({"a": one, "b": {"mc_question": [asked[0]]}, "c": {}}))
-    code, out, _ = attrib("tasks", tmp_path, "--split", "test", "--json")
+    code, out, _ = attrib("data", "tasks", tmp_path, "--split", "test", "--json")
     first, second = json.loads(out)["tasks"]
     assert code == 0
     assert (first["task"], first["videos"], first["questions"], first["tracks"], first["boxes"], first["points"]) == (
         "[red]Why?", 2, 3, 1, 2, 3,
     )  # fmt: skip
     assert (second["task"], second["area"], second["tracks"]) == ("Where?", ["memory"], 1)
-    assert "[red]Why?" in attrib("tasks", tmp_path, "--split", "test")[1]  # markup stays text
+    assert "[red]Why?" in attrib("data", "tasks", tmp_path, "--split", "test")[1]  # markup stays text
 
 
 def test_a_run_goes_on_without_missing_videos_and_tasks_tell_its_accuracy(
@@ -114,7 +114,7 @@ def test_a_run_goes_on_without_missing_videos_and_tasks_tell_its_accuracy(
     assert set(results["video"]) == {gone.stem, broken.stem, whole.stem}
     assert results.loc[results["video"] == whole.stem, "value"].notna().all()
     assert (results["area"] != "").all() and set(results["rule"]) == {"exact"}
-    found = json.loads(attrib("tasks", copy, "--run", tmp_path / "run", "--json")[1])
+    found = json.loads(attrib("data", "tasks", copy, "--run", tmp_path / "run", "--json")[1])
     own = results.loc[results["video"] == whole.stem].iloc[0]
     (answered,) = [task for task in found["tasks"] if task["answered"]]
     assert (answered["task"], answered["accuracy"], answered["answered"]) == (own["task"], float(own["correct"]), 1)

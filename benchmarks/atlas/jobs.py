@@ -108,7 +108,8 @@ class Work:
     def key(self, sample: Sample) -> str:
         """Of what is asked of a sample: model, frames, question, video and all annotation."""
         model, settings = self.model, self.settings
-        asked = [model.name, model.revision, str(model.dtype), settings.model.frames, settings.model.sampling]
+        frames = settings.model.frames or model.frames  # as they are read
+        asked = [model.name, model.revision, str(model.dtype), frames, settings.model.sampling]
         return digest(asked, settings.target, settings.seed, sample.question, file_hashes([sample.video]),
                       sample.id, self.annotations)  # fmt: skip
 

@@ -85,7 +85,8 @@ def run(
         computed = sum(1 for _ in run.parts.logged(begun))
     report_progress(step, "done", len(done), len(done))
     failures = *(failure for each in done for failure in each.failures), *drawn, *beside.failures
-    warnings = [*(text for each in done for text in each.warnings), *run.parts.notes]
+    alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.one_process_because] if why]
+    warnings = [*alone, *(text for each in done for text in each.warnings), *run.parts.notes]
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), computed, beside)
 
 

@@ -1,8 +1,7 @@
-"""One process at a time in a run directory."""
+"""Lock of a run directory: one process at a time."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import time
@@ -12,16 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from filelock import lock_descriptor, unlock_descriptor
+
 from attrib.errors import InputError, NotWritten
 
-PATIENCE = 3.0  # seconds: a run that was killed may have processes that are still ending
+PATIENCE = 3.0  # seconds: the worker processes of a run that was killed may still be ending
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock. It goes with the last of the processes that were forked within, however they end.
+    """Hold the directory's lock; forked processes hold it too, so that it ends with the last of them.
 
-    Raises InputError that names the process that has it.
+    Raises InputError that names the process that holds it, NotWritten where the directory cannot be written.
     """
     path = directory / "lock"
     try:
@@ -37,18 +38,16 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
+            unlock_descriptor(file.fileno())
 
 
 def _acquire(file: IO[str], directory: Path) -> None:
     until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
+    while not lock_descriptor(file.fileno(), blocking=False):
+        if time.monotonic() > until:
+            owner = "another process"
+            with suppress(OSError):  # Windows does not let others read a locked file
                 file.seek(0)
-                owner = file.read() or "another process"
-                text = f"{directory}: {owner} is at work here; wait for it to end, or choose another directory"
-                raise InputError(text) from None
-            time.sleep(0.05)
+                owner = file.read() or owner
+            raise InputError(f"{directory}: {owner} is at work here; wait for it to end, or choose another directory")
+        time.sleep(0.05)

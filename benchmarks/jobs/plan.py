@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from attrib import video
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.keys import annotation_hash, digest, entry_hash
+from attrib.benchmarks.jobs.workers import can_fork
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
@@ -66,8 +67,17 @@ class Plan:
 
     @property
     def workers(self) -> int:
-        """Processes; one where the model is not on the CPU, which forked processes could not share."""
-        return self.config.workers if self.model.device.type == "cpu" else 1
+        """Number of processes."""
+        return 1 if self.one_process_because else self.config.workers
+
+    @property
+    def one_process_because(self) -> str:
+        """Why this run cannot use the configured number of processes; empty where it can."""
+        if self.config.workers == 1:
+            return ""
+        if self.model.device.type != "cpu":
+            return f"processes cannot share a model on {self.model.device.type}"
+        return "" if can_fork() else "Python cannot fork processes on this platform"
 
     @property
     def contrasts(self) -> bool:

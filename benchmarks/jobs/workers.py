@@ -1,4 +1,4 @@
-"""Several processes for the samples of a run; what they compute is the same whatever their number."""
+"""Share the jobs of a run among processes; the results are the same whatever their number."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 BREAKS = 2  # times in a row that processes may die before this one takes the job in turn
 
-_work: Callable[[Any], Any]  # what this process was forked for
+_work: Callable[[Any], Any]  # of a worker process
 
 
 def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """`work` done on each job, in the jobs' order, by at most so many processes with one thread each.
+    """Yield the result of `work` for each job, in order, from at most `workers` processes with one thread each.
 
-    They are forked, so that model and plug-ins need not be loaded again. When one dies, new ones go on with the jobs
-    that have given no result; a job at which that happens twice is done here, where it has the memory to itself. When
-    the caller stops, by Ctrl-C too, they are stopped at once; when it is killed they end.
+    They are forked, so that model and plug-ins need not be loaded again; where Python cannot fork (Windows) this
+    process does all jobs. When a process dies, new ones resume with the unfinished jobs; a job at which that happens
+    twice is done in this process, where it has the memory to itself. They are stopped at once when the caller stops,
+    also by Ctrl-C, and end when it is killed.
     """
-    if min(workers, len(jobs)) < 2:
+    if min(workers, len(jobs)) < 2 or not can_fork():
         yield from map(work, jobs)
         return
     done = broken = 0
@@ -48,8 +49,13 @@ def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers
                 done, broken = done + 1, 0
 
 
+def can_fork() -> bool:
+    """Return whether this platform's Python can fork processes."""
+    return "fork" in multiprocessing.get_all_start_methods()
+
+
 def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """The results by one set of processes. Raises BrokenProcessPool when one of them dies."""
+    """Yield results from one pool of processes. Raises BrokenProcessPool when one of them dies."""
     before = set(multiprocessing.active_children())
     life = os.pipe()  # its writing end closes with this process
     context = multiprocessing.get_context("fork")
@@ -67,9 +73,9 @@ def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """OpenCV and torch with one thread, as in every worker process: with more, sums are rounded in another order.
+    """Limit OpenCV and torch to one thread, as in every worker process: more would round sums in another order.
 
-    Processes are to be forked within it: one that inherits OpenCV's threads waits for them for ever.
+    Fork processes within this context: one that inherits OpenCV's threads waits for them for ever.
     """
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)

@@ -194,6 +194,15 @@ def test_results_do_not_depend_on_the_number_of_workers(settings: Callable[..., 
     assert attrib.bench(settings(workers=3), tmp_path / "2").computed == 0
 
 
+def test_without_fork_a_run_uses_one_process_and_says_so(
+    settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    outcome = attrib.bench(settings(workers=2), tmp_path)
+    expected = "workers: one process instead of 2: Python cannot fork processes on this platform"
+    assert outcome.warnings == (expected,)
+
+
 def test_an_interrupted_run_keeps_what_it_has_and_goes_on(settings: Callable[..., Any], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         attrib.bench(settings(methods={"stops_once": None}), tmp_path)

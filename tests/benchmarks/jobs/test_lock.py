@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -82,6 +84,12 @@ def test_a_run_that_ends_by_itself_lets_go_though_a_child_is_left(tmp_path: Path
         child.start()
     with locked(tmp_path):
         child.kill()
+
+
+def test_it_needs_no_module_that_only_unix_has() -> None:
+    program = "import sys; sys.modules['fcntl'] = sys.modules['resource'] = None; import attrib.benchmarks.jobs.lock"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def test_every_process_has_one_thread_and_one_worker_is_this_process() -> None:
     assert set(map_in_processes(lambda _: os.getpid(), range(4), 1)) == {HERE}
 
 
+def test_without_fork_this_process_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])  # as on Windows
+    assert list(map_in_processes(lambda job: (os.getpid(), job), range(3), 2)) == [(HERE, job) for job in range(3)]
+
+
 def test_threads_of_this_process_do_not_stop_the_others() -> None:
     """OpenCV and torch have used several threads before; a forked process has none of these."""
     picture = np.zeros((2000, 2000, 3), np.float32)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from attrib.api import bench, explain, explain_sample
     from attrib.errors import AttribError, AttributionError, ConfigError, InputError, UnsupportedModel, VideoError
     from attrib.explaining.explanation import Explanation
+    from attrib.imputer import Canvas, Imputer, PixelImputer, TokenImputer
     from attrib.method import AnnotatedControl, Attribution, Control, Method, PeerControl
     from attrib.metric import ContrastMetric, Metric, Score
     from attrib.model import TokenGrid, VideoModel
@@ -36,6 +37,7 @@ _HOMES = {
     "attrib.api": ("bench", "explain", "explain_sample"),
     "attrib.errors": ("AttribError", "AttributionError", "ConfigError", "InputError", "UnsupportedModel", "VideoError"),
     "attrib.explaining.explanation": ("Explanation",),
+    "attrib.imputer": ("Canvas", "Imputer", "PixelImputer", "TokenImputer"),
     "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method", "PeerControl"),
     "attrib.metric": ("ContrastMetric", "Metric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),
@@ -55,6 +57,7 @@ __all__ = [
     "AttribError",
     "Attribution",
     "AttributionError",
+    "Canvas",
     "Clip",
     "ConfigError",
     "ContrastMetric",
@@ -62,10 +65,12 @@ __all__ = [
     "Counterfactual",
     "Evidence",
     "Explanation",
+    "Imputer",
     "InputError",
     "Method",
     "Metric",
     "PeerControl",
+    "PixelImputer",
     "PointTrack",
     "Question",
     "SaliencyVolume",
@@ -75,6 +80,7 @@ __all__ = [
     "Subject",
     "Target",
     "TokenGrid",
+    "TokenImputer",
     "Track",
     "UnsupportedModel",
     "VideoError",

@@ -228,11 +228,21 @@ def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path]
     found = config.read(_settings_file(Path(path or "demo")))
     for plugin in plugins:
         for kind, names in registry.load_plugin(plugin).items():
-            section = found.setdefault(kind, {})
+            section = found.setdefault(kind, {}) if kind != "imputers" else _imputer_section(found, names)
             if isinstance(section, dict):  # if it is not, the settings are refused when they are parsed
                 named = {*section, *(given.get(kind[:-1]) for given in section.values() if isinstance(given, dict))}
                 section.update(dict.fromkeys(name for name in names if name not in named))
     return found
+
+
+def _imputer_section(settings: dict[str, Any], added: list[str]) -> Any:
+    """The section `imputers`, as a mapping where imputers are to be added to a list of names or to the default."""
+    default = config.Config.model_fields["imputers"].default
+    section = settings.get("imputers", default)
+    if added:
+        section = config.imputer_section(section) if isinstance(section, list) else section
+        settings["imputers"] = dict(section) if section is default else section
+    return settings.get("imputers")
 
 
 def _settings_file(path: Path) -> Path:

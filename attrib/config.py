@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attrib import registry
-from attrib.errors import ConfigError, InputError, nearest, shown
+from attrib.errors import ConfigError, InputError, UnknownName, nearest, shown
 from attrib.runtime.parsing import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
 
 MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each byte may be quoted as three characters
@@ -52,14 +51,15 @@ class Config(_Section):
     """A benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
 
     A label is the registered name, unless the parameters name it: `cam_first: {method: grad_cam, layer: blocks.0}`.
-    Metrics that remove parts of the video run once for each of `imputers`. 0 videos or pairs: none.
+    Metrics that remove parts of the video run once for each of `imputers`: a list of names, or a mapping of labels to
+    parameters as for methods, `soft: {imputer: blur, sigma: 0.2}`. 0 videos or pairs: none.
     """
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
     model: ModelSection = ModelSection()
     methods: dict[str, Parameters | None]
     metrics: dict[str, Parameters | None]
-    imputers: list[str] = Field(["blur", "mean"], min_length=1)
+    imputers: dict[str, Parameters | None] = Field({"blur": None, "mean": None}, min_length=1)
     target: str = "predicted"
     seed: int = Field(0, ge=0, lt=2**32, strict=True)
     workers: int = Field(1, ge=1, le=1024, strict=True)  # processes that share the samples, on the CPU
@@ -73,16 +73,18 @@ class Config(_Section):
 
 @dataclass(frozen=True)
 class Entry:
-    """One row: its label, the registered name and the object made from its parameters."""
+    """A label, the registered name and the object built from its parameters; a removal metric's has its imputer's."""
 
     label: str
     name: str
     item: Any
+    imputer: Entry | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The item's parameters, defaults included."""
-        return asdict(self.item)
+        """The item's parameters, defaults included; `imputer` is a label."""
+        own = asdict(self.item)
+        return {**own, "imputer": self.imputer.label} if self.imputer else own
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -119,13 +121,25 @@ def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse(settings: Mapping[str, Any]) -> Config:
     """Validate. Raises ConfigError in one line: the path, what was expected and the nearest valid key."""
+    if isinstance(settings.get("imputers"), list):
+        settings = {**settings, "imputers": imputer_section(settings["imputers"])}
     try:
-        found = Config.model_validate(settings)
+        config = Config.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(_told(error)) from None
-    if "imputers" in found.model_fields_set:
-        _check_imputers(found.imputers)
-    return found
+    if "imputers" in config.model_fields_set:
+        imputer_entries(config)
+    return config
+
+
+def imputer_section(names: Sequence[Any]) -> dict[str, None]:
+    """Mapping form of a list of imputers: each name without parameters. Raises ConfigError for a bad list."""
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            raise ConfigError(f"imputers: expected names of imputers, got {shown(name)}")
+        if name in names[:index]:
+            raise ConfigError(f"imputers: {name!r} is named twice")
+    return dict.fromkeys(names)
 
 
 def _told(error: ValidationError) -> str:
@@ -140,21 +154,16 @@ def _told(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: unknown key; {nearest(str(key), known.model_fields)}"
 
 
-def _check_imputers(names: list[str]) -> None:
-    """Whether some metric knows each of them, even if none that was chosen does."""
-    known: set[str] = set()
-    for metric in registry.names("metrics"):
-        with suppress(ConfigError):  # a plug-in that cannot be loaded is told where it is used
-            known.update(get_args(get_type_hints(registry.get("metrics", metric)).get("imputer")))
-    for place, name in enumerate(names):
-        if name not in known:
-            raise ConfigError(f"imputers: unknown imputer {shown(name)}; {nearest(name, known)}")
-        if name in names[:place]:
-            raise ConfigError(f"imputers: {name!r} is named twice")
+def build(
+    kind: registry.Kind,
+    label: str,
+    parameters: Mapping[str, Any] | None = None,
+    imputers: Mapping[str, Entry] | None = None,
+) -> Entry:
+    """Build the registered object that a label and its parameters name. Raises UnknownName and ConfigError.
 
-
-def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None = None) -> Entry:
-    """The registered object that a label and its parameters mean. Raises UnknownName and ConfigError."""
+    A removal metric's `imputer` is a label of `imputers`, or the name of a registered imputer.
+    """
     if not _names_a_file(label):
         what = f"expected labels of 1 to {MOST_LABEL} printable bytes, without slash and not starting with a dot"
         raise ConfigError(f"{kind}: {what}, got {shown(label)}")
@@ -165,7 +174,37 @@ def build(kind: registry.Kind, label: str, parameters: Mapping[str, Any] | None 
     if not isinstance(name, str):
         raise ConfigError(f"{kind}.{label}.{kind[:-1]}: expected a name, got {shown(name)}")
     cls = registry.get(kind, name)
-    return Entry(label, name, make(cls, given, f"{kind}.{label}"))
+    imputer = _imputer(cls, given.get("imputer"), imputers or {}, f"{kind}.{label}") if removes(cls) else None
+    if imputer:
+        given["imputer"] = imputer.item
+    return Entry(label, name, make(cls, given, f"{kind}.{label}"), imputer)
+
+
+def removes(cls: Any) -> bool:
+    """Tell whether a metric removes parts of the video: it has a parameter `imputer: Imputer`."""
+    return is_dataclass(cls) and get_type_hints(cls).get("imputer") is _imputer_type()
+
+
+def _imputer_type() -> type:
+    from attrib.imputer import Imputer  # needs torch
+
+    return Imputer
+
+
+def _imputer(cls: Any, given: Any, known: Mapping[str, Entry], path: str) -> Entry:
+    """The imputer that a metric's parameter names; without one the default of the metric."""
+    if given is None:
+        default = cls.imputer
+        name = registry.snake_case(type(default).__name__)
+        return Entry(name, name, default)
+    if not isinstance(given, str):
+        raise ConfigError(f"{path}.imputer: expected the name of an imputer, got {shown(given)}")
+    if given in known:
+        return known[given]
+    if given not in registry.names("imputers"):
+        choices = {*known, *registry.names("imputers")}
+        raise ConfigError(f"{path}.imputer: unknown imputer {given!r}; {nearest(given, choices)}")
+    return build("imputers", given)
 
 
 def _names_a_file(label: str) -> bool:
@@ -206,14 +245,22 @@ def method_entries(config: Config) -> list[Entry]:
 
 def metric_entries(config: Config) -> list[Entry]:
     """The columns of the benchmark; those with an imputer once for each imputer, unless they name their own."""
-    entries = []
+    entries, imputers = [], imputer_entries(config)
     for label, given in config.metrics.items():
-        entry = build("metrics", label, given)
+        entry = build("metrics", label, given, imputers)
         parameters = given or {}
-        repeats = "imputer" in entry.parameters and "imputer" not in parameters
-        variants = [{**parameters, "imputer": name} for name in config.imputers] if repeats else [parameters]
-        entries += [build("metrics", label, variant) for variant in variants]
+        repeats = entry.imputer is not None and "imputer" not in parameters
+        variants = [{**parameters, "imputer": name} for name in imputers] if repeats else [parameters]
+        entries += [build("metrics", label, variant, imputers) for variant in variants]
     return entries
+
+
+def imputer_entries(config: Config) -> dict[str, Entry]:
+    """The imputers of the benchmark by label. Raises ConfigError for an unknown imputer or a bad parameter."""
+    try:
+        return {label: build("imputers", label, given) for label, given in config.imputers.items()}
+    except UnknownName as error:
+        raise ConfigError(f"imputers: {error}") from None
 
 
 def dataset(config: Config) -> Any:

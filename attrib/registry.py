@@ -1,4 +1,4 @@
-"""Which methods, metrics, models and data sets exist: entry points, and plug-in files named by the user."""
+"""Which methods, metrics, imputers, models and data sets exist: entry points, and plug-in files named by the user."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import re
 import sys
 import zlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from attrib.errors import ConfigError, InputError, UnknownName, first_line
 
-Kind = Literal["methods", "metrics", "models", "datasets"]
-KINDS: tuple[Kind, ...] = ("methods", "metrics", "models", "datasets")
+Kind = Literal["methods", "metrics", "imputers", "models", "datasets"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _files: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
 
 
@@ -62,26 +62,30 @@ def source(kind: Kind, name: str) -> str:
 
 
 def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
-    """Register the concrete Method and Metric classes that a Python file defines, each under its snake_case name.
+    """Register the concrete methods, metrics and imputers that a Python file defines, under their snake_case names.
 
     A class whose name begins with an underscore is private and is not registered; a concrete base class with a public
-    name is. Runs the file. Raises InputError when it cannot be run or defines neither.
+    name is. Runs the file. Raises InputError when it cannot be run or defines none.
     """
+    from attrib.imputer import PixelImputer, TokenImputer
     from attrib.method import Method
     from attrib.metric import ContrastMetric, Metric
 
+    bases: dict[Kind, tuple[type, ...]]
+    bases = {"methods": (Method,), "metrics": (Metric, ContrastMetric), "imputers": (PixelImputer, TokenImputer)}
     module = _run(Path(path))
-    added: dict[Kind, list[str]] = {"methods": [], "metrics": []}
-    for item in vars(module).values():
-        for kind, bases in (("methods", (Method,)), ("metrics", (Metric, ContrastMetric))):
-            if _is_plugin(item, module) and issubclass(item, bases):
-                added[kind].append(register(kind, item))  # type: ignore[index, arg-type]
+    added: dict[Kind, list[str]] = {kind: [] for kind in bases}
+    for item in filter(partial(_is_plugin, module), vars(module).values()):
+        for kind, classes in bases.items():
+            if issubclass(item, classes):
+                added[kind].append(register(kind, item))
     if not any(added.values()):
-        raise InputError(f"{path}: expected a class derived from attrib.Method or attrib.Metric, found none")
+        words = "attrib.Method, attrib.Metric, attrib.PixelImputer or attrib.TokenImputer"
+        raise InputError(f"{path}: expected a class derived from {words}, found none")
     return added
 
 
-def _is_plugin(item: Any, module: ModuleType) -> bool:
+def _is_plugin(module: ModuleType, item: Any) -> bool:
     """Tell whether `item` is a public concrete class that `module` itself defines."""
     own = inspect.isclass(item) and item.__module__ == module.__name__
     return own and not inspect.isabstract(item) and not item.__name__.startswith("_")

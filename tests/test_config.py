@@ -7,6 +7,8 @@ from typing import Literal
 import pytest
 
 from attrib import config
+from attrib.benchmarks.imputers.blur import Blur
+from attrib.benchmarks.imputers.mean import Mean
 from attrib.errors import ConfigError, InputError, UnknownName
 from attrib.methods.grad_cam import GradCAM
 
@@ -44,6 +46,12 @@ class Sized:
         ),
         ({"imputers": ["blurr"]}, "imputers: unknown imputer 'blurr'; did you mean 'blur'?"),
         ({"imputers": ["mean", "blur", "mean"]}, "imputers: 'mean' is named twice"),
+        ({"imputers": [3]}, "imputers: expected names of imputers, got 3"),
+        ({"imputers": []}, "imputers: dictionary should have at least 1 item"),
+        ({"imputers": "blur"}, "imputers: input should be a valid dictionary"),
+        ({"imputers": {"soft": {"imputer": "blurr"}}}, "imputers: unknown imputer 'blurr'; did you mean 'blur'?"),
+        ({"imputers": {"blur": {"sigm": 1}}}, "imputers.blur.sigm: unknown key; did you mean 'sigma'?"),
+        ({"imputers": {"blur": {"sigma": -1}}}, "imputers.blur: sigma: expected more than 0, got -1.0"),
         ({"data": {1: 2}}, "data.1: input should be a valid string"),
     ],
 )
@@ -120,6 +128,30 @@ def test_metrics_with_an_imputer_run_once_for_each() -> None:
     assert [(e.label, e.parameters.get("imputer")) for e in found] == [
         ("srg", "blur"), ("srg", "mean"), ("mass", None), ("only", "mean"),
     ]  # fmt: skip
+
+
+def test_a_labelled_imputer_has_parameters_of_its_own() -> None:
+    metrics = {"srg": None, "only": {"metric": "srg", "imputer": "soft"}, "named": {"metric": "srg", "imputer": "mean"}}
+    imputers = {"blur": None, "soft": {"imputer": "blur", "sigma": 0.2}}
+    entries = config.metric_entries(config.parse({**LEAST, "metrics": metrics, "imputers": imputers}))
+    assert [(entry.label, entry.parameters["imputer"], entry.item.imputer) for entry in entries] == [
+        ("srg", "blur", Blur()), ("srg", "soft", Blur(0.2)), ("only", "soft", Blur(0.2)), ("named", "mean", Mean()),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("imputer", "message"),
+    [
+        ("maen", "metrics.srg.imputer: unknown imputer 'maen'; did you mean 'mean'?"),
+        ("sof", "metrics.srg.imputer: unknown imputer 'sof'; did you mean 'soft'?"),
+        (3, "metrics.srg.imputer: expected the name of an imputer, got 3"),
+    ],
+)
+def test_a_metrics_unknown_imputer_is_refused_with_the_nearest(imputer: object, message: str) -> None:
+    settings = {**LEAST, "metrics": {"srg": {"imputer": imputer}}, "imputers": {"soft": {"imputer": "blur"}}}
+    with pytest.raises(ConfigError) as caught:
+        config.metric_entries(config.parse(settings))
+    assert str(caught.value) == message
 
 
 def test_override_reads_values_as_yaml_and_leaves_the_original() -> None:

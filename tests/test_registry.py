@@ -129,7 +129,7 @@ def test_a_broken_distribution_is_one_clear_line(install: Install, entry: str, m
 def test_a_plugin_file_registers_its_own_concrete_classes(plugin: Callable[..., Path]) -> None:
     text = METHOD.format(name="TwoWords") + METHOD.format(name="HTTPMap") + "from attrib.methods.centre import Centre\n"
     path = plugin(text + "from abc import ABC\nclass Base(Method, ABC): pass\n")
-    assert registry.load_plugin(path) == {"methods": ["two_words", "http_map"], "metrics": []}
+    assert registry.load_plugin(path) == {"methods": ["two_words", "http_map"], "metrics": [], "imputers": []}
     assert {"two_words", "http_map"} <= set(registry.names("methods"))
     assert "base" not in registry.names("methods")
     assert registry.get("methods", "two_words").__name__ == "TwoWords"
@@ -142,7 +142,7 @@ def test_a_plugin_file_can_hold_a_metric(plugin: Callable[..., Path]) -> None:
         "class Peak(Metric):\n    direction = 'high'\n    def score(self, volume, subject, sample):\n"
         "        return Score(float(volume.values.max()))\n"
     )
-    assert registry.load_plugin(path) == {"methods": [], "metrics": ["peak"]}
+    assert registry.load_plugin(path) == {"methods": [], "metrics": ["peak"], "imputers": []}
     assert issubclass(registry.get("metrics", "peak"), Metric)
 
 
@@ -154,7 +154,7 @@ def test_a_plugin_file_can_hold_a_metric(plugin: Callable[..., Path]) -> None:
         ("raise ValueError('first\\nsecond')", "ValueError: first"),
         ("raise ValueError", "ValueError"),
         ("raise SystemExit(3)", "SystemExit"),
-        ("x = 1", "expected a class derived from attrib.Method or attrib.Metric, found none"),
+        ("x = 1", "expected a class derived from attrib.Method, attrib.Metric, .* found none"),
         (METHOD.format(name="GradCAM"), "method 'grad_cam' is registered already by attrib .*; rename GradCAM"),
     ],
     ids=["import error", "syntax", "many lines", "no message", "exits", "no class", "duplicate"],
@@ -228,3 +228,19 @@ def test_a_public_base_class_of_a_plugin_file_is_a_method_of_its_own(plugin: Cal
 def test_a_plugin_file_with_private_classes_alone_defines_nothing(plugin: Callable[..., Path]) -> None:
     with pytest.raises(InputError, match="expected a class derived from"):
         registry.load_plugin(plugin(METHOD.format(name="_Base")))
+
+
+def test_a_plugin_file_can_hold_an_imputer(plugin: Callable[..., Path]) -> None:
+    text = """
+from dataclasses import dataclass
+from attrib import PixelImputer
+
+@dataclass(frozen=True)
+class Black(PixelImputer):
+    def prepare(self, canvas):
+        return lambda removed: canvas.filled(canvas.pixels * 0, removed)
+"""
+    assert registry.load_plugin(plugin(text)) == {"methods": [], "metrics": [], "imputers": ["black"]}
+    assert {"black", "blur", "token"} <= set(registry.names("imputers"))
+    with pytest.raises(UnknownName, match="unknown imputer 'blck'; did you mean 'black'"):
+        registry.get("imputers", "blck")

@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     methods = "methods"
     metrics = "metrics"
+    imputers = "imputers"
     models = "models"
     datasets = "datasets"
 
@@ -28,7 +29,7 @@ def list_registered(
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List registered methods, metrics, models and data sets, with what they are and where they come from."""
+    """List registered methods, metrics, imputers, models and data sets, with what they are and where they come from."""
     load_plugins(plugin)
     kinds = [kind.value] if kind else [known.value for known in Kind]
     found = {name: [_entry(name, entry) for entry in registry.names(name)] for name in kinds}  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def parts(found: VolumeJob) -> Iterator[Record]:
     """The curves of a scored map, one part for each group of metrics that read some; kept or computed."""
     for group in found.item.plan.groups:
         if metrics := read_by(found, group):
-            make = partial(_made, found, [entry.item for entry in metrics.values()])
+            make = partial(_made, found, list(metrics.values()))
             yield found.item.run.keep(_name(found, group), _key(found, metrics), make, found.given)
 
 
@@ -110,9 +110,10 @@ def _code() -> str:
     return CodeHashes().of_module(__name__)
 
 
-def _made(found: VolumeJob, metrics: Sequence[CurveMetric]) -> list[list[Any]]:
+def _made(found: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
     """The orders that the metrics read, of the map and of chance; none of a map that ranks nothing."""
-    subject, imputer = found.item.subject, metrics[0].imputer  # a group has one
+    subject, metrics = found.item.subject, [entry.item for entry in entries]
+    label, imputer = entries[0].parameters["imputer"], metrics[0].imputer  # a group has one
     try:
         own = curves(found.volume, subject, imputer)
         for metric in metrics:
@@ -123,16 +124,16 @@ def _made(found: VolumeJob, metrics: Sequence[CurveMetric]) -> list[list[Any]]:
     for metric in metrics:
         if type(metric).chance is CurveMetric.chance:  # others know theirs without a curve
             metric.read(chance)
-    return [*_told(own, chance=False), *_told(chance, chance=True)]
+    return [*_told(own, label, chance=False), *_told(chance, label, chance=True)]
 
 
-def _told(found: Curves, chance: bool) -> Iterator[list[Any]]:
+def _told(found: Curves, imputer: str, chance: bool) -> Iterator[list[Any]]:
     """The orders that were read, as JSON can hold them: whether it is chance, then Kept from `imputer` on."""
     for order in ORDERS:
         if order in vars(found):  # evaluated when first read
             curve = getattr(found, order)
             heights = (_finite(each.tolist()) for each in (curve.log_odds, curve.probability))
-            yield [chance, found.imputer, order, curve.fractions.tolist(), *heights]
+            yield [chance, imputer, order, curve.fractions.tolist(), *heights]
 
 
 def _finite(values: Sequence[float]) -> list[float | None]:

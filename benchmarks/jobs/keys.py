@@ -21,8 +21,9 @@ def digest(*parts: Any) -> str:
 
 
 def entry_hash(entry: Entry, sources: CodeHashes) -> str:
-    """A hash of the label, name, parameters and code that an entry stands for."""
-    return digest(entry.label, entry.name, entry.parameters, sources.of(type(entry.item)))
+    """A hash of the label, name, parameters and code that an entry stands for, and of its imputer's."""
+    imputer = entry_hash(entry.imputer, sources) if entry.imputer else ""
+    return digest(entry.label, entry.name, entry.parameters, sources.of(type(entry.item)), imputer)
 
 
 def annotation_hash(sample: Sample) -> str:

@@ -107,8 +107,8 @@ def group_of(metric: Entry) -> str:
 
     Raises ConfigError for a metric that does not say what it needs.
     """
-    if "imputer" in metric.parameters:
-        return f"imputer {metric.parameters['imputer']}"
+    if metric.imputer:
+        return f"imputer {metric.imputer.label}"
     cls = type(metric.item)
     try:
         asks = {"model", "counterfactuals"} & {*metric.item.needs}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import numpy as np
 
+from attrib.benchmarks.imputers.blur import Blur
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Curves, Of, chance_curves, curves, needs_video
-from attrib.benchmarks.perturb.imputers import Imputer
+from attrib.imputer import Imputer
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
@@ -32,7 +33,7 @@ class CurveMetric(Metric):
     chance_level: ClassVar[str] = "the value of one seeded random order of the same cells"
     needs: ClassVar[tuple[Need, ...]] = ("model",)
 
-    imputer: Imputer = "blur"
+    imputer: Imputer = field(default=Blur())
     of: Of = "log_odds"
 
     @final

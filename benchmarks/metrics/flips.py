@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from attrib.benchmarks.imputers.blur import Blur
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Order, cells_of, needs_video, saliency_order, without
 from attrib.benchmarks.perturb.evaluator import answers
-from attrib.benchmarks.perturb.imputers import Imputer
+from attrib.imputer import Imputer
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
@@ -32,7 +33,7 @@ class FlipRate(Metric):
     reference: ClassVar[str] = "Serrano and Smith 2019, arXiv 1906.03731 (decision flips)"
     needs: ClassVar[tuple[Need, ...]] = ("model",)
 
-    imputer: Imputer = "blur"
+    imputer: Imputer = field(default=Blur())
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item; that of the random cells is its chance."""

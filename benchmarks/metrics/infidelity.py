@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from attrib.benchmarks.imputers.blur import Blur
 from attrib.benchmarks.perturb.cells import UndefinedError, cell_values, require_contrast
 from attrib.benchmarks.perturb.curves import needs_video
 from attrib.benchmarks.perturb.evaluator import answers, cell_shape
-from attrib.benchmarks.perturb.imputers import BoolArray, Imputer
+from attrib.imputer import BoolArray, Imputer
 from attrib.method import require_at_least
 from attrib.metric import Direction, Metric, Need, Score
 from attrib.subject import Subject
@@ -36,7 +37,7 @@ class Infidelity(Metric):
     reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1"
     needs: ClassVar[tuple[Need, ...]] = ("model",)
 
-    imputer: Imputer = "blur"
+    imputer: Imputer = field(default=Blur())
     subsets: int = 64
 
     def __post_init__(self) -> None:

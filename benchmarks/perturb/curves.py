@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.perturb.cells import cell_values, require_contrast
 from attrib.benchmarks.perturb.evaluator import answers, cell_shape
-from attrib.benchmarks.perturb.imputers import BoolArray, Imputer
+from attrib.imputer import BoolArray, Imputer
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 
@@ -92,7 +92,7 @@ class Curves:
         return Curve(counts, log_odds.numpy(), probability.numpy())
 
 
-def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer = "blur") -> Curves:
+def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer) -> Curves:
     """The three curves of a volume; a second time the same order evaluates nothing.
 
     Raises UndefinedError when the volume ranks nothing, InputError when it is not of the subject's clip.
@@ -100,7 +100,7 @@ def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer = "blur") 
     return Curves(saliency_order(volume, subject), subject, imputer)
 
 
-def chance_curves(subject: Subject, imputer: Imputer = "blur") -> Curves:
+def chance_curves(subject: Subject, imputer: Imputer) -> Curves:
     """The curves of one seeded random order: what chance reaches on this very item; shared by all volumes."""
     order = np.random.default_rng([subject.seed, 1]).permutation(int(np.prod(cell_shape(subject))))
     return Curves(order, subject, imputer)

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attrib.benchmarks.perturb.imputers import FILLS, BoolArray, Canvas, Fill, Imputer, kept_tokens
 from attrib.capabilities import EncodesSteps
+from attrib.imputer import BoolArray, Canvas, Fill, Imputer, PixelImputer, TokenImputer
 from attrib.model import VideoModel
 from attrib.runtime.memory import BatchSize, fitting
 from attrib.subject import Subject
@@ -38,7 +38,7 @@ STEPS_EACH = 8  # steps through the vision encoder for each version of a batch
 BUDGET = 2**28  # bytes of encoded steps kept for a subject
 WHAT = "answering to a perturbed clip"
 
-Name = tuple[str, bytes]  # of a version
+Version = tuple[Imputer, bytes]  # its removed cells as bits
 
 
 class Sizes:
@@ -74,9 +74,9 @@ class Steps:
 class Memory:
     """What is known of one subject: answers (o,) on the CPU, encoded steps, and what its imputers prepared."""
 
-    answers: dict[Name, Tensor] = field(default_factory=dict)
+    answers: dict[Version, Tensor] = field(default_factory=dict)
     steps: Steps = field(default_factory=Steps)
-    fills: dict[str, Fill] = field(default_factory=dict)
+    fills: dict[PixelImputer, Fill] = field(default_factory=dict)
 
 
 # Keyed by identity and weakly: what is known of a subject or model goes with it, and must not refer to it.
@@ -97,22 +97,31 @@ def answers(subject: Subject, imputer: Imputer, removed: BoolArray) -> Float[Ten
     Raises NotEnoughMemory where a single version does not fit.
     """
     memory = _of_subject.setdefault(subject, Memory())
-    names: list[Name] = [(imputer, np.packbits(cells).tobytes()) for cells in removed]
+    names: list[Version] = [(imputer, np.packbits(cells).tobytes()) for cells in removed]
     asked = dict(zip(names, removed, strict=True))
     memory.answers.update((name, subject.logprobs.cpu()) for name, cells in asked.items() if not cells.any())
     todo = {name: cells for name, cells in asked.items() if name not in memory.answers}
     if todo:
-        evaluate = _without_tokens if imputer == "token" else _imputed
         with fitting(subject.model.dtype, WHAT, len(subject.clip)):
-            found = evaluate(subject, memory, imputer, list(todo.values()))
-        memory.answers.update(zip(todo, found.float().cpu(), strict=True))
+            logprobs = _evaluate(subject, memory, imputer, list(todo.values()))
+        memory.answers.update(zip(todo, logprobs.float().cpu(), strict=True))
     return torch.stack([memory.answers[name] for name in names])
 
 
-def _imputed(subject: Subject, memory: Memory, imputer: str, removed: list[BoolArray]) -> Float[Tensor, "n o"]:
-    """Of versions whose removed cells show what the imputer puts there."""
+def _evaluate(subject: Subject, memory: Memory, imputer: Imputer, removed: list[BoolArray]) -> Float[Tensor, "n o"]:
+    if isinstance(imputer, PixelImputer):
+        return _with_other_pixels(subject, memory, imputer, removed)
+    if isinstance(imputer, TokenImputer):
+        return _without_tokens(subject, memory, imputer, removed)
+    raise TypeError(f"{type(imputer).__name__}: expected a PixelImputer or a TokenImputer")
+
+
+def _with_other_pixels(
+    subject: Subject, memory: Memory, imputer: PixelImputer, removed: list[BoolArray]
+) -> Float[Tensor, "n o"]:
+    """Answers to versions whose removed cells show what the imputer puts there."""
     if imputer not in memory.fills:
-        memory.fills[imputer] = FILLS[imputer](Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed))
+        memory.fills[imputer] = imputer.prepare(Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed))
     fill, sizes = memory.fills[imputer], _of_model.setdefault(subject.model, Sizes(subject.model))
 
     def answered(part: slice) -> Tensor:
@@ -124,11 +133,13 @@ def _imputed(subject: Subject, memory: Memory, imputer: str, removed: list[BoolA
     return torch.cat(list(sizes.versions.run(len(removed), answered)))
 
 
-def _without_tokens(subject: Subject, memory: Memory, _: str, removed: list[BoolArray]) -> Float[Tensor, "n o"]:
-    """Of the whole clip's tokens without those of the removed cells."""
+def _without_tokens(
+    subject: Subject, memory: Memory, imputer: TokenImputer, removed: list[BoolArray]
+) -> Float[Tensor, "n o"]:
+    """Answers to the whole clip's tokens that the imputer keeps."""
     sizes = _of_model.setdefault(subject.model, Sizes(subject.model))
     tokens = _encoded(subject, memory, sizes, [subject.pixels])
-    kept = [kept_tokens(cells, subject.grid).to(tokens.device) for cells in removed]
+    kept = [imputer.keep(cells, subject.grid).to(tokens.device) for cells in removed]
     return torch.cat([subject.model.score_tokens(tokens, subject.question, keep) for keep in kept])
 
 

@@ -80,6 +80,7 @@ def _fixed(settings: Config) -> dict[str, Any]:
         **{f"data.{name}": value for name, value in settings.data.items() if name not in PLACES},
         "model.frames": settings.model.frames, "model.sampling": settings.model.sampling, "target": settings.target,
         "imputers": sorted(settings.imputers),
+        **{f"imputers.{label}": given for label, given in settings.imputers.items() if given},
         **{f"metrics.{label}": dict(given or {}) for label, given in settings.metrics.items()},
     }  # fmt: skip
 

@@ -101,7 +101,11 @@ def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> No
     method = examples()[0]
     assert len(method.splitlines()) <= 20
     (tmp_path / "my_method.py").write_text(method)
-    assert registry.load_plugin(tmp_path / "my_method.py") == {"methods": ["gradient_times_input"], "metrics": []}
+    assert registry.load_plugin(tmp_path / "my_method.py") == {
+        "methods": ["gradient_times_input"],
+        "metrics": [],
+        "imputers": [],
+    }
     check_method(registry.get("methods", "gradient_times_input")())
     exec(examples()[1], {"GradientTimesInput": registry.get("methods", "gradient_times_input")})
 
@@ -109,5 +113,5 @@ def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> No
 @pytest.mark.usefixtures("plugin_files")
 def test_the_metric_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
     (tmp_path / "my_metric.py").write_text(examples()[2])
-    assert registry.load_plugin(tmp_path / "my_metric.py") == {"methods": [], "metrics": ["top_cell"]}
+    assert registry.load_plugin(tmp_path / "my_metric.py")["metrics"] == ["top_cell"]
     check_metric(registry.get("metrics", "top_cell")())

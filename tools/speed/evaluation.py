@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,8 +33,9 @@ from attrib.benchmarks.metrics.infidelity import Infidelity
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Order, cells_of, plans_of, saliency_order, without
 from attrib.benchmarks.perturb.evaluator import answers, cell_shape
-from attrib.benchmarks.perturb.imputers import FILLS, BoolArray, Canvas, Imputer, kept_tokens
+from attrib.config import build
 from attrib.errors import AttribError
+from attrib.imputer import BoolArray, Canvas, Imputer, PixelImputer, TokenImputer
 from attrib.model import VideoModel
 from attrib.subject import Subject
 from attrib.types import Sample
@@ -63,14 +64,14 @@ class Comparison:
 
 def plain(subject: Subject, imputer: Imputer, removed: BoolArray) -> Tensor:
     """Option log-probabilities (n, o), one forward for each version."""
-    canvas, found = Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed), []
-    fill = FILLS[imputer](canvas) if imputer != "token" else None
+    canvas, logprobs = Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed), []
+    fill = imputer.prepare(canvas) if isinstance(imputer, PixelImputer) else None
     with torch.no_grad():
         for cells in removed:
             pixels = fill(cells) if fill else subject.pixels
-            keep = None if fill else kept_tokens(cells, subject.grid)
-            found.append(subject.model.score_tokens(subject.model.encode(pixels[None]), subject.question, keep)[0])
-    return torch.stack(found).float().cpu()
+            keep = imputer.keep(cells, subject.grid) if isinstance(imputer, TokenImputer) else None
+            logprobs.append(subject.model.score_tokens(subject.model.encode(pixels[None]), subject.question, keep)[0])
+    return torch.stack(logprobs).float().cpu()
 
 
 def steps_of(order: Order, chance: Order, subject: Subject) -> Mapping[str, BoolArray]:
@@ -94,16 +95,16 @@ def curve_steps(order: Order, subject: Subject) -> BoolArray:
     return np.stack([without(order[slice(*ranks)], subject) for plan in plans_of(len(order))[1] for ranks in plan])
 
 
-def compared(subject: Subject, imputer: Imputer, asked: str, parts: Sequence[BoolArray]) -> Comparison:
+def compared(subject: Subject, name: str, asked: str, parts: Sequence[BoolArray]) -> Comparison:
     """Both on each of `parts`, taking turns; the evaluator knows nothing at the start."""
-    subject = replace(subject)
+    subject, imputer = replace(subject), build("imputers", name).item
     slow = fast = difference = 0.0
     for part in parts:
         (took, one), (needed, two) = (timed(partial(how, subject, imputer, part)) for how in (plain, answers))
         slow, fast = slow + took, fast + needed
         difference = max(difference, float((one - two).abs().max()))
     versions = [cells.tobytes() for part in parts for cells in part]
-    return Comparison(imputer, asked, len(versions), len(set(versions)), slow, fast, difference)
+    return Comparison(name, asked, len(versions), len(set(versions)), slow, fast, difference)
 
 
 def timed(job: Callable[[], Made]) -> tuple[float, Made]:
@@ -120,7 +121,7 @@ def orders_of(subject: Subject, methods: Sequence[str]) -> list[Order]:
     return [*(saliency_order(volume, subject) for volume in volumes), chance]
 
 
-def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[Imputer]) -> list[Comparison]:
+def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[str]) -> list[Comparison]:
     """Of each imputer the curves alone, each order's once, and all metrics with their chance levels."""
     *orders, chance = orders_of(subject, methods)
     curves = [curve_steps(order, subject) for order in orders]
@@ -168,7 +169,7 @@ def _random_orders(subjects: Sequence[Subject], orders: int, index: int) -> int:
     seen: set[bytes] = set()
     for _ in range(orders):
         steps = curve_steps(rng.permutation(int(np.prod(cell_shape(subject)))), subject)
-        answers(subject, "blur", steps)
+        answers(subject, build("imputers", "blur").item, steps)
         seen.update(cells.tobytes() for cells in steps if cells.any())
     return len(seen)
 
@@ -199,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print only JSON")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=registry.names("methods"))
-    parser.add_argument("--imputers", nargs="+", default=["blur", "token"], choices=get_args(Imputer))
+    parser.add_argument("--imputers", nargs="+", default=["blur", "token"], choices=registry.names("imputers"))
     parser.add_argument("--orders", type=int, default=ORDERS, help="random orders for each of the two processes")
     given = parser.parse_args()
     torch.set_num_threads(1)  # a pool of threads would not survive the fork, and would share two cores with others

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attrib import registry
+from attrib.benchmarks.imputers.mean import Mean
+from attrib.benchmarks.imputers.token import Token
 from attrib.benchmarks.metrics.faithfulness import SRG, Comprehensiveness, CurveMetric, Deletion, Insertion, Sufficiency
 from attrib.benchmarks.perturb.curves import chance_curves
-from attrib.benchmarks.perturb.imputers import IMPUTERS, Imputer
 from attrib.testing import check_metric
 
 from linear import sample_of, subject_of, volume_of
@@ -15,12 +17,13 @@ RED = np.arange(0, 160, 20).reshape(2, 2, 2)
 WEIGHTS = np.array([0, 0, 0, 0, 0, 0, 255, 510.0]).reshape(2, 2, 2)
 BEST_FIRST = np.arange(8.0).reshape(2, 2, 2)
 CLASSES = (SRG, Deletion, Insertion, Comprehensiveness, Sufficiency)
-METRICS = tuple(cls("mean") for cls in CLASSES)
+METRICS = tuple(cls(Mean()) for cls in CLASSES)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize("imputer", IMPUTERS)
-def test_contract(cls: type[CurveMetric], imputer: Imputer):
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_contract(cls: type[CurveMetric], name: str):
+    imputer = registry.get("imputers", name)()
     check_metric(cls(imputer))
     check_metric(cls(imputer, "probability"))
 
@@ -59,7 +62,7 @@ def test_values_of_the_probability_by_hand():
     insertion = ((removed + only_7) + (only_7 + p)) / 16 + 0.75 * p
     comprehensiveness = ((p - without_7) + 2 * (p - removed)) / 5
     sufficiency = (2 * (p - removed) + (p - only_7)) / 5
-    found = [cls("mean", "probability").score(volume, subject, sample_of()).value for cls in CLASSES]
+    found = [cls(Mean(), "probability").score(volume, subject, sample_of()).value for cls in CLASSES]
     wanted = [least_first - deletion, deletion, insertion, comprehensiveness, sufficiency]
     assert found == pytest.approx(wanted, abs=1e-6)
 
@@ -68,14 +71,14 @@ def test_dropped_tokens_by_hand():
     """f is a sum over the tokens that are there: 400 + 120 with both, 120 without cell 7, 0 without all."""
     weights = np.array([0, 0, 0, 0, 0, 0, 255, 510.0]).reshape(2, 2, 2)
     subject, volume = subject_of(weights, RED), volume_of(BEST_FIRST)
-    found = Comprehensiveness("token").score(volume, subject, sample_of())
+    found = Comprehensiveness(Token()).score(volume, subject, sample_of())
     assert found.value == pytest.approx((0 + 0 + 280 + 400 + 400) / 5, abs=1e-3)
     assert found.vision is True
 
 
 def test_chance_is_0_for_srg_and_a_random_orders_value_for_the_others():
     subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
-    random = chance_curves(subject, "mean")
+    random = chance_curves(subject, Mean())
     found = [metric.score(volume, subject, sample_of()).chance for metric in METRICS]
     whole, falls = random.most_first.log_odds[0], random.most_first.log_odds
     kept = random.insertion.log_odds
@@ -96,19 +99,19 @@ def test_a_score_says_whether_the_answer_needs_the_video(metric: CurveMetric):
 
 def test_metrics_of_one_imputer_share_their_evaluations():
     subject, volume = subject_of(WEIGHTS, RED), volume_of(BEST_FIRST)
-    SRG("mean").score(volume, subject, sample_of())
+    SRG(Mean()).score(volume, subject, sample_of())
     seen = subject.model.evaluated
     assert seen == 1 + 4 + 4 + 1  # full, most first 1 2 4 6, least first 1 2 4 6, removed
-    Deletion("mean").score(volume, subject, sample_of())
+    Deletion(Mean()).score(volume, subject, sample_of())
     assert subject.model.evaluated == seen + 4  # the random order of the chance level
-    Insertion("mean").score(volume, subject, sample_of())
+    Insertion(Mean()).score(volume, subject, sample_of())
     assert subject.model.evaluated == seen + 4 + 1 + 4  # the least salient 7 removed; the random order's 2 4 6 and 7
     seen = subject.model.evaluated
     for metric in METRICS:
         metric.score(volume, subject, sample_of())
     assert subject.model.evaluated == seen
     for cls in CLASSES:
-        cls("mean", "probability").score(volume, subject, sample_of())
+        cls(Mean(), "probability").score(volume, subject, sample_of())
     assert subject.model.evaluated == seen
 
 
@@ -129,7 +132,7 @@ def test_srg_of_the_inverse_is_the_negative():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(4, 4, 4))
     subject = subject_of(rng.normal(size=(4, 4, 4)), rng.integers(0, 256, (4, 4, 4)))
-    found = [SRG("mean").score(volume_of(sign * values), subject, sample_of()).value for sign in (1, -1)]
+    found = [SRG(Mean()).score(volume_of(sign * values), subject, sample_of()).value for sign in (1, -1)]
     assert found[0] == pytest.approx(-found[1], rel=1e-5)
     assert abs(found[0]) > 0.01
 
@@ -155,6 +158,6 @@ def test_a_volume_that_ranks_nothing_is_undefined(metric: CurveMetric, values: n
 
 def test_an_answer_that_is_not_finite_is_undefined():
     subject = subject_of(np.full((2, 2, 2), np.inf), RED)
-    found = SRG("mean").score(volume_of(BEST_FIRST), subject, sample_of())
+    found = SRG(Mean()).score(volume_of(BEST_FIRST), subject, sample_of())
     assert np.isnan(found.value)
     assert "not finite" in found.reason

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from attrib import registry
+from attrib.benchmarks.imputers.mean import Mean
 from attrib.benchmarks.metrics.flips import FlipRate, apart
-from attrib.benchmarks.perturb.imputers import IMPUTERS, Imputer
 from attrib.testing import check_metric, toy_answer, toy_volume
 
 from linear import sample_of, subject_of, volume_of
@@ -13,12 +14,12 @@ from linear import sample_of, subject_of, volume_of
 RED = np.arange(0, 160, 20).reshape(2, 2, 2)
 WEIGHTS = np.array([0, 0, 0, 0, 0, 0, 255, 510.0]).reshape(2, 2, 2)
 BEST_FIRST = np.arange(8.0).reshape(2, 2, 2)
-FLIP = FlipRate("mean")
+FLIP = FlipRate(Mean())
 
 
-@pytest.mark.parametrize("imputer", IMPUTERS)
-def test_contract(imputer: Imputer):
-    check_metric(FlipRate(imputer))
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_contract(name: str):
+    check_metric(FlipRate(registry.get("imputers", name)()))
 
 
 def test_the_top_tenth_changes_the_choice():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.optimize import nnls
 
+from attrib import registry
+from attrib.benchmarks.imputers.mean import Mean
 from attrib.benchmarks.metrics.infidelity import Infidelity, left
-from attrib.benchmarks.perturb.imputers import IMPUTERS, Imputer
 from attrib.testing import check_metric
 
 from linear import sample_of, subject_of, volume_of
@@ -14,12 +15,12 @@ from linear import sample_of, subject_of, volume_of
 RED = np.arange(0, 160, 20).reshape(2, 2, 2)
 WEIGHTS = np.array([3, 0, -2, 1, 0, 5, 255, 510.0]).reshape(2, 2, 2)
 COSTS = WEIGHTS * (RED - 70) / 255
-METRIC = Infidelity("mean")
+METRIC = Infidelity(Mean())
 
 
-@pytest.mark.parametrize("imputer", IMPUTERS)
-def test_contract(imputer: Imputer):
-    check_metric(Infidelity(imputer))
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_contract(name: str):
+    check_metric(Infidelity(registry.get("imputers", name)()))
 
 
 def test_what_is_left_by_hand():

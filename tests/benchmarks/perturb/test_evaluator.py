@@ -9,12 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from attrib import models
+from attrib import models, registry
+from attrib.benchmarks.imputers.blur import Blur
+from attrib.benchmarks.imputers.freeze import Freeze
+from attrib.benchmarks.imputers.mean import Mean
+from attrib.benchmarks.imputers.median import Median
+from attrib.benchmarks.imputers.token import Token
 from attrib.benchmarks.perturb import evaluator
 from attrib.benchmarks.perturb.evaluator import Steps, answers, cell_shape
-from attrib.benchmarks.perturb.imputers import FILLS, IMPUTERS, Canvas, Imputer, kept_tokens
 from attrib.capabilities import EncodesSteps
 from attrib.errors import NotEnoughMemory
+from attrib.imputer import Canvas, Imputer, PixelImputer, TokenImputer
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
@@ -95,12 +100,13 @@ def plain(subject: Subject, imputer: Imputer, removed: np.ndarray) -> Tensor:
     found = []
     with torch.no_grad():
         for cells in removed:
-            if imputer == "token":
+            if isinstance(imputer, TokenImputer):
                 tokens = subject.model.encode(subject.pixels[None])
-                keep = kept_tokens(cells, subject.grid)
+                keep = imputer.keep(cells, subject.grid)
                 found.append(subject.model.score_tokens(tokens, subject.question, keep)[0])
             else:
-                pixels = FILLS[imputer](canvas)(cells)
+                assert isinstance(imputer, PixelImputer)
+                pixels = imputer.prepare(canvas)(cells)
                 found.append(subject.model.option_logprobs(pixels[None], subject.question)[0])
     return torch.stack(found).float()
 
@@ -111,8 +117,9 @@ MODELS = {
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("imputer", IMPUTERS)
-def test_answers_are_those_of_a_plain_loop(model: str, imputer: Imputer):
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_answers_are_those_of_a_plain_loop(model: str, name: str):
+    imputer = registry.get("imputers", name)()
     for frames in (4, 3):  # three frames in steps of two: the last step is short
         subject = Subject.bind(MODELS[model](), toy_clip(frames), QUESTION)
         removed = choices(subject)
@@ -129,9 +136,9 @@ def demo() -> Subject:
     return Subject.bind(model, Clip(frames, np.arange(3.0), 3.0), Question("What?", ("red", "blue", "none")))
 
 
-@pytest.mark.parametrize("imputer", IMPUTERS)
-def test_answers_of_the_built_in_model_are_those_of_a_plain_loop(demo: Subject, imputer: Imputer):
-    subject = replace(demo)
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_answers_of_the_built_in_model_are_those_of_a_plain_loop(demo: Subject, name: str):
+    subject, imputer = replace(demo), registry.get("imputers", name)()
     removed = choices(subject, 5)
     wanted = plain(subject, imputer, removed)
     torch.testing.assert_close(answers(subject, imputer, removed), wanted, rtol=0, atol=1e-5)
@@ -141,9 +148,9 @@ def test_answers_of_the_built_in_model_are_those_of_a_plain_loop(demo: Subject, 
 def test_the_last_bit_does_not_depend_on_what_was_asked_before(demo: Subject):
     one, two = replace(demo), replace(demo)
     removed = choices(demo, 7)
-    together = answers(one, "mean", removed)
-    answers(two, "median", removed[4:])
-    apart = torch.cat([answers(two, "mean", removed[part]) for part in (slice(5, 7), slice(0, 1), slice(1, 5))])
+    together = answers(one, Mean(), removed)
+    answers(two, Median(), removed[4:])
+    apart = torch.cat([answers(two, Mean(), removed[part]) for part in (slice(5, 7), slice(0, 1), slice(1, 5))])
     assert torch.equal(together, torch.cat([apart[2:], apart[:2]]))
 
 
@@ -152,14 +159,14 @@ def test_only_steps_that_changed_are_encoded_again():
     subject = toy_subject(model)
     removed = np.zeros((3, *cell_shape(subject)), bool)
     removed[0, 1, 0, 0] = removed[1, 1, 0, 0] = removed[1, 2, 1, 1] = removed[2, 2, 1, 1] = True
-    answers(subject, "mean", removed)
+    answers(subject, Mean(), removed)
     # The clip's own frames, of which 0 and 3 stay in every version, 1 in the last and 2 in the first, and two others.
     # The toy clip's frames 0 and 3 show the same.
     assert sum(model.steps) == 3 + 2
-    answers(subject, "median", removed[:1] * 0 + 1 == 2)  # nothing removed
+    answers(subject, Median(), removed[:1] * 0 + 1 == 2)  # nothing removed
     assert sum(model.steps) == 5
     removed[:, 0] = True
-    answers(subject, "mean", removed)
+    answers(subject, Mean(), removed)
     assert sum(model.steps) == 6  # frame 0 without its cells; the rest is known
 
 
@@ -167,9 +174,9 @@ def test_steps_that_look_alike_are_encoded_once_whatever_the_imputer():
     model = Counting()
     subject = toy_subject(model)
     everything = np.ones((1, *cell_shape(subject)), bool)
-    answers(subject, "mean", everything)
+    answers(subject, Mean(), everything)
     assert sum(model.steps) == 1  # all frames show the mean colour
-    answers(subject, "freeze", everything)
+    answers(subject, Freeze(), everything)
     assert sum(model.steps) == 1
     assert sum(model.batches) == 1 + 2 * 4  # when bound, and two groups
 
@@ -178,7 +185,7 @@ def test_a_model_that_joins_frames_is_given_whole_clips():
     model = Whole()
     assert not isinstance(model, EncodesSteps)
     subject = Subject.bind(model, toy_clip(), QUESTION)
-    answers(subject, "mean", choices(subject))
+    answers(subject, Mean(), choices(subject))
     assert model.encoded == 1 + 7  # when bound; of nine versions one is the clip itself and one is there twice
 
 
@@ -187,7 +194,7 @@ def test_dropped_tokens_shorten_the_sequence_and_are_not_encoded_again():
     subject = toy_subject(model)
     removed = np.zeros((3, *cell_shape(subject)), bool)
     removed[0, 0, 0, 0] = removed[1, :2] = removed[2] = True
-    answers(subject, "token", removed)
+    answers(subject, Token(), removed)
     assert model.lengths[1:] == [47, 24, 0]
     assert sum(model.steps) == 3
 
@@ -198,9 +205,9 @@ def test_batches_are_halved_until_they_fit(steps: int, versions: int):
     subject = toy_subject(model)
     model.versions_at_once = versions
     removed = choices(subject)
-    found = answers(subject, "blur", removed)
+    found = answers(subject, Blur(), removed)
     assert max(model.steps) <= steps and max(model.batches) <= versions
-    torch.testing.assert_close(found, answers(toy_subject(), "blur", removed), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, answers(toy_subject(), Blur(), removed), rtol=0, atol=1e-5)
     assert evaluator._of_model[model].versions.size <= versions
 
 
@@ -209,7 +216,7 @@ def test_what_does_not_fit_alone_is_told():
     subject = toy_subject(model)
     model.versions_at_once = 0
     with pytest.raises(NotEnoughMemory, match="perturbed clip: out of memory; fewer frames than 4"):
-        answers(subject, "blur", choices(subject))
+        answers(subject, Blur(), choices(subject))
 
 
 def test_steps_not_used_for_longest_go_first(monkeypatch: pytest.MonkeyPatch):
@@ -227,15 +234,15 @@ def test_steps_not_used_for_longest_go_first(monkeypatch: pytest.MonkeyPatch):
 def test_answers_are_right_when_no_step_can_be_kept(monkeypatch: pytest.MonkeyPatch):
     subject = toy_subject()
     removed = choices(subject)
-    wanted = answers(toy_subject(), "blur", removed)
+    wanted = answers(toy_subject(), Blur(), removed)
     monkeypatch.setattr(evaluator, "BUDGET", 0)
-    torch.testing.assert_close(answers(subject, "blur", removed), wanted)
+    torch.testing.assert_close(answers(subject, Blur(), removed), wanted)
 
 
 def test_what_is_known_goes_with_the_subject_and_the_model():
     subject = subject_of(np.ones((2, 2, 2)))
     gone = weakref.ref(subject), weakref.ref(subject.model)
-    for imputer in IMPUTERS:
+    for imputer in (registry.get("imputers", name)() for name in registry.names("imputers")):
         answers(subject, imputer, choices(subject))
     assert isinstance(subject.model, LinearModel)
     del subject

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from attrib.benchmarks.imputers.mean import Mean
 from attrib.benchmarks.metrics.faithfulness import SRG
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.benchmarks.perturb.curves import curves
@@ -29,7 +30,7 @@ def oracle() -> SaliencyVolume:
 
 
 def test_curves_are_of_the_mean_log_probability(subject: Subject, oracle: SaliencyVolume) -> None:
-    found = curves(oracle, subject, "mean").most_first
+    found = curves(oracle, subject, Mean()).most_first
     whole = float(subject.score(subject.pixels[None]))
     assert found.log_odds[0] == pytest.approx(whole, abs=1e-5)
     np.testing.assert_allclose(found.probability, np.exp(found.log_odds), rtol=1e-6)
@@ -38,7 +39,7 @@ def test_curves_are_of_the_mean_log_probability(subject: Subject, oracle: Salien
 
 def test_the_evidence_is_better_than_its_inverse(subject: Subject, oracle: SaliencyVolume) -> None:
     inverse = replace(oracle, values=1.01 - oracle.values)
-    one, two = (SRG("mean").score(volume, subject, subject.sample).value for volume in (oracle, inverse))  # type: ignore[arg-type]
+    one, two = (SRG(Mean()).score(volume, subject, subject.sample).value for volume in (oracle, inverse))  # type: ignore[arg-type]
     assert one > 0 > two
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attrib.benchmarks.perturb.road import between, neighbours
+from attrib.benchmarks.imputers.road import between, neighbours
 
 
 def test_weights_of_neighbours():

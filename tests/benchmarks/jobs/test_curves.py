@@ -105,8 +105,10 @@ def test_keeping_them_asks_the_model_nothing(
     settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    evaluate = evaluator._imputed
-    monkeypatch.setattr(evaluator, "_imputed", lambda *given: asked.append(len(given[-1])) or evaluate(*given))
+    evaluate = evaluator._with_other_pixels
+    monkeypatch.setattr(
+        evaluator, "_with_other_pixels", lambda *given: asked.append(len(given[-1])) or evaluate(*given)
+    )
     attrib.bench(settings(), tmp_path / "with")
     kept = list(asked)
     asked.clear()

@@ -1,0 +1,46 @@
+"""Cache keys of metrics that remove parts of the video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attrib import config, registry
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.keys import entry_hash
+
+BLACK = """
+from dataclasses import dataclass
+from attrib import PixelImputer
+
+@dataclass(frozen=True)
+class Black(PixelImputer):
+    def prepare(self, canvas):
+        return lambda removed: canvas.filled(canvas.pixels * {factor}, removed)
+"""
+
+
+def key(imputers: Mapping[str, Any], imputer: str) -> str:
+    settings = {"methods": {}, "metrics": {"srg": {"imputer": imputer}}, "imputers": imputers}
+    (entry,) = config.metric_entries(config.parse(settings))
+    return entry_hash(entry, CodeHashes())
+
+
+def test_a_score_depends_on_the_imputers_parameters() -> None:
+    plain = key({"soft": {"imputer": "blur"}}, "soft")
+    assert key({"soft": {"imputer": "blur", "sigma": 0.1}}, "soft") == plain
+    assert key({"soft": {"imputer": "blur", "sigma": 0.2}}, "soft") != plain
+    assert key({"soft": {"imputer": "mean"}}, "soft") != plain
+
+
+def test_a_score_depends_on_the_imputers_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
+    keys = []
+    for factor in (0, 0, 0.1):
+        (tmp_path / "black.py").write_text(BLACK.format(factor=factor))
+        registry.load_plugin(tmp_path / "black.py")
+        keys.append(key({"black": None}, "black"))
+    assert keys[0] == keys[1] != keys[2]

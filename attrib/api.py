@@ -9,16 +9,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import config, registry, video
-from attrib.capabilities import AnswersFreely, require
-from attrib.errors import ConfigError, InputError, nearest, told
-from attrib.explaining.binding import load
-from attrib.explaining.explanation import Explanation
-from attrib.method import Control, Method, NeedsAnnotation
+from attrib import config, registry
+from attrib.errors import InputError, nearest
+from attrib.explaining import request
+from attrib.explaining.binding import FrameSampling, bind_sample, explain_settings, load
+from attrib.explaining.explanation import Explanation, attribute
+from attrib.method import Method
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question, SaliencyVolume, Sample
+from attrib.types import Question, Sample
 
 if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
@@ -48,15 +48,17 @@ def explain(
     in `failures`.
     """
     words = (words,) if isinstance(words, str) else tuple(words)
-    _check_asked(options, answer, bool(words or per_word), target)
-    chosen, parsed = _method_objects(methods), settings_for(model, settings)
-    wanted = Target.parse(target) if options else Target("answer", words=() if per_word else words)
-    asked = _with_answer(Question(question, tuple(options)), wanted)
-    network, clip = _watched(source, model, parsed)
-    report_progress(step, "asking the model", 0, len(chosen))
-    asked = asked if options else _with_reply(asked, network, clip, answer)
-    subject = Subject.bind(network, clip, asked, wanted, parsed.seed)
-    return _explained(subject, _by_word(subject, chosen, words) if per_word else _plain(subject, chosen), step)
+    request.check(options, answer, bool(words or per_word), target)
+    objects, parsed = request.method_objects(methods), explain_settings(model, settings)
+    aim = Target.parse(target) if options else Target("answer", words=() if per_word else words)
+    asked = request.with_answer(Question(question, tuple(options)), aim)
+    network = model if isinstance(model, VideoModel) else load(parsed.model)
+    clip = FrameSampling.of(parsed.model, network).read(source)
+    report_progress(step, "asking the model", 0, len(objects))
+    asked = asked if options else request.with_reply(asked, network, clip, answer)
+    subject = Subject.bind(network, clip, asked, aim, parsed.seed)
+    rows = request.rows_by_word(subject, objects, words) if per_word else request.rows(subject, objects)
+    return attribute(subject, rows, step)
 
 
 def explain_sample(
@@ -73,104 +75,13 @@ def explain_sample(
     `sample` is one of a data set's, such as `PerceptionTest(root).sample("video_7110")`. Methods that need an
     annotation can be asked for, and are among the default ones; all else is as with `explain`.
     """
-    chosen, parsed = _method_objects(methods, annotated=True), settings_for(model, settings)
-    wanted = Target.parse(target)
-    network, clip = _watched(sample.video, model, parsed)
-    report_progress(step, "asking the model", 0, len(chosen))
-    subject = Subject.bind(network, clip, _with_answer(sample.question, wanted), wanted, parsed.seed)
-    subject = replace(subject, sample=sample)
-    return _explained(subject, _plain(subject, chosen), step)
-
-
-def settings_for(model: str | VideoModel, settings: Mapping[str, Any] | None) -> config.Config:
-    """The settings with the model's name, where `model` is one. Raises ConfigError where they name another."""
-    parsed = config.parse({"methods": {}, "metrics": {}, **(settings or {})})
-    if not isinstance(model, str):
-        return parsed
-    if "name" in parsed.model.model_fields_set and parsed.model.name != model:
-        raise ConfigError(f"model.name: expected {model!r}, which is asked for (--model), got {parsed.model.name!r}")
-    return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
-
-
-def _watched(source: str | Path, model: str | VideoModel, parsed: config.Config) -> tuple[VideoModel, Clip]:
-    """The model and the clip that it is shown."""
+    objects, parsed = request.method_objects(methods, annotated=True), explain_settings(model, settings)
+    aim = Target.parse(target)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
-    frames = parsed.model.frames or network.frames
-    return network, video.read(source, frames=frames, sampling=parsed.model.sampling)
-
-
-def _check_asked(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
-    if len(set(options)) < len(options):
-        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
-    if options and answer is not None:
-        raise InputError("options, answer: expected one of the two, got both")
-    if options and by_words:
-        raise InputError("words: expected a free answer, whose words they are; got options")
-    if not options and target != "predicted":
-        raise InputError(f"target {target!r}: expected options; of a free answer words can be chosen")
-    if answer is not None and not answer.strip():
-        raise InputError("answer: the text is empty")
-
-
-def _with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
-    """The question with the given answer, or the model's own, as its tokens."""
-    speaker = require(model, AnswersFreely, "free answers")
-    given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
-    return replace(question, reply=given)
-
-
-def _with_answer(question: Question, target: Target) -> Question:
-    if target.kind == "correct" and target.options and target.options[0] < len(question.options):
-        return Question(question.text, question.options, target.options[0], question.id)
-    return question
-
-
-Rows = Mapping[str, tuple[str, Method, Subject]]  # by the volume's name: the method's label, the method, its subject
-
-
-def _plain(subject: Subject, methods: Mapping[str, Method]) -> Rows:
-    return {label: (label, method, subject) for label, method in methods.items()}
-
-
-def _by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[str]) -> Rows:
-    """Each method for each word; by default the content words. Raises InputError when there is none."""
-    reply = subject.question.reply
-    assert reply is not None  # words of options were refused
-    chosen = tuple(dict.fromkeys(word.casefold() for word in words)) or reply.content_words
-    if not chosen:
-        raise InputError(f"words: the answer {reply.text!r} has no content word; name those that are meant")
-    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
-    return {f"{label}.{word}": (label, methods[label], part) for label in methods for word, part in parts.items()}
-
-
-def _explained(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
-    volumes: dict[str, SaliencyVolume] = {}
-    failures: dict[str, str] = {}
-    for done, (name, (label, method, part)) in enumerate(rows.items()):
-        report_progress(step, name, done, len(rows))
-        try:
-            volumes[name] = method.attribute(part, label)
-        except InputError:
-            raise
-        except Exception as error:  # a plug-in may raise anything; the other methods go on
-            failures[name] = told(error)
-    return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
-
-
-def _method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
-    """By label; by default those that are no controls, and that need an annotation only where there is one."""
-    if methods is None:
-        every = {name: config.build("methods", name).item for name in registry.names("methods")}
-        others = Control if annotated else (Control, NeedsAnnotation)
-        return {name: item for name, item in every.items() if not isinstance(item, others)}
-    if not isinstance(methods, Mapping):
-        methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
-    if not methods:
-        raise InputError("methods: expected at least one, got none")
-    return {
-        label: given if isinstance(given, Method) else config.build("methods", label, given).item
-        for label, given in methods.items()
-    }
+    report_progress(step, "asking the model", 0, len(objects))
+    asked = replace(sample, question=request.with_answer(sample.question, aim))
+    subject = replace(bind_sample(network, parsed, asked, aim), sample=sample)
+    return attribute(subject, request.rows(subject, objects), step)
 
 
 def bench(

@@ -12,8 +12,8 @@ import sys
 import typer
 
 from attrib.commands import app as live
-from attrib.commands import bench, compare, data, explain, export, layers, listing, report
-from attrib.commands.options import notes
+from attrib.commands import atlas, bench, compare, data, explain, export, layers, listing, report
+from attrib.commands.terminal.console import notes
 from attrib.errors import AttribError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(bench.bench)
 app.command()(compare.compare)
 app.add_typer(data.data, name="data")
 app.command()(layers.layers)
+app.command()(atlas.atlas)
 app.command()(report.report)
 app.command()(report.view)
 app.command()(export.figures)

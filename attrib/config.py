@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -47,8 +47,15 @@ class FloorsSection(_Section):
     videos: int = Field(0, ge=0, strict=True)
 
 
-class Config(_Section):
-    """A benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
+class ExplainConfig(_Section):
+    """Settings of one explained answer: the model, what it is fed, and the seed."""
+
+    model: ModelSection = ModelSection()
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)
+
+
+class Config(ExplainConfig):
+    """Settings of a benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
 
     A label is the registered name, unless the parameters name it: `cam_first: {method: grad_cam, layer: blocks.0}`.
     Metrics that remove parts of the video run once for each of `imputers`: a list of names, or a mapping of labels to
@@ -56,12 +63,10 @@ class Config(_Section):
     """
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
-    model: ModelSection = ModelSection()
     methods: dict[str, Parameters | None]
     metrics: dict[str, Parameters | None]
     imputers: dict[str, Parameters | None] = Field({"blur": None, "mean": None}, min_length=1)
     target: str = "predicted"
-    seed: int = Field(0, ge=0, lt=2**32, strict=True)
     workers: int = Field(1, ge=1, le=1024, strict=True)  # processes that share the samples, on the CPU
     overlays: int = Field(1, ge=0, strict=True)  # overlay videos for each method
     resamples: int = Field(10_000, ge=100, le=10_000_000, strict=True)  # of the bootstrap
@@ -69,6 +74,9 @@ class Config(_Section):
     floors: FloorsSection = FloorsSection()
     null_pairs: int = Field(0, ge=0, strict=True)  # other videos on whose annotation each map is scored
     null_metrics: list[str] | None = None  # labels of those it is scored by; None: the primary ones
+
+
+Schema = TypeVar("Schema", bound=ExplainConfig)
 
 
 @dataclass(frozen=True)
@@ -120,13 +128,10 @@ def _copy(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse(settings: Mapping[str, Any]) -> Config:
-    """Validate. Raises ConfigError in one line: the path, what was expected and the nearest valid key."""
+    """Validate a benchmark's settings. Raises ConfigError in one line: path, expectation, nearest valid key."""
     if isinstance(settings.get("imputers"), list):
         settings = {**settings, "imputers": imputer_section(settings["imputers"])}
-    try:
-        config = Config.model_validate(settings)
-    except ValidationError as error:
-        raise ConfigError(_told(error)) from None
+    config = _parsed(Config, settings)
     if "imputers" in config.model_fields_set:
         imputer_entries(config)
     return config
@@ -142,16 +147,33 @@ def imputer_section(names: Sequence[Any]) -> dict[str, None]:
     return dict.fromkeys(names)
 
 
-def _told(error: ValidationError) -> str:
-    # A misspelt key is told before the required one that it was meant to be.
-    first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
+def parse_explain(settings: Mapping[str, Any]) -> ExplainConfig:
+    """Validate the settings of one explained answer. Raises ConfigError as `parse`, for benchmark settings too."""
+    for key in settings:
+        if key in Config.model_fields and key not in ExplainConfig.model_fields:
+            instead = {"target": "use --target", "methods": "use --method"}.get(key)
+            instead = instead or f"choose one of: {', '.join(sorted(ExplainConfig.model_fields))}"
+            raise ConfigError(f"{key}: applies to benchmarks, not to one answer; {instead}")
+    return _parsed(ExplainConfig, settings)
+
+
+def _parsed(schema: type[Schema], settings: Mapping[str, Any]) -> Schema:
+    try:
+        return schema.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_message(schema, error)) from None
+
+
+def _message(schema: type[ExplainConfig], error: ValidationError) -> str:
+    # A misspelt key is reported before the missing required one that it was meant to be.
+    first = min(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     if first["type"] != "extra_forbidden":
         return told(first)
     *sections, key = first["loc"]
-    known: Any = Config
+    section: Any = schema
     for name in sections:
-        known = known.model_fields[name].annotation
-    return f"{'.'.join(map(str, first['loc']))}: unknown key; {nearest(str(key), known.model_fields)}"
+        section = section.model_fields[name].annotation
+    return f"{'.'.join(map(str, first['loc']))}: unknown key; {nearest(str(key), section.model_fields)}"
 
 
 def build(

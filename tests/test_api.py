@@ -163,9 +163,9 @@ def test_chosen_words_and_the_models_own_answer(toy_video: Path) -> None:
         ({"answer": "red", "words": ["rde"]}, "word 'rde' is not in the answer 'red'; did you mean 'red'?"),
         ({"answer": "red", "words": ["rde"], "per_word": True}, "word 'rde' is not in the answer"),
         ({"answer": "the", "per_word": True}, "the answer 'the' has no content word"),
-        ({"answer": "red", "target": "option:0"}, "target 'option:0': expected options"),
-        ({"options": ["red", "green"], "words": ["red"]}, "words: expected a free answer"),
-        ({"options": ["red", "green"], "per_word": True}, "words: expected a free answer"),
+        ({"answer": "red", "target": "option:0"}, "target 'option:0': applies to options only"),
+        ({"options": ["red", "green"], "words": ["red"]}, "words: apply to free answers only"),
+        ({"options": ["red", "green"], "per_word": True}, "words: apply to free answers only"),
         ({"options": ["red"]}, "at least two options, got 1"),
     ],
 )

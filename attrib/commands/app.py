@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import Plugins, Sets, load_plugins, say, stopping
+from attrib.commands.options import Frames, ModelName, Plugins, Sets, assignments, load_plugins
+from attrib.commands.terminal.console import say, stopping
 from attrib.errors import InputError
 
 
 def app(
     port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine only; 0: any that is free.")] = 7860,
-    model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
+    model: ModelName = "demo",
+    frames: Frames = None,
     sets: Sets = None,
     plugin: Plugins = None,
 ) -> None:
@@ -23,10 +25,10 @@ def app(
     load_plugins(plugin)
     from attrib import config
     from attrib.app.server import serving
-    from attrib.explaining import binding
+    from attrib.explaining.binding import explain_settings, load
 
-    given = config.override({"model": {"name": model}}, sets or ())
-    network = binding.load(config.parse({"methods": {}, "metrics": {}, **given}).model)
+    given = config.override({}, assignments(sets, frames))
+    network = load(explain_settings(model, given).model)
     with stopping("the app's files are removed"), serving(network, port, given) as (address, server, listening):
         say(f"attrib app: {address}  (stop with Ctrl-C)")
         server.run(sockets=[listening])

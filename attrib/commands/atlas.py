@@ -1,16 +1,20 @@
-"""The set of videos of `attrib layers`: the atlas made, written and told."""
+"""`attrib atlas`: attention of every head of every layer, over a set of videos."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import finish, print_json, progress, say, screen, stopping, warn
+from attrib.commands.options import Frames, JsonFlag, Sets, assignments, check_output
+from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
+from attrib.errors import InputError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,18 +34,76 @@ KNOCKOUTS = {
 }  # fmt: skip
 
 
+class Causal(StrEnum):
+    """What is knocked out."""
+
+    none = "none"
+    heads = "heads"
+    layers = "layers"
+
+
+APPLICABLE = ("data", "model", "target", "seed", "resamples", "workers")  # settings that an atlas depends on
+
+
+def atlas(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|CONFIG", help="A finished run, or the YAML file of a benchmark.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-O", help="Directory for the atlas. Default for a run: RUN/layers.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="Heads that are chosen on each half of the videos.")] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="Random controls of each knockout.")] = 5,
+    causal: Annotated[Causal, typer.Option(help="What is knocked out; layers: heads too.")] = Causal.layers,
+    figures: Annotated[int, typer.Option(min=0, help="Draw so many videos layer by layer too.")] = 1,
+    frames: Frames = None,
+    sets: Sets = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Chart layers x heads over a set of videos: what each head attends to, and what the chosen ones carry.
+
+    Writes atlas.parquet, .csv, .png and .pdf, and selection.json: heads chosen on one half of the videos and reported
+    on the other.
+    """
+    if output is None and not source.is_dir():
+        raise InputError("--output: expected a directory for the atlas")
+    folder = output or source / "layers"
+    check_output(folder)
+    from attrib.benchmarks.atlas.jobs import Options
+
+    settings, samples = _set_of_videos(source, assignments(sets, frames))
+    chart(settings, samples, folder, Options(top, draws, causal.value), figures, as_json)
+
+
+def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample, ...]]:
+    """Settings and samples of a finished run, or of a configuration."""
+    from attrib import config
+
+    for text in sets:
+        key = text.partition("=")[0].partition(".")[0]
+        if key not in APPLICABLE:
+            raise InputError(f"--set {text}: {key!r} does not apply to an atlas; {nearest(key, APPLICABLE)}")
+    if not source.is_dir():
+        settings = config.parse(config.override(config.read(source), sets))
+        return settings, tuple(config.dataset(settings))
+    from attrib.benchmarks.jobs import finished_run
+
+    run = finished_run.read(source)
+    return config.parse(config.override(run.settings.model_dump(), sets)), tuple(run.samples.values())
+
+
 def chart(
     settings: Config, samples: tuple[Sample, ...], folder: Path, options: Options, figures: int, as_json: bool
 ) -> None:
     """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
-    from attrib.benchmarks.atlas.atlas import atlas
+    from attrib.benchmarks.atlas.atlas import atlas as build_atlas
     from attrib.benchmarks.atlas.jobs import Work
     from attrib.explaining import binding
 
     kept = f"what was computed is kept in {folder}: the same command goes on from there"
     with stopping(kept), progress(as_json) as step:
         model = binding.load(settings.model)
-        found = atlas(Work.of(model, settings, samples, options, folder), step)
+        found = build_atlas(Work.of(model, settings, samples, options, folder), step)
         found.write(folder)
         there = [sample for sample in samples if sample.id not in found.failures]
         troubles = _drawn(model, settings, there[:figures], folder, step)
@@ -58,13 +120,15 @@ def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: P
     """Each sample's own figure; the errors of those that have none."""
     from attrib.benchmarks.jobs.store import file_name
     from attrib.errors import NotWritten, told
-    from attrib.explaining.layers import bound, draw
+    from attrib.explaining.binding import bind_sample
+    from attrib.explaining.layers import draw
+    from attrib.subject import Target
 
     troubles = {}
     for place, sample in enumerate(samples):
         step(f"drawing {sample.id}", place, len(samples))
         try:
-            draw(folder / file_name(sample.id), bound(model, settings, sample))
+            draw(folder / file_name(sample.id), bind_sample(model, settings, sample, Target.parse(settings.target)))
         except NotWritten:
             raise
         except Exception as error:  # a picture is no reason to lose the numbers

@@ -12,19 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import (
-    JsonFlag,
-    Plugins,
-    Sets,
-    check_output,
-    finish,
-    print_json,
-    progress,
-    say,
-    screen,
-    stopping,
-    warn,
-)
+from attrib.commands.options import JsonFlag, Plugins, Sets, check_output
+from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, Plugins, check_output, load_plugins, print_json, say, screen
+from attrib.commands.options import JsonFlag, Plugins, check_output, load_plugins
+from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, Split, print_json, say, screen
+from attrib.commands.options import JsonFlag, Split
 from attrib.commands.tasks import tasks
+from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
     from attrib.data.check import Checked, Finding

@@ -12,21 +12,25 @@ from rich.table import Table
 
 from attrib import registry
 from attrib.commands.options import (
+    AnswerOptions,
+    DataRoot,
+    Frames,
     JsonFlag,
+    ModelName,
     Plugins,
+    QuestionId,
+    QuestionText,
     Sets,
-    Split,
-    annotated,
+    SplitName,
+    TargetText,
+    VideoFile,
+    VideoId,
+    assignments,
     check_output,
-    finish,
     load_plugins,
-    print_json,
-    progress,
-    say,
-    screen,
-    stopping,
-    warn,
-)
+)  # fmt: skip
+from attrib.commands.question import AnnotatedQuestion, TypedQuestion, asked
+from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,9 +39,9 @@ if TYPE_CHECKING:
 
 def explain(
     output: Annotated[Path, typer.Option("--output", "-O", help="Directory for volumes, videos and sheets.")],
-    source: Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file, with --question.")] = None,
-    question: Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")] = None,
-    option: Annotated[list[str] | None, typer.Option("--option", help="An answer option; two or more.")] = None,
+    source: VideoFile = None,
+    question: QuestionText = None,
+    option: AnswerOptions = None,
     answer: Annotated[
         str | None, typer.Option(help="A free answer to explain. Default without options: what the model says.")
     ] = None,
@@ -45,15 +49,16 @@ def explain(
     per_word: Annotated[
         bool, typer.Option("--per-word", help="Explain each content word, or each --word, by itself.")
     ] = False,
-    data: Annotated[Path | None, typer.Option(help="Annotated data set, instead of VIDEO and --question.")] = None,
-    video: Annotated[str | None, typer.Option(help="With --data: the video's id.")] = None,
-    question_id: Annotated[int | None, typer.Option(help="With --data: which of several questions.")] = None,
-    split: Annotated[Split | None, typer.Option(help="With --data: which annotations; default: valid.")] = None,
-    model: Annotated[str, typer.Option(help="demo, a checkpoint directory, or a Hugging Face id.")] = "demo",
+    data: DataRoot = None,
+    video: VideoId = None,
+    question_id: QuestionId = None,
+    split: SplitName = None,
+    model: ModelName = "demo",
     method: Annotated[
-        list[str] | None, typer.Option(help="Repeatable; `all` for every one. Default: all that are no controls.")
+        list[str] | None, typer.Option(help="Repeatable; `all` for every one. Default: all but the controls.")
     ] = None,
-    target: Annotated[str, typer.Option(help="predicted, correct:K, option:K or contrast:I,J.")] = "predicted",
+    target: TargetText = "predicted",
+    frames: Frames = None,
     sets: Sets = None,
     plugin: Plugins = None,
     as_json: JsonFlag = False,
@@ -63,42 +68,29 @@ def explain(
     Ask about a video file with --question, or take an annotated question with --data and --video: its boxes, points,
     segments and evidence are then drawn too.
     """
-    asked = {"VIDEO": source, "--question": question, "--option": option, "--answer": answer, "--word": word,
-             "--per-word": per_word or None}  # fmt: skip
-    _check_form(asked, {"--data": data, "--video": video, "--question-id": question_id, "--split": split})
+    free = {"--answer": answer, "--word": word, "--per-word": per_word}
+    sample, annotated = asked(TypedQuestion(source, question, option, free),
+                              AnnotatedQuestion(data, video, question_id, split))  # fmt: skip
     load_plugins(plugin)
     check_output(output)
     from attrib import api, config
 
-    given = config.override({}, sets or ())
-    methods = _chosen(method, given.pop("methods", {}) or {}, data is not None)
-    if source is not None and question is not None:
-        explained = partial(api.explain, source, question, option or (), answer=answer, words=word or (),
-                            per_word=per_word)  # fmt: skip
+    given = config.override({}, assignments(sets, frames))
+    methods = _chosen(method, given.pop("methods", {}) or {}, annotated)
+    if annotated:
+        explained = partial(api.explain_sample, sample)
     else:
-        assert data is not None and video is not None  # `_check_form` has looked
-        explained = partial(api.explain_sample, annotated(data, video, question_id, split or Split.valid))
+        explained = partial(api.explain, sample.video, sample.question.text, sample.question.options, answer=answer,
+                            words=word or (), per_word=per_word)  # fmt: skip
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
-        found = explained(model=model, methods=methods, target=target, settings=given, step=step)
-        found.save(output, step)
-    warn(found.subject.clip.warnings)
+        explanation = explained(model=model, methods=methods, target=target, settings=given, step=step)
+        explanation.save(output, step)
+    warn(explanation.subject.clip.warnings)
     if as_json:
-        print_json({**found.summary(), "output": str(output)})
+        print_json({**explanation.summary(), "output": str(output)})
     else:
-        _show_explanation(found, output)
-    finish([f"{name}: {error}" for name, error in found.failures.items()])
-
-
-def _check_form(asked: dict[str, Any], annotated: dict[str, Any]) -> None:
-    """Refuse a mixture of the two forms, and half a form."""
-    forms = "expected VIDEO and --question, or --data and --video"
-    given, taken = ([name for name, value in form.items() if value is not None] for form in (asked, annotated))
-    if given and taken:
-        raise InputError(f"{forms}; got {given[0]} and {taken[0]}")
-    needed = ("--data", "--video") if taken else ("VIDEO", "--question")
-    for name in needed:
-        if name not in (taken or given):
-            raise InputError(f"{forms}; got no {name}")
+        _show_explanation(explanation, output)
+    finish([f"{name}: {error}" for name, error in explanation.failures.items()])
 
 
 def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[str, Any] | None:

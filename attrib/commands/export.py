@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import Plugins, check_output, finish, load_plugins, progress, say, stopping, warn
+from attrib.commands.options import Plugins, check_output, load_plugins
+from attrib.commands.terminal.console import finish, progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from attrib import registry
-from attrib.commands.options import JsonFlag, Plugins, load_plugins, print_json, screen
+from attrib.commands.options import JsonFlag, Plugins, load_plugins
+from attrib.commands.terminal.console import print_json, screen
 
 
 class Kind(StrEnum):

@@ -1,33 +1,36 @@
-"""What the commands have in common: consoles, options, progress, and how failures are told."""
+"""Options that several commands share, and checks of their values."""
 
 from __future__ import annotations
 
-import json
-import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from attrib import registry
 from attrib.errors import InputError
 
-if TYPE_CHECKING:
-    from attrib.types import Sample
-
-screen, notes = Console(), Console(stderr=True)
-
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print only JSON on standard output.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a setting; repeatable.")]
 Plugins = Annotated[
-    list[Path] | None, typer.Option("--plugin", help="Python file with methods or metrics; repeatable.")
+    list[Path] | None, typer.Option("--plugin", help="Python file with methods, metrics or imputers; repeatable.")
 ]
+Frames = Annotated[
+    int | None, typer.Option("--frames", min=1, help="Frames that the model sees. Default: the model's own number.")
+]
+ModelName = Annotated[str, typer.Option("--model", help="demo, a checkpoint directory, or a Hugging Face id.")]
+TargetText = Annotated[str, typer.Option("--target", help="predicted, correct:K, option:K or contrast:I,J.")]
+VideoFile = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file, with --question.")]
+QuestionText = Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")]
+AnswerOptions = Annotated[
+    list[str] | None, typer.Option("--option", help="An answer option; two or more. Without: a free answer.")
+]
+DataRoot = Annotated[Path | None, typer.Option("--data", help="Annotated data set, instead of VIDEO and --question.")]
+VideoId = Annotated[str | None, typer.Option("--video", help="With --data: the video's id.")]
+QuestionId = Annotated[int | None, typer.Option("--question-id", help="With --data: which of several questions.")]
 
 
 class Split(StrEnum):
@@ -38,17 +41,23 @@ class Split(StrEnum):
     test = "test"
 
 
-def annotated(data: Path, video: str, question_id: int | None, split: Split) -> Sample:
-    """The question of --data, --video and --question-id. Raises InputError where there is none, or more than one."""
-    from attrib.data.perception_test import PerceptionTest
-
-    return PerceptionTest(str(data), split.value).sample(video, question_id)
+SplitName = Annotated[Split | None, typer.Option("--split", help="With --data: which annotations; default: valid.")]
 
 
 def load_plugins(paths: list[Path] | None) -> None:
-    """Register the methods and metrics of each file."""
+    """Register the plug-ins of each file."""
     for path in paths or ():
         registry.load_plugin(path)
+
+
+def assignments(sets: Sequence[str] | None, frames: int | None) -> list[str]:
+    """Return `sets` with --frames as model.frames. Raises InputError where --set names another number."""
+    given = list(sets or ())
+    for text in given:
+        path, _, value = text.partition("=")
+        if frames is not None and path == "model.frames" and value.strip() != str(frames):
+            raise InputError(f"--frames {frames}: contradicts --set {text}; give one of them")
+    return given if frames is None else [*given, f"model.frames={frames}"]
 
 
 def check_output(folder: Path) -> None:
@@ -60,69 +69,3 @@ def check_output(folder: Path) -> None:
         tempfile.TemporaryFile(dir=at).close()  # asking for permissions would not find every reason
     except OSError:
         raise InputError(f"output directory {folder}: {at} is not a directory that can be written to") from None
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line with the time left, on standard error so that standard output stays clean."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=notes, transient=True, disable=quiet or not notes.is_terminal) as progress:
-        task = progress.add_task("starting", total=None)
-
-        def step(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total or None)
-
-        yield step
-
-
-@contextmanager
-def stopping(kept: str) -> Iterator[None]:
-    """Within this context SIGTERM stops the work as Ctrl-C does: one line says what is `kept`; exit code 143 or 130."""
-
-    def stop(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        code, word = (143, "terminated") if isinstance(error, _Terminated) else (130, "interrupted")
-        notes.print(f"{word}; {kept}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(code) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
-
-
-def print_json(value: Any) -> None:
-    """JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def say(text: str) -> None:
-    """A line on standard output, as it is."""
-    screen.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def warn(warnings: Sequence[str]) -> None:
-    """Each warning as a line on standard error."""
-    for warning in warnings:
-        notes.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-
-
-def finish(failures: Sequence[str]) -> None:
-    """List what failed on standard error; exit code 1 if anything did."""
-    if failures:
-        notes.print(f"[red]{len(failures)} failed:[/red]")
-        for failure in failures:
-            notes.print(f"  {failure}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(1)

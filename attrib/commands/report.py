@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import Plugins, check_output, load_plugins, progress, say, stopping, warn
+from attrib.commands.options import Plugins, check_output, load_plugins
+from attrib.commands.terminal.console import progress, say, stopping, warn
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 SHOWN = 60  # samples with a player, where nobody says how many

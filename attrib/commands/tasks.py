@@ -10,7 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, Split, print_json, say, screen
+from attrib.commands.options import JsonFlag, Split
+from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
     from attrib.data.tasks import Task, Tasks

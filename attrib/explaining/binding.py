@@ -2,12 +2,66 @@
 
 from __future__ import annotations
 
-from attrib import config, models
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from attrib import config, models, video
+from attrib.capabilities import AnswersFreely, require
+from attrib.errors import ConfigError
 from attrib.model import VideoModel
+from attrib.subject import Subject, Target
+from attrib.types import Clip, Sample
+
+
+@dataclass(frozen=True)
+class FrameSampling:
+    """How many frames of a video a model sees, and how they are spread over it."""
+
+    frames: int
+    how: video.Sampling
+
+    @staticmethod
+    def of(section: config.ModelSection, model: VideoModel) -> FrameSampling:
+        """Frames as configured, else as many as the model takes by default."""
+        return FrameSampling(section.frames or model.frames, section.sampling)
+
+    def read(self, source: str | Path) -> Clip:
+        """Read these frames of a video file. Raises VideoError for one that cannot be read."""
+        return video.read(source, frames=self.frames, sampling=self.how)
 
 
 def load(section: config.ModelSection) -> VideoModel:
-    """The model that a configuration's section describes."""
+    """Load the model that a configuration's section describes."""
     return models.load(
         section.name, device=section.device, dtype=section.dtype, revision=section.revision, offline=section.offline
     )
+
+
+def explain_settings(model: str | VideoModel, settings: Mapping[str, Any] | None) -> config.ExplainConfig:
+    """Parse the settings of one answer; `model` names the model. Raises ConfigError where they name another."""
+    parsed = config.parse_explain(settings or {})
+    if not isinstance(model, str):
+        return parsed
+    if "name" in parsed.model.model_fields_set and parsed.model.name != model:
+        raise ConfigError(f"model.name: expected {model!r} (given by --model), got {parsed.model.name!r}")
+    return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
+
+
+def bind_sample(
+    model: VideoModel, settings: config.ExplainConfig, sample: Sample, target: Target | None = None,
+    peers: tuple[Sample, ...] = (),
+) -> Subject:  # fmt: skip
+    """Bind the model to a sample's clip and question, with its annotation; without options it answers freely.
+
+    The target is by default what the model itself answers. Raises InputError where the video cannot be read or the
+    target does not exist.
+    """
+    clip = FrameSampling.of(settings.model, model).read(sample.video)
+    question = sample.question
+    if not question.options:
+        speaker = require(model, AnswersFreely, "a free answer")
+        question = replace(question, reply=speaker.generate(model.preprocess(clip), question))
+    target = target if question.options else None
+    return replace(Subject.bind(model, clip, question, target, settings.seed), sample=sample, peers=peers)

@@ -9,11 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from attrib.errors import InputError, told
+from attrib.method import Method
 from attrib.render import overlay
 from attrib.runtime.files import write_text
 from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
+
+Rows = Mapping[str, tuple[str, Method, Subject]]  # by the volume's name: the method's label, the method, its subject
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,21 @@ class Explanation:
             "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
             "peak_memory": made.peak_memory, **made.extras,
         }  # fmt: skip
+
+
+def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
+    """Compute each row's volume; a method that fails is recorded, and the others go on."""
+    volumes: dict[str, SaliencyVolume] = {}
+    failures: dict[str, str] = {}
+    for done, (name, (label, method, part)) in enumerate(rows.items()):
+        report_progress(step, name, done, len(rows))
+        try:
+            volumes[name] = method.attribute(part, label)
+        except InputError:
+            raise
+        except Exception as error:  # a plug-in may raise anything; the other methods go on
+            failures[name] = told(error)
+    return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
 
 
 def _chosen(subject: Subject) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,17 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attrib import video
 from attrib.attention.statistics import HeadStatistics, answer_statistics, high_activity
-from attrib.capabilities import AnswersFreely, require
-from attrib.config import Config
 from attrib.errors import InputError
 from attrib.method import require_choice
-from attrib.model import VideoModel
 from attrib.render.layers.write import Heading, LayerRows, layers_figure, layers_video, spaced
 from attrib.render.options import RenderOptions
-from attrib.subject import Subject, Target
-from attrib.types import Sample
+from attrib.subject import Subject
 
 Reduction = Literal["max", "mean"]
 Columns = Literal["even", "most"]
@@ -46,22 +41,6 @@ class Choice:
     def __post_init__(self) -> None:
         require_choice("reduction", self.reduction, get_args(Reduction))
         require_choice("by", self.by, get_args(Columns))
-
-
-def bound(model: VideoModel, settings: Config, sample: Sample, peers: tuple[Sample, ...] = ()) -> Subject:
-    """The model bound to a sample as `settings` say. Without options it answers in its own words.
-
-    Raises InputError where the video cannot be read or the target is none.
-    """
-    frames = settings.model.frames or model.frames
-    clip = video.read(sample.video, frames=frames, sampling=settings.model.sampling)
-    question = sample.question
-    if not question.options:
-        question = replace(
-            question, reply=require(model, AnswersFreely, "free answers").generate(model.preprocess(clip), question)
-        )
-    target = Target.parse(settings.target) if question.options else None
-    return replace(Subject.bind(model, clip, question, target, settings.seed), sample=sample, peers=peers)
 
 
 def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool = True) -> LayerRows:

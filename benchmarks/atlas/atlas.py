@@ -27,9 +27,10 @@ from attrib.benchmarks.stats.bootstrap import Floats, totals
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Config
 from attrib.errors import InputError
-from attrib.explaining.layers import bound
+from attrib.explaining.binding import bind_sample
 from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress
+from attrib.subject import Target
 from attrib.types import Sample
 
 
@@ -70,7 +71,7 @@ def atlas(work: Work, step: Progress | None = None) -> Atlas:
     """
     samples, settings, options = work.samples, work.settings, work.options
     _require_halves(samples, "")
-    found = list(work.each("heads", _looked, (head_values, bound), step))
+    found = list(work.each("heads", _looked, (head_values, bind_sample), step))
     failures = {sample.id: each.error for sample, each in zip(samples, found, strict=True) if each.error}
     kept = [sample for sample in samples if sample.id not in failures]
     _require_halves(kept, f" that can be used; {next(iter(failures.values()), '')}")
@@ -87,7 +88,7 @@ def atlas(work: Work, step: Progress | None = None) -> Atlas:
 
 
 def _looked(work: Work, sample: Sample) -> Found:
-    subject = bound(work.model, work.settings, sample, work.peers(sample))
+    subject = bind_sample(work.model, work.settings, sample, Target.parse(work.settings.target), work.peers(sample))
     warnings = tuple(f"{sample.video_id}: {text}" for text in subject.clip.warnings)
     return Found(head_values(subject, sample), warnings=warnings)
 

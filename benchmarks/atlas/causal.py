@@ -17,8 +17,9 @@ from attrib.benchmarks.atlas.table import WHOLE_LAYER, rows
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Config
-from attrib.explaining.layers import bound
+from attrib.explaining.binding import bind_sample
 from attrib.runtime.progress import Progress
+from attrib.subject import Target
 from attrib.types import Sample
 
 
@@ -27,7 +28,7 @@ def knocked(work: Work, parts: Parts, shape: tuple[int, ...], step: Progress | N
     chosen = {work.samples[place].id: [divmod(head, shape[1]) for head in heads]
               for part, heads in parts for place in np.flatnonzero(part)}  # fmt: skip
     given = {**chosen, "": [work.options.draws, work.options.causal]}
-    return list(work.each("knockouts", partial(_cut, chosen, shape), (Scene, bound), step, given))
+    return list(work.each("knockouts", partial(_cut, chosen, shape), (Scene, bind_sample), step, given))
 
 
 def _cut(chosen: Mapping[str, Sequence[Head]], shape: tuple[int, ...], work: Work, sample: Sample) -> Found:
@@ -35,7 +36,8 @@ def _cut(chosen: Mapping[str, Sequence[Head]], shape: tuple[int, ...], work: Wor
     (layers, heads), options, seed = shape, work.options, work.settings.seed
     whole = range(layers) if options.causal == "layers" else ()
     try:
-        scene = Scene.of(bound(work.model, work.settings, sample), sample, options.draws, seed)
+        subject = bind_sample(work.model, work.settings, sample, Target.parse(work.settings.target))
+        scene = Scene.of(subject, sample, options.draws, seed)
     except UndefinedError as case:
         return Found(np.full((1 + len(whole), len(NAMES)), np.nan), reason=str(case))
     random = random_heads(sample, (layers, heads), len(chosen[sample.id]), options.draws, seed)

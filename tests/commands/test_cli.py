@@ -162,7 +162,7 @@ def test_the_models_own_answer_and_a_given_one(attrib: Run, clip: Path, tmp_path
         (["--answer", "red", "--option", "red", "--option", "blue"], "options, answer: expected one of the two"),
         (["--answer", "red square", "--word", "sqare"], "did you mean 'square'?"),
         (["--answer", "giraffe"], "'giraffe' is not in the model's vocabulary"),
-        (["--option", "red", "--option", "blue", "--per-word"], "words: expected a free answer"),
+        (["--option", "red", "--option", "blue", "--per-word"], "words: apply to free answers only"),
     ],
 )
 def test_bad_answers_are_one_line(attrib: Run, clip: Path, tmp_path: Path, extra: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""`attrib layers` as a user meets it: one video, an atlas of a run, what fails, what is refused, what is resumed."""
+"""`attrib layers` and `attrib atlas` as a user meets them: results, failures, refusals, resuming."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ import torch
 from attrib import config
 from attrib.attention.statistics import answer_statistics
 from attrib.attention_record import Knockout
-from attrib.benchmarks.atlas import atlas
+from attrib.benchmarks.atlas.atlas import atlas
 from attrib.benchmarks.atlas.head_scores import STATISTICS
 from attrib.benchmarks.atlas.jobs import Options, Work
 from attrib.benchmarks.atlas.knockout import Scene
 from attrib.demo.generate import generate
 from attrib.explaining import binding
-from attrib.explaining.layers import Choice, bound, rows_of
+from attrib.explaining.binding import bind_sample
+from attrib.explaining.layers import Choice, rows_of
 from attrib.testing import toy_subject
 
 Run = Callable[..., tuple[int, str, str]]
@@ -38,6 +39,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def layers(attrib: Run) -> Run:
     return partial(attrib, "layers")
+
+
+@pytest.fixture
+def chart(attrib: Run) -> Run:
+    return partial(attrib, "atlas")
 
 
 @pytest.fixture(scope="module")
@@ -71,24 +77,35 @@ def test_one_annotated_video(layers: Run, world: Path, tmp_path: Path) -> None:
     assert out.startswith(f"{len(said['shown'])} of 4 layers drawn: {', '.join(said['shown'])}\n")
 
 
-def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path, settings: Path) -> None:
+def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path) -> None:
     data, out, film = ("--data", world), ("-O", tmp_path / "out"), world / "videos" / "video_1.mp4"
     for arguments, words in (
-        (out, "expected one of: a video file, --data with --video, a configuration (.yaml), --run; got none"),
-        ((*data, *out, "--run", tmp_path), "got --data and --run"),
-        ((*data, *out), "--video: expected the id of a video of --data"),
+        (out, "expected VIDEO and --question, or --data and --video; got no VIDEO"),
+        ((film, *data, *out), "expected VIDEO and --question, or --data and --video; got VIDEO and --data"),
+        ((*data, *out), "expected VIDEO and --question, or --data and --video; got no --video"),
+        ((film, *out, "-q", "?", "--split", "train"), "got VIDEO and --split"),
         ((*data, *out, "--video", "video_9"), "unknown video 'video_9'; did you mean"),
         ((*data, *out, "--video", "video_1", "--question-id", 4), "unknown question of video_1 '4'; choose one of: 0"),
         ((*data, *out, "--video", "video_1", "--layer", 4), "layer: expected one from 0 to 3, got 4"),
-        ((*data, "--video", "video_1"), "--output: expected a directory"),
-        ((film, *out), "--question: expected the question"),
+        ((film, *out), "got no --question"),
         ((film, *out, "-q", "?", "--option", "a", "--option", "a"), "expected different ones"),
         ((tmp_path / "no.mp4", *out, "-q", "What?", "--option", "a", "--option", "b"), "no.mp4"),
-        (("--run", tmp_path), "expected a finished run"),
-        ((settings, *out, "--set", "data.limit=1"), "expected at least 2 videos, one for each half, got 1"),
-        ((settings, *out, "--set", "data.rot=1"), "data.rot: unknown key; did you mean 'root'?"),
     ):  # fmt: skip
         code, said, err = layers(*arguments)
+        assert (code, said) == (2, "") and words in " ".join(err.split()) and err.count("\n") == 1, (arguments, err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_input_to_the_atlas_is_told_in_one_line(chart: Run, tmp_path: Path, settings: Path) -> None:
+    out = ("-O", tmp_path / "out")
+    for arguments, words in (
+        ((settings,), "--output: expected a directory"),
+        ((tmp_path,), "expected a finished run"),
+        ((tmp_path / "no.yaml", *out), "no.yaml"),
+        ((settings, *out, "--set", "data.limit=1"), "expected at least 2 videos, one for each half, got 1"),
+        ((settings, *out, "--set", "data.rot=1"), "data.rot: unknown key; did you mean 'root'?"),
+    ):
+        code, said, err = chart(*arguments)
         assert (code, said) == (2, "") and words in " ".join(err.split()) and err.count("\n") == 1, (arguments, err)
     assert not (tmp_path / "out").exists()
 
@@ -124,12 +141,12 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
     asked = config.parse(config.read(settings))
     model, samples = binding.load(asked.model), tuple(config.dataset(asked))
     selection, table = json.loads((made / "selection.json").read_text()), pd.read_parquet(made / "atlas.parquet")
-    masses = torch.stack([answer_statistics(bound(model, asked, sample)).visual_mass for sample in samples])
+    masses = torch.stack([answer_statistics(bind_sample(model, asked, sample)).visual_mass for sample in samples])
     wide = table[table["statistic"] == "visual_mass"].pivot(index="layer", columns="head", values="mean")
     assert wide.to_numpy() == pytest.approx(masses.mean(0).numpy(), rel=1e-5)
     falls = {}
     for sample in samples:
-        subject = bound(model, asked, sample)
+        subject = bind_sample(model, asked, sample)
         (half,) = [part for part in selection["halves"] if sample.video_id in part["reported_on"]]
         scene = Scene.of(subject, sample, 2, 0)
         heads: dict[int, tuple[int, ...]] = {}
@@ -146,13 +163,13 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
 
 
 def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
-    layers: Run, settings: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chart: Run, settings: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is kept is not computed again; the same numbers come out."""
     shutil.copytree(made, tmp_path / "again")
     (tmp_path / "again" / "selection.json").unlink()
     monkeypatch.setattr("attrib.benchmarks.atlas.knockout.Scene.of", None)
-    code, out, err = layers(settings, "-O", tmp_path / "again", "--top", 2, "--draws", 2, "--figures", 0)
+    code, out, err = chart(settings, "-O", tmp_path / "again", "--top", 2, "--draws", 2, "--figures", 0)
     assert (code, err) == (0, "") and "chosen on one half of the videos" in out
     assert (tmp_path / "again" / "selection.json").read_text() == (made / "selection.json").read_text()
     pd.testing.assert_frame_equal(
@@ -161,11 +178,11 @@ def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
 
 
 def test_a_sample_that_fails_is_told_and_the_others_go_on(
-    layers: Run, world: Path, settings: Path, tmp_path: Path
+    chart: Run, world: Path, settings: Path, tmp_path: Path
 ) -> None:
     broken = shutil.copytree(world, tmp_path / "world")
     (broken / "videos" / "video_2.mp4").write_bytes(b"nothing")
-    code, out, err = layers(settings, "-O", tmp_path / "out", "--set", f"data.root={broken}", "--causal", "none",
+    code, out, err = chart(settings, "-O", tmp_path / "out", "--set", f"data.root={broken}", "--causal", "none",
                             "--json", "--figures", 1)  # fmt: skip
     said = json.loads(out)
     assert code == 1 and "1 failed:" in err and re.search(r"video_2_0: .*video_2\.mp4", err)

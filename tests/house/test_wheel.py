@@ -38,7 +38,8 @@ def test_the_wheel_holds_exactly_the_tracked_files(checkout: Path, wheel: Path) 
 
 @pytest.mark.parametrize(
     "name",
-    ["attrib/py.typed", "attrib/configs/demo.yaml", "attrib/methods/grad_cam.py", "attrib/benchmarks/metrics/tracks.py",
+    ["attrib/py.typed", "attrib/configs/demo.yaml", "attrib/methods/grad_cam.py",
+     "attrib/benchmarks/metrics/objects/mass.py",
      "attrib/demo/checkpoint/config.json", "attrib/demo/checkpoint/model.safetensors"],
 )  # fmt: skip
 def test_what_is_easily_left_out_is_in(wheel: Path, name: str) -> None:
@@ -77,6 +78,6 @@ def test_a_package_missing_from_the_list_would_be_found(tmp_path: Path) -> None:
     """The comparison is not vacuous: leave a package out and the wheel lacks its files."""
     broken = copy_tracked(tmp_path / "broken")
     settings = (broken / "setup.cfg").read_text()
-    (broken / "setup.cfg").write_text(settings.replace("    attrib.benchmarks.metrics\n", "", 1))
+    (broken / "setup.cfg").write_text(settings.replace("    attrib.benchmarks.stats\n", "", 1))
     with zipfile.ZipFile(build_wheel(broken, tmp_path)) as file:
-        assert not any(name.startswith("attrib/benchmarks/metrics/") for name in file.namelist())
+        assert not any(name.startswith("attrib/benchmarks/stats/") for name in file.namelist())

@@ -137,12 +137,12 @@ def examples(numbers: Numbers, most: int | None = None) -> Drawn | LeftOut:
 
 
 def layers(numbers: Numbers) -> Drawn | LeftOut:
-    """The layers x heads atlas that `attrib layers` wrote into the run."""
+    """The layers x heads atlas that `attrib atlas` wrote into the run."""
     made = numbers.run.directory / "layers" / "atlas.pdf"
     if not made.is_file():
-        return LeftOut("layers", "the run has no layers/atlas.pdf; `attrib layers` writes it")
+        return LeftOut("layers", "the run has no layers/atlas.pdf; `attrib atlas` writes it")
     caption = (
-        "Layers x heads: what each head's attention from the answer to the video reaches; written by `attrib layers`, "
+        "Layers x heads: what each head's attention from the answer to the video reaches; written by `attrib atlas`, "
         "where layers/atlas.csv has the numbers."
     )
     return Drawn("layers", caption, made=made)

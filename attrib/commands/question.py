@@ -1,0 +1,81 @@
+"""The question that a command is asked: typed beside a video file, or taken from an annotated data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrib.commands.options import Split
+from attrib.errors import InputError
+
+if TYPE_CHECKING:
+    from attrib.types import Sample
+
+FORMS = "expected VIDEO and --question, or --data and --video"
+
+
+@dataclass(frozen=True)
+class TypedQuestion:
+    """VIDEO, --question and --option; `others`: further options that apply to this form only."""
+
+    video: Path | None
+    text: str | None
+    options: Sequence[str] | None
+    others: Mapping[str, Any]
+
+    def given(self) -> list[str]:
+        """Names of the options that were given."""
+        return _given({"VIDEO": self.video, "--question": self.text, "--option": self.options, **self.others})
+
+
+@dataclass(frozen=True)
+class AnnotatedQuestion:
+    """--data, --video, --question-id and --split."""
+
+    root: Path | None
+    video: str | None
+    id: int | None
+    split: Split | None
+
+    def given(self) -> list[str]:
+        """Names of the options that were given."""
+        return _given({"--data": self.root, "--video": self.video, "--question-id": self.id, "--split": self.split})
+
+
+def _given(values: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in values.items() if value not in (None, False, [])]
+
+
+def asked(typed: TypedQuestion, annotated: AnnotatedQuestion) -> tuple[Sample, bool]:
+    """Return the sample that is asked about, and whether it comes from an annotation.
+
+    Raises InputError for a mixture of the two forms, for half a form, and where an annotation has no such question.
+    """
+    if typed.given() and annotated.given():
+        raise InputError(f"{FORMS}; got {typed.given()[0]} and {annotated.given()[0]}")
+    needed, given = ("VIDEO", "--question"), typed.given()
+    if annotated.given():
+        needed, given = ("--data", "--video"), annotated.given()
+    for name in needed:
+        if name not in given:
+            raise InputError(f"{FORMS}; got no {name}")
+    return (_read(annotated), True) if annotated.given() else (_typed(typed), False)
+
+
+def _typed(question: TypedQuestion) -> Sample:
+    from attrib.types import Question, Sample
+
+    options = tuple(question.options or ())
+    if len(set(options)) < len(options):
+        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    video = Path(str(question.video))
+    return Sample(video.stem, video, Question(str(question.text), options))
+
+
+def _read(question: AnnotatedQuestion) -> Sample:
+    from attrib.data.perception_test import PerceptionTest
+
+    split = question.split or Split.valid
+    return PerceptionTest(str(question.root), split.value).sample(str(question.video), question.id)

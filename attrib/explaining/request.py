@@ -1,0 +1,76 @@
+"""A request to explain one answer: checked, and turned into methods and what each of them explains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from attrib import config, registry
+from attrib.capabilities import AnswersFreely, require
+from attrib.errors import InputError
+from attrib.explaining.explanation import Rows
+from attrib.method import Control, Method, NeedsAnnotation
+from attrib.model import VideoModel
+from attrib.subject import Subject, Target
+from attrib.types import Clip, Question
+
+
+def check(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
+    """Raise InputError for arguments of `explain` that exclude each other, or are empty."""
+    if len(set(options)) < len(options):
+        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    if options and answer is not None:
+        raise InputError("options, answer: expected one of the two, got both")
+    if options and by_words:
+        raise InputError("words: apply to free answers only; leave the options out")
+    if not options and target != "predicted":
+        raise InputError(f"target {target!r}: applies to options only; choose words of a free answer with --word")
+    if answer is not None and not answer.strip():
+        raise InputError("answer: the text is empty")
+
+
+def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
+    """The question with the given answer, or the model's own, as its tokens."""
+    speaker = require(model, AnswersFreely, "free answers")
+    given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
+    return replace(question, reply=given)
+
+
+def with_answer(question: Question, target: Target) -> Question:
+    """Return the question with the right answer that a target `correct:K` names."""
+    if target.kind == "correct" and target.options and target.options[0] < len(question.options):
+        return Question(question.text, question.options, target.options[0], question.id)
+    return question
+
+
+def rows(subject: Subject, methods: Mapping[str, Method]) -> Rows:
+    """Return one row for each method."""
+    return {label: (label, method, subject) for label, method in methods.items()}
+
+
+def rows_by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[str]) -> Rows:
+    """Return one row for each method and word, by default the content words. Raises InputError without any."""
+    reply = subject.question.reply
+    assert reply is not None  # words of options were refused
+    chosen = tuple(dict.fromkeys(word.casefold() for word in words)) or reply.content_words
+    if not chosen:
+        raise InputError(f"words: the answer {reply.text!r} has no content word; choose words with --word")
+    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
+    return {f"{label}.{word}": (label, methods[label], part) for label in methods for word, part in parts.items()}
+
+
+def method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
+    """Return methods by label; by default all but controls, and but those that need an annotation without one."""
+    if methods is None:
+        every = {name: config.build("methods", name).item for name in registry.names("methods")}
+        others = Control if annotated else (Control, NeedsAnnotation)
+        return {name: item for name, item in every.items() if not isinstance(item, others)}
+    if not isinstance(methods, Mapping):
+        methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
+    if not methods:
+        raise InputError("methods: expected at least one, got none")
+    return {
+        label: given if isinstance(given, Method) else config.build("methods", label, given).item
+        for label, given in methods.items()
+    }

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, Plugins, Sets, check_output
+from attrib.commands.options import Frames, JsonFlag, Plugins, Sets, assignments, check_output
 from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def bench(
         Path | None,
         typer.Option("--output", "-O", help="Run directory; a rerun resumes it. Default: runs/NAME of CONFIG."),
     ] = None,
+    frames: Frames = None,
     sets: Sets = None,
     plugin: Plugins = None,
     retry_failed: Annotated[
@@ -53,14 +54,14 @@ def bench(
     settings, directory = api.bench_settings(config_file, plugin or ()), output or api.run_directory(config_file)
     if dry_run:
         with progress(as_json) as step:
-            found = api.bench_forecast(settings, directory, sets or (), step, retry_failed, replace)
+            found = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)
         _show_forecast(found, as_json)
         return
     check_output(directory)
     again = "the same command without --replace" if replace else "the same command"
     kept = f"what was computed is kept in {directory}: {again} goes on from there"
     with stopping(kept), progress(as_json) as step:
-        outcome = api.bench(settings, directory, sets or (), step, retry_failed, replace)
+        outcome = api.bench(settings, directory, assignments(sets, frames), step, retry_failed, replace)
     warn(outcome.warnings)
     if as_json:
         print_json(_outcome(outcome))

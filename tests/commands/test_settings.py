@@ -72,3 +72,14 @@ def test_frames_that_contradict_a_setting_are_refused(attrib: Run, tmp_path: Pat
     code, _, error = attrib(command, tmp_path / "v.mp4", *ASK, "-O", tmp_path / "out", *given)
     assert code == 2
     assert error.strip() == "attrib: --frames 4: contradicts --set model.frames=8; give one of them"
+
+
+def test_frames_of_a_benchmark(attrib: Run, tmp_path: Path) -> None:
+    given = ("--set", "data.videos=1", "--set", f"data.root={tmp_path / 'world'}", "--set", "methods={uniform: }",
+             "--set", "metrics={mass: }", "--set", "overlays=0", "-O", tmp_path / "run")  # fmt: skip
+    code, _, error = attrib("bench", *given, "--frames", 3)
+    assert code == 0, error
+    assert "frames: 3" in (tmp_path / "run" / "config.yaml").read_text()
+    code, _, error = attrib("bench", *given, "--frames", 3, "--set", "model.frames=4")
+    assert code == 2
+    assert "--frames 3: contradicts --set model.frames=4" in error

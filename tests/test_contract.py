@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar, get_args
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor
 
 from attrib import registry
 from attrib.errors import AttributionError
+from attrib.imputer import BoolArray, Canvas, Fill, Imputer, PixelImputer, TokenImputer
 from attrib.method import Control, Method
 from attrib.methods.attention_gradient import AttentionGradient
 from attrib.methods.uniform import Uniform
 from attrib.metric import ContrastMetric, Direction, Metric, Need, Score
-from attrib.model import VideoModel
+from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.testing import (
     COLUMNS,
@@ -25,6 +27,7 @@ from attrib.testing import (
     RED,
     ROWS,
     ToyModel,
+    check_imputer,
     check_method,
     check_metric,
     toy_counterfactuals,
@@ -44,6 +47,11 @@ def test_registered_methods_keep_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", registry.names("metrics"))
 def test_registered_metrics_keep_the_contract(name: str) -> None:
     check_metric(registry.get("metrics", name)())
+
+
+@pytest.mark.parametrize("name", registry.names("imputers"))
+def test_registered_imputers_keep_the_contract(name: str) -> None:
+    check_imputer(registry.get("imputers", name)())
 
 
 @pytest.mark.parametrize("name", registry.names("metrics"))
@@ -356,6 +364,141 @@ def test_a_right_metric_passes() -> None:
 def test_a_broken_metric_is_refused(broken: type[Metric], message: str) -> None:
     with pytest.raises((AssertionError, ZeroDivisionError), match=message):
         check_metric(broken())
+
+
+@dataclass(frozen=True)
+class Grey(PixelImputer):
+    """Passes; every broken one below is this one with a single fault."""
+
+    level: float = 0.5
+
+    def plate(self, canvas: Canvas) -> Tensor:
+        return torch.full_like(canvas.pixels, self.level)
+
+    def prepare(self, canvas: Canvas) -> Fill:
+        return partial(canvas.filled, self.plate(canvas))
+
+
+class ChangesKeptPixels(Grey):
+    def prepare(self, canvas: Canvas) -> Fill:
+        return lambda removed: self.plate(canvas) if removed.any() else canvas.pixels
+
+
+class ChangesTheClip(Grey):
+    def prepare(self, canvas: Canvas) -> Fill:
+        def version(removed: BoolArray) -> Tensor:
+            filled = canvas.filled(self.plate(canvas), removed)
+            if removed.all():
+                canvas.pixels[0] = 0
+            return filled
+
+        return version
+
+
+class ShowsTheClip(Grey):
+    def prepare(self, canvas: Canvas) -> Fill:
+        return lambda removed: canvas.pixels
+
+
+class TooBright(Grey):
+    def plate(self, canvas: Canvas) -> Tensor:
+        return torch.full_like(canvas.pixels, 1.5)
+
+
+class NoNumber(Grey):
+    def plate(self, canvas: Canvas) -> Tensor:
+        return torch.full_like(canvas.pixels, math.nan)
+
+
+class FewerFrames(Grey):
+    def prepare(self, canvas: Canvas) -> Fill:
+        return lambda removed: canvas.filled(self.plate(canvas), removed)[1:]
+
+
+class UnseededNoise(Grey):
+    def plate(self, canvas: Canvas) -> Tensor:
+        return torch.rand_like(canvas.pixels)
+
+
+class GlobalNoise(Grey):
+    """The same twice, at the price of the caller's generator."""
+
+    def plate(self, canvas: Canvas) -> Tensor:
+        torch.manual_seed(canvas.seed)
+        return torch.rand_like(canvas.pixels)
+
+
+class Remembers(Grey):
+    """A version shows what an earlier one did."""
+
+    def prepare(self, canvas: Canvas) -> Fill:
+        seen = [0.0]
+
+        def version(removed: BoolArray) -> Tensor:
+            seen[0] += 0.1 * float(removed.mean())
+            return canvas.filled(self.plate(canvas) - seen[0], removed)
+
+        return version
+
+
+@dataclass(frozen=True)
+class Drops(TokenImputer):
+    """Passes: drops all tokens of a step in which a cell is removed."""
+
+    def keep(self, removed: BoolArray, grid: TokenGrid) -> Tensor:
+        starts = range(0, grid.frames, grid.frames_per_step)
+        gone = [bool(removed[start : start + grid.frames_per_step].any()) for start in starts]
+        return ~torch.tensor(gone).repeat_interleave(grid.rows * grid.columns)
+
+
+class DropsNothing(Drops):
+    def keep(self, removed: BoolArray, grid: TokenGrid) -> Tensor:
+        return torch.ones_like(super().keep(removed, grid))
+
+
+class DropsKept(Drops):
+    def keep(self, removed: BoolArray, grid: TokenGrid) -> Tensor:
+        return torch.zeros_like(super().keep(removed, grid))
+
+
+class OneStep(Drops):
+    def keep(self, removed: BoolArray, grid: TokenGrid) -> Tensor:
+        return super().keep(removed, grid)[: grid.rows * grid.columns]
+
+
+class Shares(Drops):
+    def keep(self, removed: BoolArray, grid: TokenGrid) -> Tensor:
+        return super().keep(removed, grid).float()
+
+
+def test_right_imputers_pass() -> None:
+    check_imputer(Grey())
+    check_imputer(Grey(0.2))
+    check_imputer(Drops())
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (ChangesKeptPixels, "kept pixels were changed"),
+        (ChangesTheClip, "the clip's pixels were changed|two calls differ"),
+        (ShowsTheClip, "removed cells still show"),
+        (TooBright, r"values in \[0, 1\]"),
+        (NoNumber, r"values in \[0, 1\]"),
+        (FewerFrames, r"got torch.float32 \(3, 3, 12, 16\)"),
+        (UnseededNoise, "two calls differ"),
+        (GlobalNoise, "global generator"),
+        (Remembers, "depends on those before it"),
+        (DropsNothing, "drops no token"),
+        (DropsKept, "drops tokens of kept cells"),
+        (OneStep, r"expected 48 booleans, got torch.bool \(12,\)"),
+        (Shares, r"got torch.float32 \(48,\)"),
+        (Imputer, "expected a PixelImputer or a TokenImputer"),
+    ],
+)
+def test_a_broken_imputer_is_refused(broken: type[Imputer], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_imputer(broken())
 
 
 @pytest.mark.parametrize(("value", "reason"), [(math.nan, ""), (0.5, "a reason")])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from attrib import registry
+from attrib import config, registry
+from attrib.api import bench_settings
 from attrib.errors import UnknownName
-from attrib.testing import check_method, check_metric
+from attrib.testing import check_imputer, check_method, check_metric, toy_sample, toy_subject, toy_volume
 
 from installing import copy_tracked, install, python
 
@@ -115,3 +118,22 @@ def test_the_metric_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> No
     (tmp_path / "my_metric.py").write_text(examples()[2])
     assert registry.load_plugin(tmp_path / "my_metric.py")["metrics"] == ["top_cell"]
     check_metric(registry.get("metrics", "top_cell")())
+
+
+@pytest.mark.usefixtures("plugin_files")
+def test_the_imputer_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
+    (tmp_path / "my_imputer.py").write_text(examples()[3])
+    assert registry.load_plugin(tmp_path / "my_imputer.py")["imputers"] == ["checkerboard"]
+    check_imputer(registry.get("imputers", "checkerboard")())
+    settings = bench_settings(plugins=[tmp_path / "my_imputer.py"])
+    assert list(settings["imputers"]) == ["blur", "mean", "checkerboard"]
+    settings = {
+        "methods": {},
+        "metrics": {"srg": None},
+        "imputers": {"coarse": {"imputer": "checkerboard", "size": 16}},
+    }
+    (entry,) = config.metric_entries(config.parse(settings))
+    assert (entry.parameters["imputer"], entry.item.imputer.size) == ("coarse", 16)
+    assert math.isfinite(
+        entry.item.score(toy_volume(np.arange(48.0).reshape(4, 3, 4)), toy_subject(), toy_sample()).value
+    )

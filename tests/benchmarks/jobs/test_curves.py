@@ -101,6 +101,16 @@ def test_only_the_orders_that_are_read_are_kept(settings: Callable[..., Any], tm
     assert not (tmp_path / "run" / curves.FILE).exists(), "those of an earlier run with other metrics"
 
 
+def test_labelled_imputers_are_told_apart_by_their_labels(settings: Callable[..., Any], tmp_path: Path) -> None:
+    imputers = {"mean": None, "same": {"imputer": "mean"}, "soft": {"imputer": "blur", "sigma": 0.3}}
+    metrics = {"deletion": None}
+    results = attrib.bench(settings(imputers=imputers, metrics=metrics), tmp_path / "run").results
+    values = results.pivot(index=["sample", "method"], columns="imputer", values="value")
+    assert list(values.columns) == ["mean", "same", "soft"]
+    assert values["mean"].tolist() == values["same"].tolist() != values["soft"].tolist()
+    assert set(table(tmp_path / "run")["imputer"]) == set(imputers)
+
+
 def test_keeping_them_asks_the_model_nothing(
     settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,54 @@
+"""The conformance check of metrics."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from attrib.metric import ContrastMetric, Metric, Score
+from attrib.subject import Subject
+from attrib.testing.toy_model import COLUMNS, FRAMES, ROWS
+from attrib.testing.toy_world import RED, toy_counterfactuals, toy_sample, toy_subject, toy_volume
+from attrib.types import Sample
+
+
+def check_metric(metric: Metric | ContrastMetric) -> None:
+    """Raise AssertionError unless `metric` keeps the contract of attrib.Metric or ContrastMetric on the toy sample.
+
+    A finite value for the true evidence that is at least as good as for its inverse; NaN with a reason, or no better
+    than chance, for a volume that says nothing; NaN with a reason where a sample has no annotation, or the same value
+    as with it. A contrast is with the inverse.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _check_scores(metric, replace(toy_sample(), counterfactuals=toy_counterfactuals(Path(folder))))
+
+
+def _check_scores(metric: Metric | ContrastMetric, sample: Sample) -> None:
+    subject, bare = toy_subject(), replace(sample, tracks=(), segments=(), evidence=(), counterfactuals=())
+    oracle = np.full((FRAMES, ROWS, COLUMNS), 0.01, np.float32)
+    oracle[RED] = 1
+    best, worst = (_scored(metric, values, subject, sample) for values in (oracle, 1.01 - oracle))
+    assert math.isfinite(best.value) and math.isfinite(worst.value), f"{metric}: undefined on a plain case"
+    better = best.value >= worst.value if metric.direction == "high" else best.value <= worst.value
+    assert better, f"{metric}: the evidence scores {best.value}, its inverse {worst.value}, best is {metric.direction}"
+    assert _scored(metric, oracle, subject, sample) == best, f"{metric}: two calls differ"
+    nothing = _scored(metric, np.zeros_like(oracle), subject, sample)
+    alone = _scored(metric, oracle, subject, bare)
+    for score in (nothing, alone):
+        assert isinstance(score, Score), f"{metric}: expected a Score, got {type(score).__name__}"
+    gain = (nothing.value - nothing.chance) * (1 if metric.direction == "high" else -1)
+    assert not gain > 1e-6, f"{metric}: a volume that says nothing scores {nothing.value}, chance is {nothing.chance}"
+    assert alone.reason or alone == best, f"{metric}: without annotation it scores {alone.value}, with it {best.value}"
+
+
+def _scored(
+    metric: Metric | ContrastMetric, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], subject: Subject,
+    sample: Sample,
+) -> Score:  # fmt: skip
+    if isinstance(metric, ContrastMetric):
+        return metric.score(toy_volume(values), toy_volume(1.01 - values), subject, sample)
+    return metric.score(toy_volume(values), subject, sample)

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
 
+OPTIONS = {
+    "target": "--target",
+    "methods": "--method",
+    "data": "--data",
+}  # arguments, not settings
+
 
 def explain(
     source: str | Path,
@@ -49,7 +55,7 @@ def explain(
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     request.check(options, answer, bool(words or per_word), target)
-    objects, parsed = request.method_objects(methods), explain_settings(model, settings)
+    objects, parsed = request.method_objects(methods), explain_settings(model, settings, OPTIONS)
     aim = Target.parse(target) if options else Target("answer", words=() if per_word else words)
     asked = request.with_answer(Question(question, tuple(options)), aim)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
@@ -75,7 +81,7 @@ def explain_sample(
     `sample` is one of a data set's, such as `PerceptionTest(root).sample("video_7110")`. Methods that need an
     annotation can be asked for, and are among the default ones; all else is as with `explain`.
     """
-    objects, parsed = request.method_objects(methods, annotated=True), explain_settings(model, settings)
+    objects, parsed = request.method_objects(methods, annotated=True), explain_settings(model, settings, OPTIONS)
     aim = Target.parse(target)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
     report_progress(step, "asking the model", 0, len(objects))

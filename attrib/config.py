@@ -147,13 +147,17 @@ def imputer_section(names: Sequence[Any]) -> dict[str, None]:
     return dict.fromkeys(names)
 
 
-def parse_explain(settings: Mapping[str, Any]) -> ExplainConfig:
-    """Validate the settings of one explained answer. Raises ConfigError as `parse`, for benchmark settings too."""
+def parse_explain(settings: Mapping[str, Any], options: Mapping[str, str] | None = None) -> ExplainConfig:
+    """Validate the settings of one explained answer. Raises ConfigError as `parse`, for benchmark settings too.
+
+    `options`: the caller's own option for a setting of benchmarks, such as `--target`; the message names it.
+    """
     for key in settings:
         if key in Config.model_fields and key not in ExplainConfig.model_fields:
-            instead = {"target": "use --target", "methods": "use --method"}.get(key)
-            instead = instead or f"choose one of: {', '.join(sorted(ExplainConfig.model_fields))}"
-            raise ConfigError(f"{key}: applies to benchmarks, not to one answer; {instead}")
+            if options and key in options:
+                raise ConfigError(f"{key}: is an option of its own; use {options[key]}")
+            choices = ", ".join(sorted(ExplainConfig.model_fields))
+            raise ConfigError(f"{key}: applies to benchmarks, not to one answer; choose one of: {choices}")
     return _parsed(ExplainConfig, settings)
 
 

@@ -35,7 +35,7 @@ KNOCKOUTS = {
 
 
 class Causal(StrEnum):
-    """What is knocked out."""
+    """Parts that are knocked out."""
 
     none = "none"
     heads = "heads"
@@ -83,6 +83,8 @@ def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample,
         key = text.partition("=")[0].partition(".")[0]
         if key not in APPLICABLE:
             raise InputError(f"--set {text}: {key!r} does not apply to an atlas; {nearest(key, APPLICABLE)}")
+        if key == "data" and source.is_dir():
+            raise InputError(f"--set {text}: the atlas of a run shows the run's own videos; give a CONFIG")
     if not source.is_dir():
         settings = config.parse(config.override(config.read(source), sets))
         return settings, tuple(config.dataset(settings))

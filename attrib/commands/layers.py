@@ -33,16 +33,18 @@ if TYPE_CHECKING:
     from attrib.subject import Target
     from attrib.types import Sample
 
+OPTIONS = {"target": "--target", "data": "--data"}  # options, not settings
+
 
 class Reduction(StrEnum):
-    """How a layer's heads become one map."""
+    """Reduction of a layer's heads to one map."""
 
     max = "max"
     mean = "mean"
 
 
 class Columns(StrEnum):
-    """Which frames are drawn where there are too many."""
+    """Choice of frames where there are too many to draw."""
 
     even = "even"
     most = "most"
@@ -80,7 +82,7 @@ def layers(
     from attrib.explaining.layers import Choice
     from attrib.subject import Target
 
-    settings = explain_settings(model, config.override({}, assignments(sets, frames)))
+    settings = explain_settings(model, config.override({}, assignments(sets, frames)), OPTIONS)
     choice = Choice(reduction.value, layer, every, columns, columns_by.value)
     _draw(output, sample, choice, (settings, Target.parse(target)), as_json)
 
@@ -94,7 +96,6 @@ def _draw(
     from attrib.explaining.layers import draw
 
     settings, target = asked
-
     with stopping(f"what is drawn already stays in {folder}"), progress(as_json) as step:
         step("asking the model", 0, 0)
         subject = bind_sample(load(settings.model), settings, sample, target)

@@ -53,11 +53,14 @@ def load_plugins(paths: list[Path] | None) -> None:
 def assignments(sets: Sequence[str] | None, frames: int | None) -> list[str]:
     """Return `sets` with --frames as model.frames. Raises InputError where --set names another number."""
     given = list(sets or ())
-    for text in given:
-        path, _, value = text.partition("=")
-        if frames is not None and path == "model.frames" and value.strip() != str(frames):
-            raise InputError(f"--frames {frames}: contradicts --set {text}; give one of them")
-    return given if frames is None else [*given, f"model.frames={frames}"]
+    if frames is None:
+        return given
+    from attrib import config
+
+    model = config.override({}, given).get("model")
+    if isinstance(model, dict) and model.get("frames", frames) != frames:
+        raise InputError(f"--frames {frames}: contradicts model.frames={model['frames']} (--set); give one of them")
+    return [*given, f"model.frames={frames}"]
 
 
 def check_output(folder: Path) -> None:

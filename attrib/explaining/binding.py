@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from attrib import config, models, video
 from attrib.capabilities import AnswersFreely, require
-from attrib.errors import ConfigError
+from attrib.errors import ConfigError, InputError
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Sample
@@ -17,7 +17,7 @@ from attrib.types import Clip, Sample
 
 @dataclass(frozen=True)
 class FrameSampling:
-    """How many frames of a video a model sees, and how they are spread over it."""
+    """Number of frames of a video that a model sees, and how they are spread over it."""
 
     frames: int
     how: video.Sampling
@@ -39,14 +39,25 @@ def load(section: config.ModelSection) -> VideoModel:
     )
 
 
-def explain_settings(model: str | VideoModel, settings: Mapping[str, Any] | None) -> config.ExplainConfig:
-    """Parse the settings of one answer; `model` names the model. Raises ConfigError where they name another."""
-    parsed = config.parse_explain(settings or {})
+def explain_settings(
+    model: str | VideoModel, settings: Mapping[str, Any] | None, options: Mapping[str, str] | None = None
+) -> config.ExplainConfig:
+    """Parse the settings of one answer; `model` names the model. Raises ConfigError where they name another.
+
+    `options`: as for `config.parse_explain`.
+    """
+    parsed = config.parse_explain(settings or {}, options)
     if not isinstance(model, str):
         return parsed
     if "name" in parsed.model.model_fields_set and parsed.model.name != model:
         raise ConfigError(f"model.name: expected {model!r} (given by --model), got {parsed.model.name!r}")
     return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
+
+
+def check_target(options: Sequence[str], target: str) -> None:
+    """Raise InputError for a target other than the default where there are no options to choose from."""
+    if not options and target != "predicted":
+        raise InputError(f"target {target!r}: applies to options only; name them with --option")
 
 
 def bind_sample(
@@ -58,6 +69,7 @@ def bind_sample(
     The target is by default what the model itself answers. Raises InputError where the video cannot be read or the
     target does not exist.
     """
+    check_target(sample.question.options, str(target or "predicted"))
     clip = FrameSampling.of(settings.model, model).read(sample.video)
     question = sample.question
     if not question.options:

@@ -9,6 +9,7 @@ from typing import Any
 from attrib import config, registry
 from attrib.capabilities import AnswersFreely, require
 from attrib.errors import InputError
+from attrib.explaining.binding import check_target
 from attrib.explaining.explanation import Rows
 from attrib.method import Control, Method, NeedsAnnotation
 from attrib.model import VideoModel
@@ -24,14 +25,13 @@ def check(options: Sequence[str], answer: str | None, by_words: bool, target: st
         raise InputError("options, answer: expected one of the two, got both")
     if options and by_words:
         raise InputError("words: apply to free answers only; leave the options out")
-    if not options and target != "predicted":
-        raise InputError(f"target {target!r}: applies to options only; choose words of a free answer with --word")
+    check_target(options, target)
     if answer is not None and not answer.strip():
         raise InputError("answer: the text is empty")
 
 
 def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
-    """The question with the given answer, or the model's own, as its tokens."""
+    """Return the question with the given answer, or the model's own, as its tokens."""
     speaker = require(model, AnswersFreely, "free answers")
     given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
     return replace(question, reply=given)

@@ -60,7 +60,7 @@ class Uniformity:
 
 
 def coverage(repeats: int, seed: int) -> Iterator[Coverage]:
-    """Every distribution, number of videos and number of samples a video."""
+    """Yield the coverage for every distribution, number of videos and number of samples a video."""
     for shape, videos, samples in product(SHAPES, VIDEOS, SAMPLES):
         generator = np.random.default_rng([seed, *shape.encode(), videos, samples])
         names = np.repeat(np.arange(videos), samples).tolist()
@@ -68,28 +68,28 @@ def coverage(repeats: int, seed: int) -> Iterator[Coverage]:
         for block in range(0, repeats, BLOCK):
             size = (videos, samples, min(BLOCK, repeats - block))
             values = totals(drawn(shape, size, generator).reshape(videos * samples, -1), names)
-            found = intervals(values, Resampling(RESAMPLES, block), LEVEL)
-            hits += [one.low <= SHAPES[shape][1] <= one.high for one in found]
+            estimates = intervals(values, Resampling(RESAMPLES, block), LEVEL)
+            hits += [one.low <= SHAPES[shape][1] <= one.high for one in estimates]
         yield Coverage(shape, videos, samples, *_share(hits))
 
 
 def drawn(shape: str, size: tuple[int, int, int], generator: np.random.Generator) -> Floats:
-    """(videos, samples, repeats) values of a distribution; half of what they are made of is the video's."""
+    """(videos, samples, repeats) values of a distribution; half of their variance is between videos."""
     videos, _, repeats = size
     normal = np.sqrt(0.5) * (generator.normal(size=(videos, 1, repeats)) + generator.normal(size=size))
     return np.asarray(SHAPES[shape][0](stats.norm.cdf(normal)), np.float64)
 
 
 def uniformity(repeats: int, seed: int) -> Iterator[Uniformity]:
-    """Both permutation tests, on data in which there is nothing to be found."""
+    """Run both permutation tests on data without any effect."""
     tests: dict[str, Callable[..., float]] = {"against a control": _against_control, "re-paired": _re_paired}
     for (test, run), shape, videos, samples in product(tests.items(), ("normal", "AUC", "mass"), (12, 24), SAMPLES):
         generator = np.random.default_rng([seed, *test.encode(), *shape.encode(), videos, samples])
-        found = np.array([run(shape, (videos, samples), generator) for _ in range(repeats)])
+        p = np.array([run(shape, (videos, samples), generator) for _ in range(repeats)])
         # p takes the values 1 / (1 + B), ..., 1: spread over each step, or the test would see the steps.
-        smooth = found - generator.random(repeats) / (1 + RESAMPLES)
+        smooth = p - generator.random(repeats) / (1 + RESAMPLES)
         uniform = float(stats.kstest(smooth, "uniform").pvalue)
-        yield Uniformity(test, shape, videos, samples, uniform, _share(found <= 0.05), _share(found <= 0.01))
+        yield Uniformity(test, shape, videos, samples, uniform, _share(p <= 0.05), _share(p <= 0.01))
 
 
 def _against_control(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
@@ -100,7 +100,7 @@ def _against_control(shape: str, size: tuple[int, int], generator: np.random.Gen
 
 
 def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
-    """p of maps that know nothing: their own annotation is one of 20 that give the same distribution."""
+    """p of uninformative maps: their own annotation is one of 20 that give the same distribution."""
     videos, samples = size
     values = drawn(shape, (videos, samples, 1 + PARTNERS), generator).reshape(-1, 1 + PARTNERS)
     count = len(values)
@@ -113,9 +113,9 @@ def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator
 
 def _share(hits: object) -> tuple[float, float, float]:
     """Share of the hits with Wilson's 95 % interval."""
-    found = np.asarray(hits, bool)
-    ends = stats.binomtest(int(found.sum()), len(found)).proportion_ci(method="wilson")
-    return float(found.mean()), float(ends.low), float(ends.high)
+    held = np.asarray(hits, bool)
+    ends = stats.binomtest(int(held.sum()), len(held)).proportion_ci(method="wilson")
+    return float(held.mean()), float(ends.low), float(ends.high)
 
 
 def main() -> None:
@@ -135,20 +135,20 @@ def main() -> None:
     screen = Console(width=100)
     screen.print(f"Share of 95 % intervals that hold the true mean, {given.repeats} simulated benchmarks each",
                  _coverage_table(covered), "", sep="\n", highlight=False)  # fmt: skip
-    screen.print("p-values where there is nothing to be found", _uniformity_table(uniform), sep="\n", highlight=False)
+    screen.print("p-values without any effect", _uniformity_table(uniform), sep="\n", highlight=False)
 
 
-def _coverage_table(found: list[Coverage]) -> Table:
-    cells = {(one.shape, one.videos, one.samples): f"{one.covered:.3f}" for one in found}
+def _coverage_table(rows: list[Coverage]) -> Table:
+    cells = {(one.shape, one.videos, one.samples): f"{one.covered:.3f}" for one in rows}
     table = Table("videos", "samples a video", *SHAPES, box=None, pad_edge=False)
     for videos, samples in product(VIDEOS, SAMPLES):
         table.add_row(str(videos), str(samples), *(cells[shape, videos, samples] for shape in SHAPES))
     return table
 
 
-def _uniformity_table(found: list[Uniformity]) -> Table:
+def _uniformity_table(rows: list[Uniformity]) -> Table:
     table = Table("test", "values", "videos", "samples", "uniform, p", "p <= .05", "p <= .01", box=None, pad_edge=False)
-    for one in found:
+    for one in rows:
         shares = [f"{share:.3f} [{low:.3f}, {high:.3f}]" for share, low, high in (one.at_05, one.at_01)]
         table.add_row(one.test, one.shape, str(one.videos), str(one.samples), f"{one.uniform:.2f}", *shares)
     return table

@@ -99,13 +99,13 @@ def chart(
 ) -> None:
     """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
     from attrib.benchmarks.atlas.atlas import atlas as build_atlas
-    from attrib.benchmarks.atlas.jobs import Work
+    from attrib.benchmarks.atlas.jobs import AtlasJobs
     from attrib.explaining import binding
 
     kept = f"what was computed is kept in {folder}: the same command goes on from there"
     with stopping(kept), progress(as_json) as step:
         model = binding.load(settings.model)
-        found = build_atlas(Work.of(model, settings, samples, options, folder), step)
+        found = build_atlas(AtlasJobs.of(model, settings, samples, options, folder), step)
         found.write(folder)
         there = [sample for sample in samples if sample.id not in found.failures]
         troubles = _drawn(model, settings, there[:figures], folder, step)

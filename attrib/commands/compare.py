@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN [RUN ...]", help="Run directories; the first is the rest's "
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN [RUN ...]", help="Run directories; the first is the "
                                                                              "reference.")],
     output: Annotated[Path | None, typer.Option("--output", "-O", help="Write the whole table as CSV.")] = None,
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
-    """Compare runs that differ in model, seed, methods or machine; refuses those that were not asked the same."""
+    """Compare runs that differ in model, seed, methods or machine; runs of other questions are refused."""
     if output is not None:
         check_output(output.parent)
     load_plugins(plugin)
@@ -35,8 +35,8 @@ def compare(
     comparison = compared(runs)
     table = comparison.table
     if output is not None:
-        with writing(output) as part:
-            table.to_csv(part, index=False)
+        with writing(output) as path:
+            table.to_csv(path, index=False)
     if as_json:
         print_json(json.loads(table.to_json(orient="records", double_precision=15)))
     else:
@@ -45,8 +45,8 @@ def compare(
 
 def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> None:
     tested = table[table["metric"].isin(primary)]
-    part = table if tested.empty else tested
-    for (metric, imputer), rows in part.groupby(["metric", "imputer"], sort=False, dropna=False):
+    shown = table if tested.empty else tested
+    for (metric, imputer), rows in shown.groupby(["metric", "imputer"], sort=False, dropna=False):
         title = f"{metric}" if imputer != imputer or imputer is None else f"{metric} {imputer}"
         screen.print(_side_by_side(title, rows), "")
     if table["run"].nunique() > 1:
@@ -54,7 +54,7 @@ def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> N
             "mean [95 % interval over videos], then the difference to the first run, positive where this one is better;"
         )
         say("* after Holm over the primary metrics, sign flips of whole videos, p < .05")
-    hidden = list(dict.fromkeys(table.loc[~table["metric"].isin(part["metric"]), "metric"]))
+    hidden = list(dict.fromkeys(table.loc[~table["metric"].isin(shown["metric"]), "metric"]))
     if hidden and output is None:
         say(f"not shown, but written by --output FILE.csv: {', '.join(hidden)}")
 
@@ -66,8 +66,8 @@ def _side_by_side(title: str, rows: pd.DataFrame) -> Table:
     table.add_column("method", no_wrap=True)
     for name in names:
         table.add_column(Text(name), justify="right")
-    for method, part in rows.groupby("method", sort=False):
-        of_run = part.set_index("run")
+    for method, group in rows.groupby("method", sort=False):
+        of_run = group.set_index("run")
         table.add_row(Text(str(method)), *(_cell(of_run.loc[name]) if name in of_run.index else "" for name in names))
     return table
 

@@ -32,47 +32,47 @@ data.command("tasks")(tasks)
 @data.command("check")
 def check(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout.")],
-    split: Annotated[Split | None, typer.Option(help="Only these annotations; default: all that are there.")] = None,
-    videos: Annotated[bool, typer.Option("--videos", help="Decode every video from end to end; slow.")] = False,
+    split: Annotated[Split | None, typer.Option(help="Only these annotations; default: all splits.")] = None,
+    videos: Annotated[bool, typer.Option("--videos", help="Decode every video in full; slow.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what is there, what is missing and what is odd. Exit code 0: usable; 1: there are faults."""
+    """Report what a data set contains, lacks, and has of oddities. Exit code 0: usable; 1: faults."""
     from attrib.data.check import check as checked
     from attrib.data.layout import Layout
 
     layouts = (Layout.of(str(directory), split.value),) if split else Layout.every(str(directory))
-    done = checked(layouts, videos)
+    results = checked(layouts, videos)
     if as_json:
-        print_json([_record(found) for found in done])
+        print_json([_record(result) for result in results])
     else:
-        for found in done:
-            _show(found)
-    if any(finding.is_fault for found in done for finding in found.findings):
+        for result in results:
+            _show(result)
+    if any(finding.is_fault for result in results for finding in result.findings):
         raise typer.Exit(1)
 
 
-def _record(found: Checked) -> dict[str, Any]:
+def _record(result: Checked) -> dict[str, Any]:
     return {
-        "annotations": str(found.layout.annotations), "split": found.layout.split,
-        "counts": {name: found.counts[name] for name in COUNTS},
+        "annotations": str(result.layout.annotations), "split": result.layout.split,
+        "counts": {name: result.counts[name] for name in COUNTS},
         "findings": [
             {"kind": item.kind, "fault": item.is_fault, "count": item.count, "examples": item.examples,
              "meaning": item.meaning}
-            for item in found.findings
+            for item in result.findings
         ],
     }  # fmt: skip
 
 
-def _show(found: Checked) -> None:
-    screen.print(Text(f"{found.layout.annotations}", style="bold"))
-    say(", ".join(f"{found.counts[name]:,} {name}" for name in COUNTS if found.counts[name] or name == "videos"))
+def _show(result: Checked) -> None:
+    screen.print(Text(f"{result.layout.annotations}", style="bold"))
+    say(", ".join(f"{result.counts[name]:,} {name}" for name in COUNTS if result.counts[name] or name == "videos"))
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in found.findings:
+    for finding in result.findings:
         table.add_row(*_cells(finding))
-    screen.print(table if found.findings else "nothing odd", "")
+    screen.print(table if result.findings else "nothing odd", "")
 
 
 def _cells(finding: Finding) -> tuple[Text, Text, Text]:

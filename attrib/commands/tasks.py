@@ -16,7 +16,7 @@ from attrib.commands.terminal.console import print_json, say, screen
 if TYPE_CHECKING:
     from attrib.data.tasks import Task, Tasks
 
-ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns, of which those that are 0 everywhere are left out
+ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns; one that is 0 everywhere is left out
 
 
 def tasks(
@@ -29,27 +29,27 @@ def tasks(
     from attrib.data.tasks import tasks as counted
 
     accuracy = _accuracy(run) if run else {}
-    found = counted(str(data), split.value)
-    rows = [_row(task, accuracy) for task in found.tasks]
+    known = counted(str(data), split.value)
+    rows = [_row(task, accuracy) for task in known.tasks]
     if as_json:
-        print_json({"annotations": str(found.layout.annotations), "split": found.layout.split, "videos": found.videos,
-                    "videos_without_question": found.without_question, "questions": found.questions,
+        print_json({"annotations": str(known.layout.annotations), "split": known.layout.split, "videos": known.videos,
+                    "videos_without_question": known.without_question, "questions": known.questions,
                     "tasks": rows})  # fmt: skip
         return
     screen.print(_table(rows, bool(run)))
-    say(_totals(found))
-    unknown = accuracy.keys() - {task.text for task in found.tasks}
+    say(_totals(known))
+    unknown = accuracy.keys() - {task.text for task in known.tasks}
     if unknown:
         say(f"{run}: {len(unknown)} of its {len(accuracy)} tasks are not in this data set")
 
 
 def _accuracy(run: Path) -> dict[str, tuple[float, int]]:
-    """By task, the share of its questions that the run's model answered right, and of how many with a known answer."""
+    """Accuracy of the run's model by task, with the number of questions whose answer is known."""
     from attrib.benchmarks.jobs import finished_run
 
     answers = finished_run.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
     grouped = answers.groupby("task")["correct"]
-    return {str(task): (float(part.astype(float).mean()), len(part)) for task, part in grouped}
+    return {str(task): (float(answered.astype(float).mean()), len(answered)) for task, answered in grouped}
 
 
 def _row(task: Task, accuracy: Mapping[str, tuple[float, int]]) -> dict[str, Any]:
@@ -80,9 +80,9 @@ def _table(rows: list[dict[str, Any]], with_accuracy: bool) -> Table:
     return table
 
 
-def _totals(found: Tasks) -> str:
-    empty = f" ({found.without_question} of them without a question)" if found.without_question else ""
-    return f"{_of(len(found.tasks), 'task')}, {_of(found.videos, 'video')}{empty}, {_of(found.questions, 'question')}"
+def _totals(known: Tasks) -> str:
+    empty = f" ({known.without_question} of them without a question)" if known.without_question else ""
+    return f"{_of(len(known.tasks), 'task')}, {_of(known.videos, 'video')}{empty}, {_of(known.questions, 'question')}"
 
 
 def _of(count: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """The layers x heads atlas of a set of videos: what heads look at, which are chosen, and what knocking them out costs.
 
-Written into one folder: `atlas.parquet` and `atlas.csv` (columns in `atlas_table`; beside heads' statistics the causal
+Written into one folder: `atlas.parquet` and `atlas.csv` (columns in `table`; beside heads' statistics the causal
 column of whole layers, head -1: `layer_evidence`, `layer_random_tokens`, `layer_other_objects`, and by how much the
 first exceeds these, paired: `layer_knockout`, `layer_knockout_objects`),
 `selection.json` (split, heads, numbers), `atlas.png` and `atlas.pdf`.
@@ -20,8 +20,8 @@ import pandas as pd
 from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.causal import causal, knocked
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
-from attrib.benchmarks.atlas.jobs import Found, Options, Work
-from attrib.benchmarks.atlas.selection import SELECTING, Parts, Scores
+from attrib.benchmarks.atlas.jobs import AtlasJobs, Options, SampleValues
+from attrib.benchmarks.atlas.selection import SELECTING, Halves, Scores
 from attrib.benchmarks.atlas.table import head_table
 from attrib.benchmarks.stats.bootstrap import Floats, totals
 from attrib.benchmarks.stats.resampling import Resampling
@@ -36,7 +36,7 @@ from attrib.types import Sample
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """`table` (see `atlas_table`), `selection` as it is written, failing samples' errors, and the videos' warnings."""
+    """Table of heads (see atlas/table), selection.json, errors by sample, and warnings of the videos."""
 
     table: pd.DataFrame
     selection: dict[str, Any]
@@ -47,16 +47,16 @@ class Atlas:
         """Write the table, the selection and the picture into `folder`."""
         from attrib.benchmarks.atlas.figure import draw  # matplotlib
 
-        with writing(folder / "atlas.parquet") as part:
-            self.table.to_parquet(part, index=False)
-        with writing(folder / "atlas.csv") as part:
-            self.table.to_csv(part, index=False)
+        with writing(folder / "atlas.parquet") as path:
+            self.table.to_parquet(path, index=False)
+        with writing(folder / "atlas.csv") as path:
+            self.table.to_csv(path, index=False)
         write_text(folder / "selection.json", json.dumps(_plain(self.selection), indent=2, allow_nan=False) + "\n")
         draw(folder / "atlas", self.table, self.selection)
 
 
 def _plain(value: Any) -> Any:
-    """NaNs as null, which JSON knows."""
+    """Replace NaNs by None, which JSON can hold."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -64,33 +64,33 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def atlas(work: Work, step: Progress | None = None) -> Atlas:
-    """Every sample once for its heads' values, and once for the knockouts, with heads chosen on the other half.
+def atlas(jobs: AtlasJobs, step: Progress | None = None) -> Atlas:
+    """Score every sample's heads, then knock out the heads chosen on the other half.
 
-    A sample that fails is recorded and the others go on. Raises InputError where fewer than two videos are left.
+    Failures are recorded and the atlas continues. Raises InputError where fewer than two videos are left.
     """
-    samples, settings, options = work.samples, work.settings, work.options
+    samples, settings, options = jobs.samples, jobs.settings, jobs.options
     _require_halves(samples, "")
-    found = list(work.each("heads", _looked, (head_values, bind_sample), step))
-    failures = {sample.id: each.error for sample, each in zip(samples, found, strict=True) if each.error}
-    kept = [sample for sample in samples if sample.id not in failures]
-    _require_halves(kept, f" that can be used; {next(iter(failures.values()), '')}")
-    values = np.stack([each.values for each in found if each.values is not None])
-    parts, selection = selected(values, [sample.video_id for sample in kept], settings, options)
-    table = head_table(values, [sample.video_id for sample in kept], Resampling(settings.resamples, settings.seed))
+    scored = list(jobs.each("heads", _scored, (head_values, bind_sample), step))
+    failures = {sample.id: each.error for sample, each in zip(samples, scored, strict=True) if each.error}
+    usable = [sample for sample in samples if sample.id not in failures]
+    _require_halves(usable, f" that can be used; {next(iter(failures.values()), '')}")
+    values = np.stack([each.values for each in scored if each.values is not None])
+    halves, selection = selected(values, [sample.video_id for sample in usable], settings, options)
+    table = head_table(values, [sample.video_id for sample in usable], Resampling(settings.resamples, settings.seed))
     if options.causal != "none" and selection["statistic"]:
-        cut = knocked(replace(work, samples=tuple(kept)), parts, values.shape[2:], step)
-        failures |= {sample.id: each.error for sample, each in zip(kept, cut, strict=True) if each.error}
-        whole = causal(cut, kept, parts, selection, settings)
+        cut = knocked(replace(jobs, samples=tuple(usable)), halves, values.shape[2:], step)
+        failures |= {sample.id: each.error for sample, each in zip(usable, cut, strict=True) if each.error}
+        whole = causal(cut, usable, halves, selection, settings)
         table = pd.concat([table, *whole], ignore_index=True)
-    warnings = (text for each in found for text in each.warnings)
+    warnings = (text for each in scored for text in each.warnings)
     return Atlas(table, {**selection, "failures": failures}, failures, tuple(dict.fromkeys(warnings)))
 
 
-def _looked(work: Work, sample: Sample) -> Found:
-    subject = bind_sample(work.model, work.settings, sample, Target.parse(work.settings.target), work.peers(sample))
+def _scored(jobs: AtlasJobs, sample: Sample) -> SampleValues:
+    subject = bind_sample(jobs.model, jobs.settings, sample, Target.parse(jobs.settings.target), jobs.peers(sample))
     warnings = tuple(f"{sample.video_id}: {text}" for text in subject.clip.warnings)
-    return Found(head_values(subject, sample), warnings=warnings)
+    return SampleValues(head_values(subject, sample), warnings=warnings)
 
 
 def _require_halves(samples: Sequence[Sample], words: str) -> None:
@@ -99,10 +99,10 @@ def _require_halves(samples: Sequence[Sample], words: str) -> None:
         raise InputError(f"atlas: expected at least 2 videos, one for each half, got {count}{words}")
 
 
-def selected(values: Floats, videos: list[str], settings: Config, options: Options) -> tuple[Parts, dict[str, Any]]:
-    """Both halves with the heads chosen on the other one, and what these reach there.
+def selected(values: Floats, videos: list[str], settings: Config, options: Options) -> tuple[Halves, dict[str, Any]]:
+    """Return both halves with the heads chosen on the other one, and the report on these heads.
 
-    Heads are chosen by the first of SELECTING that has a value in two videos of each half; by none if there is none.
+    Heads are chosen by the first of SELECTING that has a value in two videos of each half.
     """
     heads = values.shape[3]
     about: dict[str, Any] = {"top": min(options.top, values.shape[2] * heads), "seed": settings.seed,
@@ -111,11 +111,11 @@ def selected(values: Floats, videos: list[str], settings: Config, options: Optio
     for name in SELECTING:
         own = values[:, STATISTICS.index(name)].reshape(len(values), -1)
         scores = Scores(own, videos, Resampling(settings.resamples, settings.seed))
-        parts = selecting.halves(scores, about["top"])
-        if all(_counts(scores.of(part)) > 1 for part, _ in parts):
-            reports = [_half(scores, part, chosen, heads) for part, chosen in parts]
-            both = selecting.crossed(scores, parts)
-            return parts, {**about, "statistic": name, "chance": CHANCE[name], "halves": reports, "both": both}
+        halves = selecting.halves(scores, about["top"])
+        if all(_counts(scores.of(half)) > 1 for half, _ in halves):
+            reports = [_half(scores, half, chosen, heads) for half, chosen in halves]
+            both = selecting.crossed(scores, halves)
+            return halves, {**about, "statistic": name, "chance": CHANCE[name], "halves": reports, "both": both}
     return [], about
 
 

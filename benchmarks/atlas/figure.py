@@ -1,4 +1,4 @@
-"""The atlas drawn: layers x heads for each statistic, what the choice holds elsewhere, and the causal column."""
+"""Figure of the atlas: layers x heads for each statistic, the chosen heads on the other half, and the knockouts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS
-from attrib.benchmarks.atlas.marks import layer_panel, panel_of_choice, panel_of_knockouts
+from attrib.benchmarks.atlas.panels import layer_panel, panel_of_choice, panel_of_knockouts
 from attrib.benchmarks.atlas.table import WHOLE_LAYER
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.render.options import colours
@@ -55,8 +55,8 @@ def _figure(table: pd.DataFrame, selection: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(_WIDTH, height), dpi=DPI, facecolor="white")
     figure.text(0.12 / _WIDTH, 1 - 0.21 / height, _title(selection), size=9, weight="bold", color=_INK,
                 parse_math=False)  # fmt: skip
-    for place, name in enumerate(STATISTICS):
-        row, column = divmod(place, _ACROSS)
+    for index, name in enumerate(STATISTICS):
+        row, column = divmod(index, _ACROSS)
         left, top = _LEFT + column * (width + _GAP), _TITLE + _TOP + row * (_TOP + tall + _BELOW)
         axes = figure.add_axes((left / _WIDTH, 1 - (top + tall) / height, width / _WIDTH, tall / height))
         bar = figure.add_axes(((left + width + 0.06) / _WIDTH, 1 - (top + tall) / height, _BAR / _WIDTH,
@@ -67,8 +67,8 @@ def _figure(table: pd.DataFrame, selection: Mapping[str, Any]) -> Figure:
     if lower:
         top = _TITLE + rows + _TOP
         _lower(figure, (top, height), table, selection)
-    for place, note in enumerate(reversed(notes)):
-        figure.text(0.12 / _WIDTH, (0.07 + place * _NOTE) / height, note, size=5.8, color=_FAINT, parse_math=False)
+    for index, note in enumerate(reversed(notes)):
+        figure.text(0.12 / _WIDTH, (0.07 + index * _NOTE) / height, note, size=5.8, color=_FAINT, parse_math=False)
     return figure
 
 
@@ -78,7 +78,7 @@ def _title(selection: Mapping[str, Any]) -> str:
 
 
 def _map(axes: Any, bar: Any, part: pd.DataFrame, selection: Mapping[str, Any]) -> None:
-    """One statistic; heads found by the tests carry a mark, chosen ones a frame."""
+    """One statistic; significant heads carry a mark, chosen ones a frame."""
     name = str(part["statistic"].iloc[0])
     grid = part.pivot(index="layer", columns="head", values="mean").to_numpy()
     chance = CHANCE.get(name)
@@ -98,7 +98,7 @@ def _map(axes: Any, bar: Any, part: pd.DataFrame, selection: Mapping[str, Any]) 
     for axis, count in ((axes.xaxis, grid.shape[1]), (axes.yaxis, grid.shape[0])):
         axis.set_ticks(range(0, count, -(-count // 8)))
     axes.tick_params(length=1.5, width=0.4, pad=1.5, labelsize=6, colors=_FAINT)
-    _found(axes, part, image)
+    _significant(axes, part, image)
     _frames(axes, selection)
 
 
@@ -106,8 +106,8 @@ def _colour_map(diverging: bool) -> ListedColormap:
     return ListedColormap(colours(diverging) / 255)
 
 
-def _found(axes: Any, part: pd.DataFrame, image: Any) -> None:
-    """A dot where max-T says more than chance, a ring where Benjamini-Hochberg alone does; figures in few cells."""
+def _significant(axes: Any, part: pd.DataFrame, image: Any) -> None:
+    """Mark heads above chance: a dot by max-T, a ring by Benjamini-Hochberg alone; print the values of few heads."""
     numbers = len(part) <= _MOST_NUMBERS
     for row in part.itertuples():
         if np.isnan(row.mean):
@@ -134,21 +134,21 @@ def _contrast(colour: Sequence[float]) -> str:
 
 
 def _frames(axes: Any, selection: Mapping[str, Any]) -> None:
-    """Round the heads chosen on the first half a frame, on the second a dashed one: inside it, round small cells."""
+    """Frame the heads chosen on the first half, and dashed those of the second half: inside, round small cells."""
     small = selection["layers"] * selection["heads"] > _MOST_NUMBERS
-    for place, half in enumerate(selection.get("halves", ())):
-        inset = (-0.45 * place) if small else 0.03 + 0.09 * place
+    for index, half in enumerate(selection.get("halves", ())):
+        inset = (-0.45 * index) if small else 0.03 + 0.09 * index
         for layer, head in half["heads"]:
             for colour, width in (("white", 2.0), (_INK, 1.1)):
-                style = (0, (3, 1.5)) if place and colour != "white" else "-"
+                style = (0, (3, 1.5)) if index and colour != "white" else "-"
                 corner, side = (head - 0.5 + inset, layer - 0.5 + inset), 1 - 2 * inset
                 axes.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=width,
                                          linestyle=style, clip_on=False))  # fmt: skip
 
 
-def _lower(figure: Figure, place: tuple[float, float], table: pd.DataFrame, selection: Mapping[str, Any]) -> None:
-    """What the choice holds, and what knocking out costs."""
-    top, height = place
+def _lower(figure: Figure, position: tuple[float, float], table: pd.DataFrame, selection: Mapping[str, Any]) -> None:
+    """Draw the panels of the chosen heads and of the knockouts."""
+    top, height = position
     knocked = "knockout" in selection["both"]
     whole = table[table["head"] == WHOLE_LAYER]
     panels = 1 + knocked + (len(whole) > 0)

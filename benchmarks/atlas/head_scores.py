@@ -1,4 +1,4 @@
-"""What every head of the decoder does on one sample: how much it looks at the video, and whether at the evidence."""
+"""Statistics of every decoder head on one sample: how much it attends to the video, and whether to the evidence."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def head_values(subject: Subject, sample: Sample) -> Floats:
 
     Raises UnsupportedModel when the model does not give its attention.
     """
-    found = answer_statistics(subject)
-    maps = found.attention.float().cpu().numpy()
+    statistics = answer_statistics(subject)
+    maps = statistics.attention.float().cpu().numpy()
     scored = [[_scored(head, subject, sample) for head in layer] for layer in maps]
-    entropy = found.spatial_entropy.masked_fill(found.spatial_entropy.isinf(), float("nan"))
-    plain = [part.double().cpu().numpy() for part in (found.visual_mass, found.sink_share, entropy)]
+    entropy = statistics.spatial_entropy.masked_fill(statistics.spatial_entropy.isinf(), float("nan"))
+    plain = [values.double().cpu().numpy() for values in (statistics.visual_mass, statistics.sink_share, entropy)]
     return np.concatenate([np.moveaxis(np.array(scored), 2, 0), np.stack(plain)])
 
 

@@ -1,4 +1,4 @@
-"""The samples of an atlas shared out: each one's values are kept, so that a stopped atlas goes on where it was."""
+"""Jobs of an atlas, one for each sample: computed by several processes and cached, so that an atlas can be resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Causal = Literal["none", "heads", "layers"]
 class Options:
     """`top` heads are chosen on each half; `draws` random token sets and head choices for each knockout.
 
-    `causal`: nothing is knocked out, the chosen heads, or also all heads of each layer.
+    `causal`: what is knocked out: nothing, the chosen heads, or also all heads of each layer.
     """
 
     top: int = 3
@@ -42,71 +42,71 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One sample's values, or the error it ended with; `reason` says why values are NaN."""
+class SampleValues:
+    """Values of one sample, or the error that its job ended with; `reason` says why values are NaN."""
 
     values: Floats | None
     error: str = ""
     reason: str = ""
     warnings: tuple[str, ...] = ()
 
-    def told(self) -> dict[str, Any]:
-        """As JSON keeps it: NaNs are null."""
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON, NaNs as null."""
         values = np.asarray(self.values, np.float64)
         plain = values.astype(object)
         plain[np.isnan(values)] = None
         return {"values": plain.tolist(), "reason": self.reason, "warnings": list(self.warnings)}
 
     @staticmethod
-    def of(part: Record) -> Found:
-        """What was kept."""
-        if part.error:
-            return Found(None, part.error)
-        values = np.array(part.value["values"], np.float64)  # null becomes NaN
-        return Found(values, reason=part.value["reason"], warnings=tuple(part.value["warnings"]))
+    def of(record: Record) -> SampleValues:
+        """Read a cached record."""
+        if record.error:
+            return SampleValues(None, record.error)
+        values = np.array(record.value["values"], np.float64)  # null becomes NaN
+        return SampleValues(values, reason=record.value["reason"], warnings=tuple(record.value["warnings"]))
 
 
-Make = Callable[["Work", Sample], Found]
+Compute = Callable[["AtlasJobs", Sample], SampleValues]
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
-    """Model, settings, samples and options of an atlas, and the parts that are kept; what failed is tried again."""
+class AtlasJobs:
+    """Model, settings, samples and options of an atlas, with the cache; failed jobs are tried again."""
 
     model: VideoModel
     settings: Config
     samples: tuple[Sample, ...]
     options: Options
-    parts: Store
-    annotations: Mapping[str, str]  # a hash by sample
+    store: Store
+    annotations: Mapping[str, str]  # hash of each sample's annotation
 
     @staticmethod
-    def of(model: VideoModel, settings: Config, samples: Sequence[Sample], options: Options, folder: Path) -> Work:
-        """Parts are kept in `folder`."""
+    def of(model: VideoModel, settings: Config, samples: Sequence[Sample], options: Options, folder: Path) -> AtlasJobs:
+        """Prepare the jobs; `folder` holds the cache."""
         hashes = {sample.id: annotation_hash(sample) for sample in samples}
-        return Work(model, settings, tuple(samples), options, Store(folder, retry_failed=True), hashes)
+        return AtlasJobs(model, settings, tuple(samples), options, Store(folder, retry_failed=True), hashes)
 
     def peers(self, sample: Sample) -> tuple[Sample, ...]:
         """The samples of the other videos."""
         return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
-    def each(self, name: str, make: Make, code: Sequence[Callable[..., Any]], step: Progress | None = None,
-             given: Mapping[str, Any] | None = None) -> Iterator[Found]:  # fmt: skip
-        """What `make` gives of each sample, kept as (name, sample); it depends on `code` and on what is `given` to it.
+    def each(self, name: str, compute: Compute, code: Sequence[Callable[..., Any]], step: Progress | None = None,
+             given: Mapping[str, Any] | None = None) -> Iterator[SampleValues]:  # fmt: skip
+        """Compute each sample's values, cached as (name, sample); the key covers `code` and what is `given` by sample.
 
-        By several processes where the model is on the CPU, which forked ones can share.
+        Several processes share a model on the CPU; one on a GPU is used by this process alone.
         """
         sources, model = CodeHashes(), type(self.model)
         shared = [sources.of(model), *map(sources.of, code)]
-        do = partial(_one, self, (name, make), shared, given or {})
+        do = partial(_one, self, (name, compute), shared, given or {})
         workers = self.settings.workers if self.model.device.type == "cpu" else 1
         report_progress(step, name, 0, len(self.samples))
-        for number, found in enumerate(map_in_processes(do, self.samples, workers), 1):
-            yield found
+        for number, values in enumerate(map_in_processes(do, self.samples, workers), 1):
+            yield values
             report_progress(step, name, number, len(self.samples))
 
     def key(self, sample: Sample) -> str:
-        """Of what is asked of a sample: model, frames, question, video and all annotation."""
+        """Cache key of a sample: model, frames, question, video and the annotation of all samples."""
         model, settings = self.model, self.settings
         frames = settings.model.frames or model.frames  # as they are read
         asked = [model.name, model.revision, str(model.dtype), frames, settings.model.sampling]
@@ -114,8 +114,10 @@ class Work:
                       sample.id, self.annotations)  # fmt: skip
 
 
-def _one(work: Work, made: tuple[str, Make], shared: Sequence[str], given: Mapping[str, Any], sample: Sample) -> Found:
-    name, make = made
-    key = digest(work.key(sample), shared, given.get(sample.id), given.get(""))
+def _one(
+    jobs: AtlasJobs, step: tuple[str, Compute], shared: Sequence[str], given: Mapping[str, Any], sample: Sample
+) -> SampleValues:
+    name, compute = step
+    key = digest(jobs.key(sample), shared, given.get(sample.id), given.get(""))
     asked = {"video": str(sample.video), "question": sample.question.text}
-    return Found.of(work.parts.keep((name, sample.id), key, lambda: make(work, sample).told(), asked))
+    return SampleValues.of(jobs.store.keep((name, sample.id), key, lambda: compute(jobs, sample).to_json(), asked))

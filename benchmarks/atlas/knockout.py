@@ -1,6 +1,6 @@
-"""The causal column: what the answer loses when heads may not look at the evidence, and what it might lose anyway.
+"""Knockouts: what the answer loses when heads may not attend to the evidence, beside random and other tokens.
 
-Attention and importance agree poorly, so a list of heads needs it. From the rows that give the answer, the attention of
+Attention alone does not show importance. From the rows that give the answer, the attention of
 some heads to the evidence's visual tokens is cut, and the fall of the log-odds measured; beside it the same heads
 without as many random visual tokens that show no evidence, without as many that show other annotated objects (those
 draw attention whatever is asked), and as many random heads without the evidence.
@@ -30,7 +30,7 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A subject's token sets, and where tokens and answer stand in the sequence."""
+    """Token sets of a subject, and the positions of tokens and answer in the sequence."""
 
     subject: Subject
     sets: TokenSets
@@ -42,7 +42,7 @@ class Scene:
     @staticmethod
     @torch.no_grad()
     def of(subject: Subject, sample: Sample, draws: int, seed: int) -> Scene:
-        """One forward. Raises UndefinedError where no token shows evidence, or too few do not."""
+        """Run one forward pass. Raises UndefinedError where no token shows evidence, or too few do not."""
         sets = token_sets(subject, sample, draws, seed)
         tokens, record = subject.model.encode(subject.pixels[None]), AttentionRecord(tokens=subject.tokens)
         with require(subject.model, RecordsAttention, "knockout").record_attention(record):
@@ -51,7 +51,7 @@ class Scene:
 
     @torch.no_grad()
     def fall(self, tokens: Tokens, heads: Iterable[Head]) -> float:
-        """Nats of log-odds that are lost when these heads may not look at these visual tokens."""
+        """Nats of log-odds lost when these heads may not attend to these visual tokens."""
         by_layer: dict[int, tuple[int, ...]] = {}
         for layer, head in heads:
             by_layer[layer] = (*by_layer.get(layer, ()), head)
@@ -60,10 +60,10 @@ class Scene:
             return self.score - float(self.subject.score_tokens(self.tokens)[0])
 
     def falls(self, heads: Sequence[Head], random: Sequence[Sequence[Head]]) -> tuple[float, ...]:
-        """Of NAMES: `heads` without the evidence, without other tokens, `random` heads without it; means of draws."""
+        """Falls in the order of NAMES: `heads` without evidence or other tokens, `random` heads without evidence."""
         return (
             self.fall(self.sets.evidence, heads),
-            *(_mean([self.fall(tokens, heads) for tokens in part]) for part in (self.sets.random, self.sets.objects)),
+            *(_mean([self.fall(tokens, heads) for tokens in drawn]) for drawn in (self.sets.random, self.sets.objects)),
             _mean([self.fall(self.sets.evidence, choice) for choice in random]),
         )
 
@@ -106,13 +106,13 @@ def token_sets(subject: Subject, sample: Sample, draws: int, seed: int) -> Token
 
 
 def _drawn(pool: NDArray[np.intp], count: int, draws: int, generator: np.random.Generator) -> tuple[Tokens, ...]:
-    """`draws` sets of `count`; none where the pool has not as many."""
+    """Draw sets of `count` tokens; none where the pool is smaller."""
     sets = (generator.choice(pool, count, replace=False) for _ in range(draws if len(pool) >= count else 0))
     return tuple(tuple(sorted(chosen.tolist())) for chosen in sets)
 
 
 def _by_token(subject: Subject, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) of values (t, rows, columns): means over each token's frames."""
+    """(n,) means of values (t, rows, columns) over each token's frames."""
     step = subject.grid.frames_per_step
     return np.concatenate([values[at : at + step].mean(axis=0).ravel() for at in range(0, len(values), step)])
 

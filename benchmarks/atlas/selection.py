@@ -20,7 +20,7 @@ from attrib.benchmarks.stats.resampling import USUAL, Resampling
 SELECTING = ("object_auc", "shuffled_auc")  # the statistic that heads are chosen by: the first that has values
 RANDOM_CHOICES = 1000
 Head = tuple[int, int]  # layer, head
-Parts = list[tuple[NDArray[np.bool_], list[int]]]  # reported samples (n,), and heads chosen on the others
+Halves = list[tuple[NDArray[np.bool_], list[int]]]  # reported samples (n,), and heads chosen on the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,10 @@ class Scores:
 
 
 def first_half(videos: Sequence[Hashable], seed: int) -> NDArray[np.bool_]:
-    """Which samples (n,) belong to the first half of the videos, the greater one of an odd number; split at random."""
+    """(n,) True for samples in the first half of the videos, the greater one of an odd number; split at random."""
     known = sorted(set(videos), key=str)
     order = np.random.default_rng(seed).permutation(len(known))
-    first = {known[place] for place in order[: -(-len(known) // 2)]}
+    first = {known[index] for index in order[: -(-len(known) // 2)]}
     return np.array([video in first for video in videos], bool)
 
 
@@ -60,7 +60,7 @@ def best(scores: Scores, top: int) -> list[int]:
 
 
 def report(scores: Scores, heads: Sequence[int]) -> dict[str, Any]:
-    """What heads chosen elsewhere reach here: their mean, that of all heads, of random choices, and the difference.
+    """Report heads that were chosen elsewhere: their mean, that of all heads, of random choices, and the difference.
 
     `random_heads` gives the mean over choices of as many heads, its central 95 %, and `p`, the share of choices that
     reach the chosen heads' mean, (1 + #>=) / (1 + B).
@@ -89,28 +89,28 @@ def random_means(scores: Scores, count: int, offset: int = 0) -> Floats:
 def _random(means: Floats, own: Floats) -> dict[str, float]:
     if np.isnan(own).all():
         return dict.fromkeys(("mean", "low", "high", "p"), float("nan"))
-    found = mean_over(means[:, ~np.isnan(own)])
-    found = found[~np.isnan(found)]  # heads without a value anywhere say nothing
-    low, high = np.quantile(found, (0.025, 0.975)).tolist()
-    reached = int((found >= float(np.nanmean(own)) - 1e-9).sum())
-    return {"mean": float(found.mean()), "low": low, "high": high, "p": (1 + reached) / (1 + len(found))}
+    drawn = mean_over(means[:, ~np.isnan(own)])
+    drawn = drawn[~np.isnan(drawn)]  # heads without a value anywhere say nothing
+    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+    reached = int((drawn >= float(np.nanmean(own)) - 1e-9).sum())
+    return {"mean": float(drawn.mean()), "low": low, "high": high, "p": (1 + reached) / (1 + len(drawn))}
 
 
 def mean_over(values: Floats) -> Floats:
-    """(samples,) over the heads that have a value."""
+    """(samples,) means over the heads that have a value."""
     known = ~np.isnan(values)
     sums, counts = np.where(known, values, 0).sum(axis=1), known.sum(axis=1)
     return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
 
 
-def halves(scores: Scores, top: int) -> Parts:
-    """Of each half, the samples that are reported and the heads, which were chosen on the others."""
+def halves(scores: Scores, top: int) -> Halves:
+    """Return for each half its samples and the heads that were chosen on the other half."""
     first = first_half(scores.videos, scores.resampling.seed)
     return [(~first, best(scores.of(first), top)), (first, best(scores.of(~first), top))]
 
 
-def crossed(scores: Scores, parts: Parts) -> dict[str, Any]:
-    """As `report`, of all videos, each with the heads that were chosen on the half that it is not in."""
+def crossed(scores: Scores, parts: Halves) -> dict[str, Any]:
+    """Cross-validated `report`: each video is scored with the heads chosen on the other half."""
     own, every = np.full(len(scores.values), np.nan), mean_over(scores.values)
     drawn = np.full((RANDOM_CHOICES, len(scores.values)), np.nan)
     for offset, (samples, heads) in enumerate(parts):

@@ -23,30 +23,30 @@ COLUMNS = ("layer", "head", "statistic", "mean", "low", "high", "chance", "p_max
 WHOLE_LAYER = -1
 
 
-def head_table(values: Floats, videos: Sequence[Hashable], draws: Resampling) -> pd.DataFrame:
-    """Of `values` (samples, statistics, layers, heads) and each sample's video."""
+def head_table(values: Floats, videos: Sequence[Hashable], resampling: Resampling) -> pd.DataFrame:
+    """Return the table of `values` (samples, statistics, layers, heads), given ends sample's video."""
     layers, heads = values.shape[2:]
-    places = [(layer, head) for layer in range(layers) for head in range(heads)]
-    parts = [rows(values[:, index].reshape(len(values), -1), videos, places, name, draws)
+    indices = [(layer, head) for layer in range(layers) for head in range(heads)]
+    tables = [rows(values[:, index].reshape(len(values), -1), videos, indices, name, resampling)
              for index, name in enumerate(STATISTICS)]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)
 
 
 def rows(
-    values: Floats, videos: Sequence[Hashable], places: Sequence[tuple[int, int]], statistic: str, draws: Resampling
+    values: Floats, videos: Sequence[Hashable], heads: Sequence[tuple[int, int]], statistic: str, resampling: Resampling
 ) -> pd.DataFrame:
-    """One statistic's rows, of `values` (samples, places); a statistic that is no head's own is a difference to 0."""
+    """Return one statistic's rows from `values` (samples, heads); a statistic beyond STATISTICS is compared with 0."""
     chance = 0.0 if statistic not in STATISTICS else CHANCE.get(statistic, np.nan)
-    found = totals(values, videos)
-    table = pd.DataFrame(places, columns=["layer", "head"])
+    own = totals(values, videos)
+    table = pd.DataFrame(heads, columns=["layer", "head"])
     table["statistic"] = statistic
-    each = intervals(found, draws)
-    table[["mean", "low", "high"]] = [(one.mean, one.low, one.high) for one in each]
+    ends = intervals(own, resampling)
+    table[["mean", "low", "high"]] = [(one.mean, one.low, one.high) for one in ends]
     table["chance"] = chance
     above = totals(values - chance, videos)
-    undefined = np.full(len(places), np.nan)
-    table["p_max_t"] = undefined if np.isnan(chance) else max_t(above, draws)
-    single = undefined if np.isnan(chance) else one_sided(above, draws)
+    undefined = np.full(len(heads), np.nan)
+    table["p_max_t"] = undefined if np.isnan(chance) else max_t(above, resampling)
+    single = undefined if np.isnan(chance) else one_sided(above, resampling)
     table["p_bh"] = benjamini_hochberg(single)
-    table["videos"] = [one.videos for one in each]
+    table["videos"] = [one.videos for one in ends]
     return table[list(COLUMNS)]

@@ -1,1 +1,1 @@
-"""Statistics on plain arrays: bootstrap, permutation tests, corrections, ranks."""
+"""Statistics on plain arrays: bootstrap, permutation tests, corrections for many tests, ranks."""

@@ -1,6 +1,6 @@
-"""Means and intervals whose unit is the video: the samples of one video are not independent of each other.
+"""Means and bootstrap intervals over videos, since the samples of one video are not independent.
 
-Many columns (a method and a metric each) are resampled with the same draws, so that they stay paired.
+Many columns (a method and a metric each) are resampled with the same draws, so they stay paired.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Totals:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """Which videos gave a value, (videos, columns)."""
+        """(videos, columns) True where a video gave a value."""
         return np.asarray((self.sizes > 0).any(axis=0))
 
     def take(self, videos: Any, columns: Any) -> Totals:
-        """Part of the videos and of the columns."""
+        """Select videos and columns."""
         return Totals(self.sums[:, videos][:, :, columns], self.sizes[:, videos][:, :, columns])
 
     def means(self, weights: Floats) -> Floats:
@@ -73,7 +73,7 @@ class Totals:
         return np.asarray(np.divide(sums, sizes, out=np.full_like(sums, np.nan), where=sizes > 0))
 
     def influence(self) -> Floats:
-        """How much each video moves its column's mean, (videos, columns): they sum to 0.
+        """(videos, columns) influence of each video on its column's mean; they sum to 0.
 
         The deviations of the videos' sums from what their sizes would give, as shares of the whole.
         """
@@ -84,7 +84,7 @@ class Totals:
         return np.asarray((centred * shares).sum(axis=0) / strata)
 
     def contributions(self) -> Floats:
-        """What each video adds to its column's mean, (videos, columns): they sum to the mean."""
+        """(videos, columns) contribution of each video to its column's mean; they sum to the mean."""
         counts = self.sizes.sum(axis=1, keepdims=True)
         shares = 1 / np.where(counts > 0, counts, np.inf)
         return np.asarray((self.sums * shares).sum(axis=0) / np.maximum((counts > 0).sum(axis=0), 1))
@@ -92,11 +92,11 @@ class Totals:
 
 def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable] | None = None) -> Totals:
     """Totals of `values` (n, columns) by their rows' video and, where given, stratum; NaNs are left out."""
-    rows, seen = _codes(videos)
+    rows, count = _codes(videos)
     groups, known = _codes(strata) if strata is not None else (np.zeros(len(values), np.intp), 1)
     if not len(values) == len(rows) == len(groups):
         raise ValueError(f"expected one video per value, got {len(values)} values and {len(rows)} videos")
-    sums = np.zeros((known, seen, values.shape[1]))
+    sums = np.zeros((known, count, values.shape[1]))
     sizes = np.zeros_like(sums)
     np.add.at(sums, (groups, rows), np.nan_to_num(values))
     np.add.at(sizes, (groups, rows), ~np.isnan(values))
@@ -104,9 +104,9 @@ def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable
 
 
 def _codes(names: Sequence[Hashable]) -> tuple[NDArray[np.intp], int]:
-    """Each name's place among the sorted names, and how many differ."""
-    places = {name: place for place, name in enumerate(sorted(set(names), key=str))}
-    return np.array([places[name] for name in names], np.intp), len(places)
+    """Return each name's index among the sorted names, and the number of different names."""
+    indices = {name: index for index, name in enumerate(sorted(set(names), key=str))}
+    return np.array([indices[name] for name in names], np.intp), len(indices)
 
 
 def clustered_interval(
@@ -122,59 +122,60 @@ def clustered_interval(
     if given.ndim != 1 or len(given) != len(clusters):
         raise ValueError(f"expected one cluster per value, got {given.shape} values and {len(clusters)} clusters")
     order = np.argsort(given, kind="stable")  # sums are the same whatever the rows' order
-    found = totals(given[order, None], [clusters[place] for place in order])
-    return intervals(found, resampling, level)[0]
+    data = totals(given[order, None], [clusters[index] for index in order])
+    return intervals(data, resampling, level)[0]
 
 
-def intervals(found: Totals, resampling: Resampling = USUAL, level: float = LEVEL) -> list[Interval]:
+def intervals(data: Totals, resampling: Resampling = USUAL, level: float = LEVEL) -> list[Interval]:
     """One interval per column: bias-corrected accelerated bootstrap over videos (Efron 1987, eq. 4.4), widened.
 
     The percentile bootstrap of n videos is too narrow, by sqrt((n - 1) / n) and by the normal in place of Student's t;
-    the level is raised to make that good (Hesterberg 2015, section 4). `calibrate` shows the coverage.
+    the level is raised to correct for that (Hesterberg 2015, section 4).
+    tools/calibrate_statistics.py measures the coverage.
     """
-    result = [Interval(np.nan, np.nan, np.nan, 0)] * found.sums.shape[2]
-    means = found.mean()
-    for videos, columns in _alike(found.present):
-        part = found.take(videos, columns)
+    result = [Interval(np.nan, np.nan, np.nan, 0)] * data.sums.shape[2]
+    means = data.mean()
+    for videos, columns in _alike(data.present):
+        subset = data.take(videos, columns)
         ends = np.full((2, len(columns)), np.nan)
         if len(videos) > 1:
-            ends = _ends(part, level, _drawn_means(part, resampling))
-        for place, column in enumerate(columns):
-            low, high = ends[:, place].tolist()
+            ends = _ends(subset, level, _drawn_means(subset, resampling))
+        for index, column in enumerate(columns):
+            low, high = ends[:, index].tolist()
             result[column] = Interval(float(means[column]), low, high, len(videos))
     return result
 
 
 def _alike(present: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Groups of columns that the same videos gave values for: (videos, columns)."""
+    """Yield groups of columns that have values of the same videos: (videos, columns)."""
     patterns, which = np.unique(present, axis=1, return_inverse=True)
     for group in range(patterns.shape[1]):
         yield np.flatnonzero(patterns[:, group]), np.flatnonzero(which == group)
 
 
-def _drawn_means(part: Totals, resampling: Resampling) -> Floats:
+def _drawn_means(data: Totals, resampling: Resampling) -> Floats:
     """(resamples, columns) means of as many videos as there are, drawn with replacement."""
     generator = np.random.default_rng(resampling.seed)
-    videos = part.sums.shape[1]
+    videos = data.sums.shape[1]
     rows = max(1, DRAWS_AT_ONCE // videos)
-    parts = []
+    means = []
     for start in range(0, resampling.resamples, rows):
         drawn = generator.integers(0, videos, (min(rows, resampling.resamples - start), videos))
-        places = drawn + videos * np.arange(len(drawn))[:, None]
-        counts = np.bincount(places.ravel(), minlength=drawn.size).reshape(drawn.shape)
-        parts.append(part.means(counts.astype(np.float64)))
-    return np.concatenate(parts)
+        codes = drawn + videos * np.arange(len(drawn))[:, None]
+        counts = np.bincount(codes.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        means.append(data.means(counts.astype(np.float64)))
+    return np.concatenate(means)
 
 
-def _ends(part: Totals, level: float, drawn: Floats) -> Floats:
+def _ends(data: Totals, level: float, drawn: Floats) -> Floats:
     """(2, columns) lower and upper ends from `drawn` (resamples, columns)."""
-    videos = part.sums.shape[1]
+    videos = data.sums.shape[1]
     wide = np.sqrt(videos / (videos - 1)) * stats.t.ppf((1 + level) / 2, videos - 1)
-    mean, near = part.mean(), 1e-12 * np.abs(part.sums).max(axis=(0, 1))
+    mean, near = data.mean(), 1e-12 * np.abs(data.sums).max(axis=(0, 1))
     below = (drawn < mean - near).mean(axis=0) + (drawn <= mean + near).mean(axis=0)  # a tie is half below
     least = 0.5 / len(drawn)
     bias = stats.norm.ppf(np.clip(below / 2, least, 1 - least))
-    skew = _acceleration(part)
+    skew = _acceleration(data)
     ordered = np.sort(drawn, axis=0)
     ends = []
     for z in (bias - wide, bias + wide):
@@ -182,10 +183,10 @@ def _ends(part: Totals, level: float, drawn: Floats) -> Floats:
     return np.array(ends)
 
 
-def _acceleration(part: Totals) -> Floats:
+def _acceleration(data: Totals) -> Floats:
     """Efron's a of each column, from the means that leave one video out; 0 where they are all equal."""
-    videos = part.sums.shape[1]
-    left = part.means(np.ones((videos, videos)) - np.eye(videos))
+    videos = data.sums.shape[1]
+    left = data.means(np.ones((videos, videos)) - np.eye(videos))
     away = np.nan_to_num(left.mean(axis=0) - left)
     scale = np.sqrt((away**2).sum(axis=0))
     return np.divide((away**3).sum(axis=0), 6 * scale**3, out=np.zeros_like(scale), where=scale > 0)
@@ -193,9 +194,9 @@ def _acceleration(part: Totals) -> Floats:
 
 def _at(ordered: Floats, share: Floats) -> Floats:
     """Each column's quantile at its own share, linear between neighbours."""
-    place = share * (len(ordered) - 1)
-    under = np.floor(place).astype(np.intp)
+    position = share * (len(ordered) - 1)
+    under = np.floor(position).astype(np.intp)
     over = np.minimum(under + 1, len(ordered) - 1)
     columns = np.arange(ordered.shape[1])
     first = ordered[under, columns]
-    return np.asarray(first + (place - under) * (ordered[over, columns] - first))
+    return np.asarray(first + (position - under) * (ordered[over, columns] - first))

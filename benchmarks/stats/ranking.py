@@ -1,4 +1,4 @@
-"""Which method is better over many videos or metrics: mean ranks, the Friedman test, cliques, and agreement."""
+"""Methods ranked over many videos or metrics: mean ranks, the Friedman test, cliques, and agreement."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scipy import stats
 from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.multiple import ALPHA, holm
 
-LEAST_SHARE = 0.5  # a method with a value in fewer of the blocks is left out, or it would cost the others theirs
+LEAST_SHARE = 0.5  # a method with values in fewer blocks is left out, since blocks without it would be dropped
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """Methods by mean rank, best (1) first, over the `blocks` in which all of them have a value.
 
-    `statistic`, `p`: Friedman's test, corrected for ties. `cliques` are (first, last) places in this order between
+    `statistic`, `p`: Friedman's test, corrected for ties. `cliques` are (first, last) positions in this order between
     which no pair differs. `left_out`: methods without enough values; `dropped`: blocks that lack one.
     """
 
@@ -41,17 +41,17 @@ def rank(values: Floats, methods: Sequence[str], alpha: float = ALPHA) -> Rankin
     """
     known = ~np.isnan(values)
     some = known.any(axis=1)
-    kept = known[some].mean(axis=0) >= LEAST_SHARE if some.any() else np.zeros(len(methods), bool)
-    whole = values[some][:, kept]
+    usable = known[some].mean(axis=0) >= LEAST_SHARE if some.any() else np.zeros(len(methods), bool)
+    whole = values[some][:, usable]
     full = ~np.isnan(whole).any(axis=1)
-    names = [name for name, keep in zip(methods, kept, strict=True) if keep]
+    names = [name for name, keep in zip(methods, usable, strict=True) if keep]
     ranks = mean_ranks(whole[full])
-    order = sorted(range(len(names)), key=lambda place: (ranks[place], names[place])) if full.any() else []
+    order = sorted(range(len(names)), key=lambda index: (ranks[index], names[index])) if full.any() else []
     blocks = whole[full][:, order]
     statistic, p = friedman(blocks)
     return Ranking(
-        tuple(names[place] for place in order), ranks[order], statistic, p, cliques(blocks, p, alpha), len(blocks),
-        int(some.sum()) - len(blocks), tuple(name for name, keep in zip(methods, kept, strict=True) if not keep),
+        tuple(names[index] for index in order), ranks[order], statistic, p, cliques(blocks, p, alpha), len(blocks),
+        int(some.sum()) - len(blocks), tuple(name for name, keep in zip(methods, usable, strict=True) if not keep),
     )  # fmt: skip
 
 
@@ -66,8 +66,8 @@ def friedman(blocks: Floats) -> tuple[float, float]:
     """Friedman's chi-squared, corrected for ties, and its p; NaN below three columns or two rows, or all tied."""
     if blocks.shape[0] < 2 or blocks.shape[1] < 3 or (blocks == blocks[:, :1]).all():
         return float("nan"), float("nan")
-    found = stats.friedmanchisquare(*blocks.T)
-    return float(found.statistic), float(found.pvalue)
+    test = stats.friedmanchisquare(*blocks.T)
+    return float(test.statistic), float(test.pvalue)
 
 
 def kendall_w(values: Floats) -> float:
@@ -87,14 +87,14 @@ def cliques(blocks: Floats, p: float, alpha: float = ALPHA) -> tuple[tuple[int, 
     if count > 2 and not p < alpha:
         return ((0, count - 1),)
     alike = pairs_adjusted(blocks) >= alpha
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for first in range(count):
         last = first
         while last + 1 < count and alike[first : last + 1, last + 1].all():
             last += 1
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
-    return tuple(found)
+        if last > first and (not runs or last > runs[-1][1]):
+            runs.append((first, last))
+    return tuple(runs)
 
 
 def pairs_adjusted(blocks: Floats) -> Floats:
@@ -112,7 +112,7 @@ def pairs_adjusted(blocks: Floats) -> Floats:
 
 
 def rank_correlation(one: Floats, two: Floats) -> tuple[float, float, int]:
-    """Spearman's correlation of two lists of values over what both have, its p, and how many that were.
+    """Spearman's correlation of two lists of values over the values that both have, its p, and their number.
 
     NaN below three, or where one of them is constant.
     """
@@ -120,5 +120,5 @@ def rank_correlation(one: Floats, two: Floats) -> tuple[float, float, int]:
     first, second = one[both], two[both]
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan"), float("nan"), len(first)
-    found = stats.spearmanr(first, second)
-    return float(found.statistic), float(found.pvalue), len(first)
+    test = stats.spearmanr(first, second)
+    return float(test.statistic), float(test.pvalue), len(first)

@@ -1,4 +1,4 @@
-"""How often a statistic is resampled, and from which seed."""
+"""Number of resamples of a statistic, and their seed."""
 
 from __future__ import annotations
 

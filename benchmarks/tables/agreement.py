@@ -1,4 +1,4 @@
-"""agreement.csv: do metrics and imputers agree on which method is better."""
+"""agreement.csv: do metrics and imputers agree on which method is better?"""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def build(results: pd.DataFrame, metrics: MetricRoles) -> pd.DataFrame:
 
     All are computed from the methods' means over samples; p: Friedman's test, or that of Spearman's correlation.
     """
-    found = matrix(scored(results), metrics)
-    means = np.array(found.each(found.values * found.signs, lambda totals: totals.mean()))
-    methods = list(dict.fromkeys(found.methods))
-    judges = {column: np.full(len(methods), np.nan) for column in found.columns}
-    for value, column, method in zip(means, found.columns, found.methods, strict=True):
+    scores = matrix(scored(results), metrics)
+    means = np.array(scores.each(scores.values * scores.signs, lambda totals: totals.mean()))
+    methods = list(dict.fromkeys(scores.methods))
+    judges = {column: np.full(len(methods), np.nan) for column in scores.columns}
+    for value, column, method in zip(means, scores.columns, scores.methods, strict=True):
         judges[column][methods.index(method)] = value
     primary = {column: values for column, values in judges.items() if column.metric in metrics.primary}
     rows = [_concordance("all metrics", judges), _concordance("primary metrics", primary)]

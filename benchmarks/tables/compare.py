@@ -1,4 +1,4 @@
-"""Runs side by side: models, seeds, machines. What must be equal for that is checked first, and told when it is not."""
+"""Compare finished runs of other models, seeds or machines; runs that were not asked the same are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attrib.benchmarks.tables.matrix import Matrix, matrix, scored
 from attrib.config import Config
 from attrib.errors import InputError
 
-PLACES = ("root",)  # keys of the data section that say where the files lie, which another machine may do otherwise
+PATHS = ("root",)  # keys of the data section that are paths, which may differ between machines
 COLUMNS = [
     "metric", "imputer", "method", "run", "model", "dtype", "seed", "machine", "parameters", "direction", "mean", "low",
     "high", "videos", "difference", "difference_low", "difference_high", "p", "p_holm", "dropped",
@@ -57,7 +57,7 @@ def compare(directories: Sequence[Path]) -> Comparison:
 
 
 def _require_alike(one: FinishedRun, other: FinishedRun) -> None:
-    """Raises InputError with the first setting in which the runs differ, and both values."""
+    """Raise InputError with the first setting in which the runs differ, and both values."""
     first, second = _fixed(one.settings), _fixed(other.settings)
     common = set(one.settings.metrics) & set(other.settings.metrics)
     for name in dict.fromkeys([*first, *second]):
@@ -75,9 +75,9 @@ def _require_alike(one: FinishedRun, other: FinishedRun) -> None:
 
 
 def _fixed(settings: Config) -> dict[str, Any]:
-    """What must be equal, by its path."""
+    """Settings that must be equal, by their path in the configuration."""
     return {
-        **{f"data.{name}": value for name, value in settings.data.items() if name not in PLACES},
+        **{f"data.{name}": value for name, value in settings.data.items() if name not in PATHS},
         "model.frames": settings.model.frames, "model.sampling": settings.model.sampling, "target": settings.target,
         "imputers": sorted(settings.imputers),
         **{f"imputers.{label}": given for label, given in settings.imputers.items() if given},
@@ -86,7 +86,7 @@ def _fixed(settings: Config) -> dict[str, Any]:
 
 
 def labels(runs: Sequence[FinishedRun]) -> list[str]:
-    """What tells the runs apart, such as `seed 1`; the directory where that does not."""
+    """Name each run by the settings that differ, such as `seed 1`; by its directory where that is not enough."""
     facts = [_facts(run) for run in runs]
     differing = [name for name in facts[0] if len({fact[name] for fact in facts}) > 1]
     names = [", ".join(f"{name} {fact[name]}" for name in differing) for fact in facts]
@@ -101,48 +101,48 @@ def _facts(run: FinishedRun) -> dict[str, str]:
 
 
 def _joined(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> Matrix:
-    """All runs' values; a column's method is the method and the run's place."""
-    parts = []
-    for place, run in enumerate(runs):
+    """Matrix of all runs' values; its methods are METHOD, a line break and the run's index."""
+    tables = []
+    for index, run in enumerate(runs):
         rows = scored(run.results)
         rows = rows[rows["metric"].isin(metrics)]
-        parts.append(rows.assign(method=rows["method"].astype(str) + f"\n{place}"))
-    return matrix(pd.concat(parts, ignore_index=True), runs[0].metrics)
+        tables.append(rows.assign(method=rows["method"].astype(str) + f"\n{index}"))
+    return matrix(pd.concat(tables, ignore_index=True), runs[0].metrics)
 
 
-def _table(runs: Sequence[FinishedRun], found: Matrix) -> pd.DataFrame:
+def _table(runs: Sequence[FinishedRun], scores: Matrix) -> pd.DataFrame:
     resampling = Resampling(runs[0].settings.resamples, runs[0].settings.seed)
-    ends = found.each(found.values, lambda part: intervals(part, resampling))
+    ends = scores.each(scores.values, lambda totals: intervals(totals, resampling))
     names = labels(runs)
     rows = []
-    for index, (column, name) in enumerate(zip(found.columns, found.methods, strict=True)):
+    for index, (column, name) in enumerate(zip(scores.columns, scores.methods, strict=True)):
         method, run = name.split("\n")
         given = runs[int(run)].settings.methods.get(method)
         rows.append({
-            **column._asdict(), "method": method, "place": int(run),
+            **column._asdict(), "method": method, "index": int(run),
             "run": names[int(run)], **_facts(runs[int(run)]), "parameters": json.dumps(given) if given else "",
             **ends[index]._asdict(),
         })  # fmt: skip
-    keys = ["metric", "imputer", "method", "place"]
-    table = pd.DataFrame(rows).merge(_differences(found, runs[0].metrics.primary, resampling), how="left", on=keys)
+    keys = ["metric", "imputer", "method", "index"]
+    table = pd.DataFrame(rows).merge(_differences(scores, runs[0].metrics.primary, resampling), how="left", on=keys)
     order = table.groupby(keys[:3], sort=False, dropna=False).ngroup()
-    return table.assign(order=order).sort_values(["order", "place"], kind="stable")[COLUMNS].reset_index(drop=True)
+    return table.assign(order=order).sort_values(["order", "index"], kind="stable")[COLUMNS].reset_index(drop=True)
 
 
-def _differences(found: Matrix, primary: Collection[str], resampling: Resampling) -> pd.DataFrame:
+def _differences(scores: Matrix, primary: Collection[str], resampling: Resampling) -> pd.DataFrame:
     """Differences of every run but the first to the first."""
-    indices = {names: index for index, names in enumerate(zip(found.columns, found.methods, strict=True))}
+    indices = {names: index for index, names in enumerate(zip(scores.columns, scores.methods, strict=True))}
     pairs = []
     for (column, name), index in indices.items():
         method, run = name.split("\n")
         first = indices.get((column, f"{method}\n0"))
         if run != "0" and first is not None:
             pairs.append(Pair(index, first))
-    table = paired(found, pairs, resampling)
+    table = paired(scores, pairs, resampling)
     split = [str(name).split("\n") for name in table["method"]]
     family = table["metric"].isin(primary)
     names = {"low": "difference_low", "high": "difference_high"}
     return table.drop(columns=["videos", "control", "sd", "videos_needed"]).rename(columns=names).assign(
-        method=[name for name, _ in split], place=np.array([int(run) for _, run in split], np.int64),
+        method=[name for name, _ in split], index=np.array([int(run) for _, run in split], np.int64),
         p_holm=holm(table["p"].where(family).to_numpy(np.float64)),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The critical-difference diagram: methods by mean rank, a bar joins those that do not differ (Demsar 2006, fig. 1).
 
-Methods are rows here, for two dozen of them could not be read along an axis.
+Methods are rows here: two dozen names along an axis would not be readable.
 """
 
 from __future__ import annotations
@@ -18,18 +18,13 @@ from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.ranking import Ranking
 from attrib.runtime.files import writing
 
-METHOD, CONTROL, BOUND, BAR = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#333333",
-)  # Okabe and Ito: told apart by the colour-blind too
+METHOD, CONTROL, BOUND, BAR = "#0072B2", "#D55E00", "#009E73", "#333333"  # Okabe and Ito: safe for colour-blind eyes
 ROW, PANEL, HEAD = 0.17, 3.6, 0.75  # inches: height of a row, width of a panel, height of title and axis
 LANES = 0.28  # share of a panel's width for the bars
 
 
 def draw(rankings: Mapping[str, Ranking], roles: Roles) -> Figure:
-    """One panel for each title and ranking, two side by side; discs are methods, squares controls, diamonds bounds."""
+    """Draw a panel for each title and ranking, two side by side; disc: method, square: control, diamond: bound."""
     across = min(2, len(rankings))
     down = math.ceil(len(rankings) / across)
     rows = max(len(one.methods) for one in rankings.values())
@@ -45,10 +40,10 @@ def draw(rankings: Mapping[str, Ranking], roles: Roles) -> Figure:
 
 
 def write(figure: Figure, folder: Path, name: str = "critical_difference") -> None:
-    """NAME.png (200 dots an inch) and NAME.pdf, with text that can be searched."""
+    """Write NAME.png (200 dots an inch) and NAME.pdf, with text that can be searched."""
     for ending in ("png", "pdf"):
         with writing(folder / f"{name}.{ending}") as part:
-            # Without a date in it, the same numbers give the same file.
+            # without a date, the same numbers give the same file.
             figure.savefig(part, dpi=200, metadata={"CreationDate": None} if ending == "pdf" else None)
 
 
@@ -80,11 +75,11 @@ def _mark(colour: str, shape: str) -> dict[str, Any]:
 
 
 def _lanes(cliques: tuple[tuple[int, int], ...]) -> list[int]:
-    """A lane for each bar, the first in which it touches no other."""
+    """Return a lane for each bar, the first in which it touches no other."""
     ends: list[int] = []
     lanes = []
     for first, last in cliques:
-        lane = next((place for place, end in enumerate(ends) if end < first), len(ends))
+        lane = next((index for index, end in enumerate(ends) if end < first), len(ends))
         ends[lane : lane + 1] = [last]
         lanes.append(lane)
     return lanes

@@ -1,4 +1,4 @@
-"""Every method against every control on the same samples: differences, tests, and the videos that it takes."""
+"""differences.csv: every method minus every control on the same samples, with tests and the videos needed."""
 
 from __future__ import annotations
 
@@ -25,48 +25,48 @@ class Pair(NamedTuple):
     control: int
 
 
-def against_controls(found: Matrix, controls: frozenset[str]) -> list[Pair]:
+def against_controls(scores: Matrix, controls: frozenset[str]) -> list[Pair]:
     """Pair every column that is no control with every control's column of the same metric and imputer."""
     rivals: dict[Column, list[int]] = {}
-    for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True)):
+    for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True)):
         if method in controls:
             rivals.setdefault(column, []).append(index)
     return [
         Pair(index, rival)
-        for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True))
+        for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
         if method not in controls
         for rival in rivals.get(column, ())
     ]
 
 
-def paired(found: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
+def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
     """Return one row for each pair; `difference` is positive where the method is better, in either direction.
 
     low, high: 95 % interval; p: two-sided sign flips of whole videos; `dropped`: samples that lack either value; `sd`:
     over videos; `videos_needed`: to see this difference with power .8 at alpha .05, two-sided, unadjusted.
     """
-    away = _away(found, pairs)
-    ends = found.each(away, lambda part: intervals(part, resampling))
-    table = pd.DataFrame([_names(found, pair) for pair in pairs], columns=[*KEYS, "control"])
+    gains = _gains(scores, pairs)
+    ends = scores.each(gains, lambda totals: intervals(totals, resampling))
+    table = pd.DataFrame([_names(scores, pair) for pair in pairs], columns=[*KEYS, "control"])
     table["imputer"] = table["imputer"].astype("string")
     table[["difference", "low", "high", "videos"]] = pd.DataFrame(ends, columns=["mean", "low", "high", "videos"])
-    table["p"] = found.each(away, lambda part: sign_flip(part, resampling))
-    table["dropped"] = np.isnan(away).sum(axis=0)
-    table["sd"] = found.each(away, spread)
+    table["p"] = scores.each(gains, lambda totals: sign_flip(totals, resampling))
+    table["dropped"] = np.isnan(gains).sum(axis=0)
+    table["sd"] = scores.each(gains, spread)
     needed = videos_needed(table["difference"].to_numpy(np.float64), table["sd"].to_numpy(np.float64))
     return table.assign(videos_needed=needed)[COLUMNS]
 
 
-def _names(found: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
-    column = found.columns[pair.method]
-    return column.metric, column.imputer, found.methods[pair.method], found.methods[pair.control]
+def _names(scores: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
+    column = scores.columns[pair.method]
+    return column.metric, column.imputer, scores.methods[pair.method], scores.methods[pair.control]
 
 
-def _away(found: Matrix, pairs: Sequence[Pair]) -> Floats:
+def _gains(scores: Matrix, pairs: Sequence[Pair]) -> Floats:
     if not pairs:
-        return np.empty((len(found.samples), 0))
+        return np.empty((len(scores.samples), 0))
     one, two = np.array(pairs).T
-    return np.asarray((found.values[:, one] - found.values[:, two]) * found.signs[one])
+    return np.asarray((scores.values[:, one] - scores.values[:, two]) * scores.signs[one])
 
 
 def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], primary: Collection[str]) -> pd.DataFrame:
@@ -82,11 +82,11 @@ def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], prima
     return result.assign(p_holm=holm(result["p"].where(family).to_numpy(np.float64)))
 
 
-def best_controls(found: Matrix, controls: frozenset[str]) -> dict[Column, int]:
+def best_controls(scores: Matrix, controls: frozenset[str]) -> dict[Column, int]:
     """Return the index of each column's control with the best mean; none where no control has a value."""
-    oriented = found.each(found.values * found.signs, lambda part: part.mean())
+    oriented = scores.each(scores.values * scores.signs, lambda totals: totals.mean())
     best: dict[Column, int] = {}
-    for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True)):
+    for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True)):
         if method not in controls or np.isnan(oriented[index]):
             continue
         other = best.get(column)

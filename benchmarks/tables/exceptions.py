@@ -24,6 +24,6 @@ def build(results: pd.DataFrame, gaps: Gaps | None, controls: frozenset[str]) ->
     own = gaps.own.astype(dict.fromkeys(["sample", "video", *MAP], "str"))
     own["task"] = own["sample"].map(samples["task"].fillna(""))
     middle = middle.reset_index().astype(dict.fromkeys(["sample", *MAP, "null"], "str"))
-    found = videos.merge(own, on=["task", "video", *MAP]).merge(middle, on=["sample", *MAP, "null"])
-    found["correct"] = found["sample"].map(samples["correct"])
-    return found.sort_values(COLUMNS[:6]).reset_index(drop=True)[COLUMNS]
+    rows = videos.merge(own, on=["task", "video", *MAP]).merge(middle, on=["sample", *MAP, "null"])
+    rows["correct"] = rows["sample"].map(samples["correct"])
+    return rows.sort_values(COLUMNS[:6]).reset_index(drop=True)[COLUMNS]

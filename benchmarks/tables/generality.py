@@ -1,4 +1,4 @@
-"""In how many videos of a group a map beats its own null, and which videos are the exceptions."""
+"""Share of a group's videos in which a map beats its own null, and the videos that are exceptions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Gaps:
         return Gaps(own.astype(kinds), null.astype({**kinds, "null": "category"}))
 
     def by_video(self, groups: pd.Series) -> pd.DataFrame:
-        """One row for each group, method, metric, null and video: its p, whether it is `above` the middle, `partners`.
+        """Return for each group, method, metric, null and video its p, `partners`, and if it is `above` the middle.
 
         `groups`: the group of each sample (index: sample); other samples are left out. p = (1 + #>=) / (1 + K) over K
         partners. Several samples of a video count as their mean; a turn that one of them lacks is not compared, and one
@@ -71,45 +71,45 @@ class Gaps:
         gap = both["mean"].to_numpy(np.float64)
         both = both.assign(reached=gap >= -NEAR, over=gap > NEAR, under=gap < -NEAR, partners=1)
         counted = both.groupby(keys, observed=True)[["reached", "over", "under", "partners"]]
-        found = counted.sum().reset_index().astype(dict.fromkeys(keys, "str"))
-        found = found.assign(p=(1 + found["reached"]) / (1 + found["partners"]), above=found["under"] > found["over"])
-        return found.drop(columns=["reached", "over", "under"])
+        table = counted.sum().reset_index().astype(dict.fromkeys(keys, "str"))
+        table = table.assign(p=(1 + table["reached"]) / (1 + table["partners"]), above=table["under"] > table["over"])
+        return table.drop(columns=["reached", "over", "under"])
 
 
 def _grouped(rows: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
-    """The rows whose sample has a group, with the column `group`."""
+    """Select the rows whose sample has a group, with the column `group`."""
     names = groups.astype("category").reindex(rows["sample"].cat.categories)
-    found = rows.assign(group=names.array[rows["sample"].cat.codes.to_numpy()])
-    return found[found["group"].notna()]
+    grouped = rows.assign(group=names.array[rows["sample"].cat.codes.to_numpy()])
+    return grouped[grouped["group"].notna()]
 
 
 def generality(videos: pd.DataFrame) -> pd.DataFrame:
-    """For each group, method, metric and null of Gaps.by_video, the share of its videos in which the map beats it.
+    """Return the share of videos in which the map beats its null, for each group, method, metric and null.
 
     `beats`: p <= .05 within the video; `beats_chance`: what a map that knows nothing reaches, 0 for K < LEAST_PARTNERS.
     `above`: better than the middle of its null; see `middle_chance`, which is .5 for odd K and less for even K.
     `partners`: the median K; `tested`: videos that have a null. Intervals: Wilson, 95 %.
     """
     rows: list[dict[str, Any]] = []
-    for names, part in videos.groupby(["group", *MAP, "null"], sort=True):
-        partners = part["partners"].to_numpy()
+    for names, group in videos.groupby(["group", *MAP, "null"], sort=True):
+        partners = group["partners"].to_numpy()
         rows.append({
             **dict(zip(["group", *MAP, "null"], names, strict=True)), "partners": float(np.median(partners)),
-            "tested": len(part), **_share("beats", part["p"].to_numpy() <= ALPHA),
+            "tested": len(group), **_share("beats", group["p"].to_numpy() <= ALPHA),
             "beats_chance": float((_reachable(partners) / (partners + 1)).mean()),
-            **_share("above", part["above"].to_numpy(bool)),
+            **_share("above", group["above"].to_numpy(bool)),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=GENERALITY)
 
 
 def middle_chance(partners: NDArray[Any]) -> NDArray[Any]:
-    """How often a map that knows nothing is `above` the middle of a null of K partners, where no scores tie."""
+    """Probability that a map that knows nothing is `above` the middle of a null of K partners, where no scores tie."""
     count = np.floor(partners)
     return np.asarray(np.floor((count + 1) / 2) / (count + 1))
 
 
 def not_beaten(videos: pd.DataFrame) -> pd.DataFrame:
-    """The rows of Gaps.by_video in which the map does not beat its null.
+    """Return the rows of Gaps.by_video in which the map does not beat its null.
 
     Where its partners are too few for p <= .05 (K < LEAST_PARTNERS): where it is not above the middle of its null.
     """
@@ -118,7 +118,7 @@ def not_beaten(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reachable(partners: NDArray[Any]) -> NDArray[Any]:
-    """How many of the 1 + K places in the order of own and null scores give p <= .05."""
+    """Number of ranks, among own and K null scores, that give p <= .05."""
     return np.asarray(np.floor(ALPHA * (partners + 1) + 1e-9))
 
 

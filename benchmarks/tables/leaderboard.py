@@ -1,4 +1,4 @@
-"""The leaderboard: one row for each subset, method and metric, with interval, chance, best control and tests."""
+"""leaderboard.csv: one row for each subset, method and metric, with interval, chance, best control and tests."""
 
 from __future__ import annotations
 
@@ -41,33 +41,33 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
     """
     rows, differences = [], []
     for subset, part in subsets(scored(results)):
-        found = matrix(part, context.metrics, by_task=subset == MACRO)
-        board = described(found, part, context)
+        scores = matrix(part, context.metrics, by_task=subset == MACRO)
+        board = described(scores, part, context)
         if not subset.startswith(TASK):
-            pairs = paired(found, against_controls(found, context.roles.controls), context.resampling)
+            pairs = paired(scores, against_controls(scores, context.roles.controls), context.resampling)
             tests = beats_every_control(pairs, context.roles.bounds, context.metrics.primary)
             board = board.merge(tests, how="left", on=KEYS)
             differences.append(pairs.assign(subset=subset))
-        for kind, values in above_chance(found, nulls, context.resampling).items():
+        for kind, values in above_chance(scores, nulls, context.resampling).items():
             board[f"p_{kind}"] = values
         rows.append(board.assign(subset=subset))
     return _joined(rows, COLUMNS), _joined(differences, ["subset", *differences[0].columns.drop("subset")])
 
 
-def described(found: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """Return one row for each column of the matrix `found` of the results `part`: interval, chance, best control."""
-    return _means(found, part, context).join(_against_best(found, context))
+def described(scores: Matrix, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Return one row for each column of `scores`, the matrix of `rows`: interval, chance, best control."""
+    return _means(scores, rows, context).join(_against_best(scores, context))
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
 
 
-def _means(found: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
+def _means(scores: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Interval, chance and number of undefined values of every column, in the columns' order."""
-    ends = found.each(found.values, lambda one: intervals(one, context.resampling))
-    chances = matrix(part.assign(value=part["chance"]), context.metrics, found.by_task)
-    levels = chances.each(chances.values, lambda one: one.mean())
+    ends = scores.each(scores.values, lambda totals: intervals(totals, context.resampling))
+    chances = matrix(part.assign(value=part["chance"]), context.metrics, scores.by_task)
+    levels = chances.each(chances.values, lambda totals: totals.mean())
     missing = Counter(name for name in zip(columns_of(part), part["method"], part["value"].isna(), strict=True))
     rows = [
         {
@@ -77,20 +77,20 @@ def _means(found: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
             "chance": levels[index],
             "undefined": missing[column._replace(direction=""), method, True],
         }
-        for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True))
+        for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
     ]
     names = [*KEYS, "direction", "mean", "low", "high", "chance", "videos", "undefined"]
     return pd.DataFrame(rows, columns=names).astype({"imputer": "string"})
 
 
-def _against_best(found: Matrix, context: Context) -> pd.DataFrame:
+def _against_best(scores: Matrix, context: Context) -> pd.DataFrame:
     """Difference of every other column to the control with the best mean, by the column's index."""
-    best = best_controls(found, context.roles.controls)
+    best = best_controls(scores, context.roles.controls)
     pairs = [Pair(index, best[column])
-             for index, (column, method) in enumerate(zip(found.columns, found.methods, strict=True))
+             for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
              if column in best and method not in context.roles.controls]  # fmt: skip
-    means = found.each(found.values, lambda one: one.mean())
-    table = paired(found, pairs, context.resampling)
+    means = scores.each(scores.values, lambda totals: totals.mean())
+    table = paired(scores, pairs, context.resampling)
     table["control_mean"] = [means[pair.control] for pair in pairs]
     table.index = pd.Index([pair.method for pair in pairs], dtype="int64")
     names = {"low": "difference_low", "high": "difference_high"}

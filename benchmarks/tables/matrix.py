@@ -27,12 +27,12 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        """`srg (blur)`."""
+        """Name for readers, such as `srg (blur)`."""
         return f"{self.metric} ({self.imputer})" if self.imputer else self.metric
 
     @property
     def sign(self) -> float:
-        """-1 where low values are the better ones, else 1."""
+        """Factor that makes high values the better ones: -1 where low values are the better ones, else 1."""
         return -1.0 if self.direction == "low" else 1.0
 
     def of(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -72,34 +72,34 @@ class Matrix:
     @property
     def indices(self) -> dict[Column, list[int]]:
         """Indices of each leaderboard column, one for each method."""
-        found: dict[Column, list[int]] = {}
+        indices: dict[Column, list[int]] = {}
         for index, column in enumerate(self.columns):
-            found.setdefault(column, []).append(index)
-        return found
+            indices.setdefault(column, []).append(index)
+        return indices
 
     def totals(self, values: Floats) -> Totals:
-        """Of `values` (samples, any columns), by video, and by task if that is what means are taken over."""
+        """Sum `values` (samples, any columns) by video, and by task where means are taken over tasks."""
         return totals(values, self.videos, self.tasks if self.by_task else None)
 
     def each(self, values: Floats, function: Callable[[Totals], Sequence[Any] | Floats]) -> list[Any]:
-        """`function` of the totals of `values`, some columns at a time; one result for each column."""
+        """Apply `function` to the totals of `values`, some columns at a time; one result for each column."""
         starts = range(0, values.shape[1], COLUMNS_AT_ONCE)
         return [
-            one
+            result
             for at in starts
-            for one in function(self.totals(np.ascontiguousarray(values[:, at : at + COLUMNS_AT_ONCE])))
+            for result in function(self.totals(np.ascontiguousarray(values[:, at : at + COLUMNS_AT_ONCE])))
         ]
 
 
 def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> Matrix:
     """Return the scored `rows` of results as a matrix; columns in the order of their first row."""
-    places = rows.groupby(["video", "sample"], sort=True).ngroup().to_numpy()
+    indices = rows.groupby(["video", "sample"], sort=True).ngroup().to_numpy()
     directed = rows[["metric", "imputer"]].assign(direction=rows["metric"].map(dict(metrics.directions)).fillna(""))
     names = [*zip(columns_of(directed), rows["method"].astype(str), strict=True)]
-    columns = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    columns = {name: index for index, name in enumerate(dict.fromkeys(names))}
     firsts = rows[["video", "sample", "task"]].drop_duplicates(["video", "sample"]).sort_values(["video", "sample"])
     values = np.full((len(firsts), len(columns)), np.nan)
-    values[places, [columns[name] for name in names]] = rows["value"].to_numpy(np.float64, na_value=np.nan)
+    values[indices, [columns[name] for name in names]] = rows["value"].to_numpy(np.float64, na_value=np.nan)
     samples, videos, tasks = (tuple(firsts[name].fillna("").astype(str)) for name in ("sample", "video", "task"))
     pairs = tuple(columns)
     return Matrix(
@@ -109,16 +109,16 @@ def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> M
 
 
 def scored(results: pd.DataFrame) -> pd.DataFrame:
-    """Without the rows of failed items."""
+    """Return the rows that carry a score, without those of failed items."""
     return results[results["metric"].fillna("") != ""]
 
 
 def subsets(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """`all`, `macro` (the same rows), `correct`, `gated` and `vision` where the results know them, and every task."""
+    """Yield `all`, `macro` (the same rows), `correct`, `gated` and `vision` if the results have them, and each task."""
     yield ALL, results
     yield MACRO, results
     for flag in FLAGS:
         if flag in results:
             yield flag, results[results[flag].fillna(False).astype(bool)]
-    for task, part in results.groupby("task", sort=True):
-        yield f"{TASK}{task}", part
+    for task, rows in results.groupby("task", sort=True):
+        yield f"{TASK}{task}", rows

@@ -28,11 +28,11 @@ def build(results: pd.DataFrame, metrics: MetricRoles) -> pd.DataFrame:
 
 def rankings(results: pd.DataFrame, metrics: MetricRoles) -> dict[Column, Ranking]:
     """Rank the methods of each column in each video, by the mean of the video's samples."""
-    found = matrix(scored(results), metrics)
-    videos = found.totals(found.values * found.signs).by_video()
+    scores = matrix(scored(results), metrics)
+    videos = scores.totals(scores.values * scores.signs).by_video()
     return {
-        column: rank(videos[:, indices], [found.methods[index] for index in indices])
-        for column, indices in found.indices.items()
+        column: rank(videos[:, indices], [scores.methods[index] for index in indices])
+        for column, indices in scores.indices.items()
     }
 
 

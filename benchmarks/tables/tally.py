@@ -8,17 +8,17 @@ import pandas as pd
 
 
 class Tally(NamedTuple):
-    """How many samples there are, how many the model answers correctly, how many were held to its gate and passed."""
+    """Numbers of samples: all, answered correctly, held to the gate, passed, and with a known right answer."""
 
     samples: int
     correct: int
     tested: int
     passed: int
-    judged: int  # whose right answer is known
+    judged: int
 
 
 def tally(results: pd.DataFrame) -> Tally:
-    """Counted over samples; what a failed item does not know another item of the sample does."""
+    """Count samples; where a failed row of a sample lacks a flag, another row of the sample has it."""
     known = results.groupby("sample")[["correct", "gated"]].first()
     right, passed = int(known["correct"].sum()), int(known["gated"].sum())
     judged, tested = (int(known[name].notna().sum()) for name in ("correct", "gated"))

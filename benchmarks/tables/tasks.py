@@ -1,6 +1,6 @@
-"""tasks.csv: for each task, area and kind of reasoning what the maps reach, and in how many of its videos.
+"""tasks.csv: scores of the maps by task, area and kind of reasoning, and in how many videos they beat their null.
 
-Each split by right and wrong answers, beside chance, the best control and the map's own null.
+Each group is split by right and wrong answers, and stands beside chance and the best control.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from attrib.benchmarks.tables.leaderboard import Context, described
 from attrib.benchmarks.tables.matrix import matrix, scored
 
 KINDS = ("task", "area", "reasoning", "all")
-SPLITS = {"all": None, "right": True, "wrong": False}  # by what `correct` is
+SPLITS = {"all": None, "right": True, "wrong": False}  # by the value of `correct`
 GROUP = ["kind", "group", "split"]
 SCORES = [
     "direction", "videos", "mean", "low", "high", "chance", "control", "control_mean", "difference", "difference_low",
@@ -29,11 +29,11 @@ def build(results: pd.DataFrame, gaps: Gaps | None, context: Context) -> pd.Data
     low, high: 95 % interval over videos; `difference` to the best control, positive where the method is better. From
     `null` on it is the share of the group's videos in which the map beats its null (see generality); NaN without one.
     """
-    parts = [
-        _group_rows(part, context).assign(kind=kind, group=group, split=split)
-        for kind, split, rows in _splits(scored(results)) for group, part in rows.groupby("group", sort=True)
+    tables = [
+        _group_rows(rows_of_group, context).assign(kind=kind, group=group, split=split)
+        for kind, split, rows in _splits(scored(results)) for group, rows_of_group in rows.groupby("group", sort=True)
     ]  # fmt: skip
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
     shares = _shares(scored(results), gaps).astype({"imputer": "string"})
     table = table.merge(shares, how="left", on=[*GROUP, *MAP, "imputer"]).reindex(columns=COLUMNS)
     table["tested"] = table["tested"].astype("Int64")
@@ -41,7 +41,7 @@ def build(results: pd.DataFrame, gaps: Gaps | None, context: Context) -> pd.Data
 
 
 def _splits(results: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(kind, split, rows): those of its samples that belong to a group, with the column `group`."""
+    """Yield (kind, split, rows) with the column `group`, without the samples that have no group."""
     for kind in KINDS:
         if kind != "all" and kind not in results:
             continue
@@ -49,17 +49,17 @@ def _splits(results: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         named = results.assign(group=names.astype("object"))
         named = named if kind == "all" else named[named["group"] != ""]
         for split, correct in SPLITS.items():
-            part = named if correct is None else named[named["correct"].eq(correct).fillna(False).astype(bool)]
-            if not part.empty:
-                yield kind, split, part
+            rows = named if correct is None else named[named["correct"].eq(correct).fillna(False).astype(bool)]
+            if not rows.empty:
+                yield kind, split, rows
 
 
-def _group_rows(part: pd.DataFrame, context: Context) -> pd.DataFrame:
-    return described(matrix(part, context.metrics), part, context)[[*MAP, "imputer", *SCORES]]
+def _group_rows(rows: pd.DataFrame, context: Context) -> pd.DataFrame:
+    return described(matrix(rows, context.metrics), rows, context)[[*MAP, "imputer", *SCORES]]
 
 
 def _shares(results: pd.DataFrame, gaps: Gaps | None) -> pd.DataFrame:
-    """The generality of every group and split."""
+    """Generality of every group and split."""
     tables: list[pd.DataFrame] = []
     for kind, split, rows in _splits(results) if gaps else ():
         assert gaps is not None  # the loop is empty without

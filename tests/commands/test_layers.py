@@ -19,7 +19,7 @@ from attrib.attention.statistics import answer_statistics
 from attrib.attention_record import Knockout
 from attrib.benchmarks.atlas.atlas import atlas
 from attrib.benchmarks.atlas.head_scores import STATISTICS
-from attrib.benchmarks.atlas.jobs import Options, Work
+from attrib.benchmarks.atlas.jobs import AtlasJobs, Options
 from attrib.benchmarks.atlas.knockout import Scene
 from attrib.demo.generate import generate
 from attrib.explaining import binding
@@ -58,7 +58,7 @@ def made(settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An atlas of the built-in model."""
     folder = tmp_path_factory.mktemp("atlas")
     found = config.parse(config.read(settings))
-    work = Work.of(binding.load(found.model), found, tuple(config.dataset(found)), Options(top=2, draws=2), folder)
+    work = AtlasJobs.of(binding.load(found.model), found, tuple(config.dataset(found)), Options(top=2, draws=2), folder)
     atlas(work).write(folder)
     return folder
 

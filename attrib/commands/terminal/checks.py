@@ -1,4 +1,4 @@
-"""Sanity checks and floors as tables for a terminal."""
+"""Tables of sanity checks and floors for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STYLES = {"pass": "green", "fail": "red", "undefined": "dim"}
 
 
 def extra_tables(extras: Checks) -> Iterator[tuple[str, Table]]:
-    """Titled tables of what was asked for."""
+    """Yield titled tables of the checks that the run computed."""
     if extras.verdicts is not None:
         title = f"Sanity, {_videos(extras.sanity)}: Spearman with the maps of a model made random step by step"
         yield f"{title} (pass: |.| < {BOUND} at the end)", sanity_table(extras.verdicts)
@@ -31,7 +31,7 @@ def _videos(rows: pd.DataFrame | None) -> str:
 
 
 def sanity_table(verdicts: pd.DataFrame) -> Table:
-    """Methods down, parts of the model across: mean similarity at each stage, and pass or fail."""
+    """Return a table: methods down, parts of the model across; mean similarity at each stage, and pass or fail."""
     table = _table(list(PARTS))
     rows = verdicts.set_index(["method", "part"])
     for method in dict.fromkeys(verdicts["method"]):
@@ -44,11 +44,11 @@ def _verdict(row: pd.Series) -> Text:
 
 
 def floor_tables(differences: pd.DataFrame) -> Iterator[tuple[str, Table]]:
-    """For each metric a table: methods down, floors across, real minus floor with its interval."""
-    for metric, part in differences.groupby("metric", sort=False):
+    """Yield a table for each metric: methods down, floors across, real minus floor with its interval."""
+    for metric, group in differences.groupby("metric", sort=False):
         table = _table(list(FLOORS))
-        rows = part.set_index(["method", "floor"])
-        for method in dict.fromkeys(part["method"]):
+        rows = group.set_index(["method", "floor"])
+        for method in dict.fromkeys(group["method"]):
             table.add_row(Text(method), *(_difference(rows.loc[(method, floor)]) for floor in FLOORS))
         yield str(metric), table
 

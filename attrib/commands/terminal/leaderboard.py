@@ -1,4 +1,4 @@
-"""The leaderboard on a terminal: methods down, metrics across, chance and the best control under each column."""
+"""Leaderboard for a terminal: methods down, metrics across, chance and the best control under each column."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.matrix import Column, columns_of
 
 ARROWS = {"high": "↑", "low": "↓"}
-MOST_TABLES = 4  # one under the other; what they cannot hold is in leaderboard.csv
+MOST_TABLES = 4  # stacked; further columns are in leaderboard.csv only
 HEADER = 15  # characters of a line of a column's name
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
@@ -22,20 +22,20 @@ MARK = f"* beats every control: sign flips of whole videos, Holm over the primar
 def tables(board: pd.DataFrame, subset: str, primary: Sequence[str], width: int) -> list[Table]:
     """Return tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
 
-    What the marks mean, and the metrics that are not shown, stand under the last one. Of the `gated` subset only the
-    metrics without an imputer: what removes parts of the video asks the model alone, the others take the evidence for
-    the truth.
+    The caption of the last one explains the marks and names the metrics that are not shown. The `gated` subset has only
+    metrics without an imputer: the gate asks whether the evidence is ground truth for the model, which metrics that
+    remove parts of the video do not assume.
     """
-    part = board[board["subset"] == subset]
-    part = part[part["imputer"].isna()] if subset == "gated" else part
+    rows = board[board["subset"] == subset]
+    rows = rows[rows["imputer"].isna()] if subset == "gated" else rows
     order = {metric: index for index, metric in enumerate(primary)}
-    names = sorted(dict.fromkeys(columns_of(part)), key=lambda column: order.get(column.metric, len(order)))
-    columns = [_Cells.of(part, column) for column in names]
-    methods = list(dict.fromkeys(part["method"]))
+    names = sorted(dict.fromkeys(columns_of(rows)), key=lambda column: order.get(column.metric, len(order)))
+    columns = [_Cells.of(rows, column) for column in names]
+    methods = list(dict.fromkeys(rows["method"]))
     groups = _fitting(columns, methods, width - max((len(method) for method in [*methods, "best control"]), default=0))
     shown = [_table(methods, group) for group in groups[:MOST_TABLES]]
     if shown:
-        shown[-1].caption = _caption(part, [column for group in groups[MOST_TABLES:] for column in group])
+        shown[-1].caption = _caption(rows, [column for group in groups[MOST_TABLES:] for column in group])
         shown[-1].caption_justify = "left"
     return shown
 
@@ -47,8 +47,8 @@ class _Cells(NamedTuple):
     rows: pd.DataFrame
 
     @staticmethod
-    def of(part: pd.DataFrame, column: Column) -> _Cells:
-        return _Cells(column, column.of(part).set_index("method"))
+    def of(rows: pd.DataFrame, column: Column) -> _Cells:
+        return _Cells(column, column.of(rows).set_index("method"))
 
     @property
     def header(self) -> list[str]:
@@ -62,7 +62,7 @@ class _Cells(NamedTuple):
         return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.column.imputer] if self.column.imputer else [])]
 
     def cells(self, methods: Sequence[str]) -> list[Text]:
-        """What stands in the column, from the first method to the best control."""
+        """Cells of the column, from the first method to the best control."""
         return [*(self._cell(method) for method in methods), self._chance(), self._control()]
 
     def width(self, methods: Sequence[str]) -> int:
@@ -90,7 +90,7 @@ class _Cells(NamedTuple):
 
 
 def _fitting(columns: Sequence[_Cells], methods: Sequence[str], room: int) -> list[list[_Cells]]:
-    """The columns in groups that are at most `room` characters wide, or hold a single column."""
+    """Group the columns so that groups are at most `room` characters wide, or hold a single column."""
     groups: list[list[_Cells]] = []
     left = 0
     for column in columns:
@@ -109,13 +109,13 @@ def _table(methods: Sequence[str], columns: Sequence[_Cells]) -> Table:
     for column in columns:
         table.add_column("\n".join(line + " " for line in column.header), justify="right", no_wrap=True)
     names = [*(Text(method) for method in methods), Text("chance", style="dim"), Text("best control", style="dim")]
-    for place, row in enumerate(zip(names, *(column.cells(methods) for column in columns), strict=True)):
-        table.add_row(*row, end_section=place == len(methods) - 1)
+    for index, row in enumerate(zip(names, *(column.cells(methods) for column in columns), strict=True)):
+        table.add_row(*row, end_section=index == len(methods) - 1)
     return table
 
 
-def _caption(part: pd.DataFrame, hidden: Sequence[_Cells]) -> Text:
-    lines = [MARK] if part["p_holm"].notna().any() else []
+def _caption(rows: pd.DataFrame, hidden: Sequence[_Cells]) -> Text:
+    lines = [MARK] if rows["p_holm"].notna().any() else []
     if hidden:
         lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.column.metric for one in hidden))}.")
     return Text("\n".join(lines), style="dim")

@@ -1,4 +1,4 @@
-"""The tasks of a run on a terminal: the best method of each, and in how many videos its map beats its null."""
+"""Tasks of a run for a terminal: the best method of each, and in how many videos its map beats its null."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ METRICS = 2  # side by side
 
 
 def task_tables(tasks: pd.DataFrame, roles: Roles) -> list[Table]:
-    """Tasks down, metrics that have a null across; none for a run of one task or without nulls.
+    """Return a table, tasks down and metrics with a null across; none for a run of one task or without nulls.
 
-    Of each task and metric the method with the best mean, but for controls and upper bounds.
+    A cell shows the method with the best mean, controls and upper bounds left out.
     """
     known = tasks[(tasks["kind"] == "task") & (tasks["split"] == "all") & (tasks["null"] == "pairing")]
     known = known[~known["method"].isin(roles.controls | roles.bounds) & known["mean"].notna()]
@@ -36,7 +36,7 @@ def task_tables(tasks: pd.DataFrame, roles: Roles) -> list[Table]:
 
 
 def _best(rows: pd.DataFrame, by_rank: bool) -> Text:
-    """The best method, its mean, and how many of the tested videos beat their null."""
+    """Best method, its mean, and how many of the tested videos beat their null."""
     if rows.empty:
         return Text("undefined", style="dim")
     oriented = rows["mean"] * rows["direction"].map({"low": -1}).fillna(1)

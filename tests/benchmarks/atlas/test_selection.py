@@ -89,7 +89,7 @@ def test_random_heads_are_all_choices_of_as_many() -> None:
 
 
 def test_a_choice_of_heads_without_any_value_is_none() -> None:
-    """Of three heads one never has a value: half of the choices that have one reach the chosen head, not a third."""
+    """One of three heads never has a value: half of the choices with a value reach the chosen head, not a third."""
     values = np.tile([0.9, 0.1, np.nan], (4, 1))
     found = report(Scores(values, ["a", "b", "c", "d"], Resampling(100)), [0])["random_heads"]
     assert found["p"] == pytest.approx(0.5, abs=0.06)

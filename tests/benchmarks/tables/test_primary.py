@@ -1,4 +1,4 @@
-"""Which metrics are primary: a property of the metric's class, whatever its row is called."""
+"""Primary metrics: a property of the metric's class, whatever its label."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ ROLES = Roles(frozenset({"plain"}), frozenset({"oracle"}))
 
 
 def rows(*given: tuple[str, str, str, float, int, float, float], chance: float = 0.05) -> pd.DataFrame:
-    """From (task, method, metric, mean, tested, beats, above)."""
+    """Rows of tasks.csv from (task, method, metric, mean, tested, beats, above)."""
     names = ["group", "method", "metric", "mean", "tested", "beats", "above"]
     found = pd.DataFrame(given, columns=names).assign(
         kind="task", split="all", null="pairing", beats_chance=chance, direction="high"

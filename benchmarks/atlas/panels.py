@@ -1,4 +1,4 @@
-"""The atlas's lower panels: points with intervals over videos."""
+"""Lower panels of the atlas: points with intervals over videos."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pandas as pd
 from attrib.benchmarks.stats.multiple import ALPHA
 
 _INK, _FAINT, _GRID = "#1a1b20", "#5c606b", "#d9dade"
-# Okabe and Ito: told apart with every common kind of colour vision
+# Okabe and Ito: distinct in every common kind of colour vision
 _OWN, _OTHER, _THIRD, _FOURTH = "#d55e00", "#0072b2", "#5c606b", "#56b4e9"
 Interval = Mapping[str, Any]
 
 
 def panel_of_choice(axes: Any, selection: Mapping[str, Any]) -> None:
-    """Chosen heads on the other half, beside all heads and random ones; hollow: on the half they were chosen on."""
+    """Draw chosen heads on the other half, beside all heads and random ones; hollow: on the half of the choice."""
     groups = [*zip(("half 2", "half 1"), selection["halves"], strict=True), ("both", selection["both"])]
-    for row, (_, found) in enumerate(groups):
-        _point(axes, row - 0.24, found["chosen"], _OWN, "o")
-        if "where_chosen" in found:
-            axes.plot(found["where_chosen"]["mean"], row - 0.24, "o", markersize=3.4, color=_OWN,
+    for row, (_, interval) in enumerate(groups):
+        _point(axes, row - 0.24, interval["chosen"], _OWN, "o")
+        if "where_chosen" in interval:
+            axes.plot(interval["where_chosen"]["mean"], row - 0.24, "o", markersize=3.4, color=_OWN,
                       markerfacecolor="white", markeredgewidth=0.7)  # fmt: skip
-        _point(axes, row, found["all_heads"], _OTHER, "s")
-        _point(axes, row + 0.24, found["random_heads"], _THIRD, "D")
+        _point(axes, row, interval["all_heads"], _OTHER, "s")
+        _point(axes, row + 0.24, interval["random_heads"], _THIRD, "D")
     axes.axvline(selection["chance"], color=_INK, linewidth=0.6, linestyle=(0, (3, 2)))
     name = selection["statistic"].replace("_", " ").replace("auc", "AUC")
     _finish(axes, [f"on {label}" for label, _ in groups], f"chosen heads, {name}")
@@ -34,13 +34,13 @@ def panel_of_choice(axes: Any, selection: Mapping[str, Any]) -> None:
 
 
 def panel_of_knockouts(axes: Any, selection: Mapping[str, Any]) -> None:
-    """What the chosen heads' attention to the evidence is worth, and both controls."""
+    """Draw the log-odds lost without the chosen heads' attention to the evidence, beside the controls."""
     groups = [*zip(("half 2", "half 1"), selection["halves"], strict=True), ("both", selection["both"])]
     looks = {"evidence": (_OWN, "o"), "random_tokens": (_OTHER, "s"), "other_objects": (_FOURTH, "^"),
              "random_heads": (_THIRD, "D")}  # fmt: skip
-    for row, (_, found) in enumerate(groups):
-        for place, (name, (colour, shape)) in enumerate(looks.items()):
-            _point(axes, row + 0.18 * (place - 1.5), found["knockout"][name], colour, shape)
+    for row, (_, interval) in enumerate(groups):
+        for index, (name, (colour, shape)) in enumerate(looks.items()):
+            _point(axes, row + 0.18 * (index - 1.5), interval["knockout"][name], colour, shape)
     axes.axvline(0, color=_INK, linewidth=0.6, linestyle=(0, (3, 2)))
     _finish(axes, [f"on {label}" for label, _ in groups], "knocked out: log-odds lost (nats)")
     words = ("chosen heads, evidence", "chosen heads, random tokens", "chosen heads, other objects",
@@ -49,12 +49,12 @@ def panel_of_knockouts(axes: Any, selection: Mapping[str, Any]) -> None:
 
 
 def layer_panel(axes: Any, whole: pd.DataFrame) -> None:
-    """How much more a whole layer's attention to the evidence is worth than that to random tokens, or other objects."""
+    """Draw the worth of each layer's attention to the evidence, minus that to random tokens or other objects."""
     looks = {"layer_knockout": (-0.14, _OTHER, "s"), "layer_knockout_objects": (0.14, _FOURTH, "^")}
     for row in whole[whole["statistic"].isin(looks)].itertuples():
         away, colour, shape = looks[row.statistic]
-        found = {"mean": row.mean, "low": row.low, "high": row.high}
-        _point(axes, row.layer + away, found, colour, shape, upright=True)
+        interval = {"mean": row.mean, "low": row.low, "high": row.high}
+        _point(axes, row.layer + away, interval, colour, shape, upright=True)
         if row.p_max_t < ALPHA:
             axes.annotate("*", (row.layer + away, np.nanmax([row.mean, row.high])), (0, 0), size=7, color=_INK,
                           textcoords="offset points", ha="center", va="bottom")  # fmt: skip
@@ -68,8 +68,8 @@ def layer_panel(axes: Any, whole: pd.DataFrame) -> None:
     _legend(axes, (("random tokens", _OTHER, "s"), ("other objects  (by layer; *: max-T p < .05)", _FOURTH, "^")))
 
 
-def _point(axes: Any, at: float, found: Interval, colour: str, shape: str, *, upright: bool = False) -> None:
-    mean, low, high = (float("nan") if found[key] is None else found[key] for key in ("mean", "low", "high"))
+def _point(axes: Any, at: float, interval: Interval, colour: str, shape: str, *, upright: bool = False) -> None:
+    mean, low, high = (float("nan") if interval[key] is None else interval[key] for key in ("mean", "low", "high"))
     if not np.isnan(low):
         line = ([at, at], [low, high]) if upright else ([low, high], [at, at])
         axes.plot(*line, color=colour, linewidth=1.0, solid_capstyle="butt")

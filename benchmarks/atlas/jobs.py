@@ -16,6 +16,7 @@ from attrib.benchmarks.jobs.store import Record, Store
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.config import Config
+from attrib.explaining.binding import FrameSampling
 from attrib.method import require_at_least, require_choice
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -108,8 +109,8 @@ class AtlasJobs:
     def key(self, sample: Sample) -> str:
         """Cache key of a sample: model, frames, question, video and the annotation of all samples."""
         model, settings = self.model, self.settings
-        frames = settings.model.frames or model.frames  # as they are read
-        asked = [model.name, model.revision, str(model.dtype), frames, settings.model.sampling]
+        sampling = FrameSampling.of(settings.model, model)
+        asked = [model.name, model.revision, str(model.dtype), sampling.frames, sampling.how]
         return digest(asked, settings.target, settings.seed, sample.question, file_hashes([sample.video]),
                       sample.id, self.annotations)  # fmt: skip
 

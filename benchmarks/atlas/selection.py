@@ -109,11 +109,11 @@ def halves(scores: Scores, top: int) -> Halves:
     return [(~first, best(scores.of(first), top)), (first, best(scores.of(~first), top))]
 
 
-def crossed(scores: Scores, parts: Halves) -> dict[str, Any]:
+def crossed(scores: Scores, both: Halves) -> dict[str, Any]:
     """Cross-validated `report`: each video is scored with the heads chosen on the other half."""
     own, every = np.full(len(scores.values), np.nan), mean_over(scores.values)
     drawn = np.full((RANDOM_CHOICES, len(scores.values)), np.nan)
-    for offset, (samples, heads) in enumerate(parts):
+    for offset, (samples, heads) in enumerate(both):
         half = scores.of(samples)
         own[samples] = mean_over(half.values[:, heads])
         drawn[:, samples] = random_means(half, len(heads), offset)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from attrib.runtime.memory import fitting, peak_memory
 from attrib.runtime.seeding import seeded
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample
+from attrib.types.need import ANNOTATION, Need
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -35,22 +37,29 @@ class Batched:
 class Method(ABC):
     """An attribution method. Fields of the frozen subclass are its parameters.
 
-    Subclasses implement `values` and nothing else.
+    Subclasses implement `values` and state their `reference`.
     """
 
+    reference: ClassVar[str] = ""  # the paper with its equation, or "defined here"; empty for unregistered methods only
+    needs: ClassVar[frozenset[Need]] = frozenset()  # of the annotation, beside the video and the question
+
     @abstractmethod
-    def values(self, subject: Subject) -> Float[Tensor, "t h w"] | Attribution:
+    def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Raw signed saliency over normalised frame coordinates, any h and w; positive supports the target.
 
         t is the number of clip frames, or of the token grid's steps.
         """
 
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        """Values with figures about them, none by default. Override it in a method that reports some."""
+        return Attribution(self.values(subject))
+
     @final
     def attribute(self, subject: Subject, name: str = "") -> SaliencyVolume:
-        """The method's volume, one slice per clip frame, checked, timed and signed.
+        """Compute the volume, one slice per clip frame, with its provenance.
 
-        Raises AttributionError when the values are not a finite volume of the clip's length, NotEnoughMemory with what
-        would need less.
+        Leaves the global random generators as they were. Raises AttributionError when the values are not a finite
+        volume of the clip's length, NotEnoughMemory with a setting that needs less.
         """
         name = name or type(self).__name__
         started = time.perf_counter()
@@ -58,22 +67,22 @@ class Method(ABC):
             torch.cuda.reset_peak_memory_stats()
         batch = self.batch if isinstance(self, Batched) else 1
         with seeded(subject.seed), fitting(subject.model.dtype, name, len(subject.clip), batch):
-            result = self.values(subject)
+            attribution = self.values_and_reports(subject)
         seconds = time.perf_counter() - started
-        found = result if isinstance(result, Attribution) else Attribution(result)
-        values = _checked(found.values, subject, name)
+        values = _checked(attribution.values, subject, name)
         model = subject.model
         provenance = Provenance(
             method=name, parameters=asdict(self), model=model.name, revision=model.revision,
             dtype=str(model.dtype).removeprefix("torch."), seed=subject.seed, target=str(subject.target),
-            versions=_versions(), seconds=seconds, peak_memory=peak_memory(model.device), extras=dict(found.reports),
+            versions=_versions(), seconds=seconds, peak_memory=peak_memory(model.device),
+            reports=dict(attribution.reports),
         )  # fmt: skip
         return SaliencyVolume(values, subject.clip.times, provenance)
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Values with figures that the method reports about them, such as `completeness_error`."""
+    """Values (t, h, w) with figures that the method reports about them, such as `completeness_error`."""
 
     values: Tensor
     reports: Mapping[str, float] = field(default_factory=dict)
@@ -81,35 +90,34 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Control(Method):
-    """A content-free row of every table: its map knows nothing of what the model computes."""
+    """A content-free row of every table: its volume does not depend on what the model computes."""
 
 
 @dataclass(frozen=True)
-class NeedsAnnotation(Method):
-    """A method that can run in a benchmark only, because no other subject is annotated."""
+class AnnotatedControl(Control):
+    """A control drawn from the annotation of the subject's sample: an upper bound in a benchmark."""
 
-
-@dataclass(frozen=True)
-class AnnotatedControl(Control, NeedsAnnotation):
-    """A control drawn from the annotation of the subject's sample, such as an upper bound; a benchmark has one."""
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence"})
 
     @final
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """The map. Raises AttributionError for a subject without a sample."""
+        """Return `annotated` for the subject's sample. Raises AttributionError for a subject without one."""
         return self.annotated(subject, require_sample(subject, type(self).__name__))
 
     @abstractmethod
     def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
-        """Values as those of a method, from the annotation and not from the model's answer."""
+        """Values like those of a method, from the annotation and not from the model's answer."""
 
 
 @dataclass(frozen=True)
-class PeerControl(Control, NeedsAnnotation):
-    """A control drawn from the annotation of other videos, such as a prior; a benchmark of several videos has one."""
+class PeerControl(Control):
+    """A control drawn from the annotation of other videos, such as a prior; it needs a benchmark of several videos."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"other videos"})
 
     @final
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """The map. Raises AttributionError for a subject without peers."""
+        """Return `from_peers` for the subject's peers. Raises AttributionError for a subject without any."""
         if not subject.peers:
             name = type(self).__name__
             raise AttributionError(f"{name}: expected samples of other videos, as in a benchmark of several; got none")
@@ -117,24 +125,30 @@ class PeerControl(Control, NeedsAnnotation):
 
     @abstractmethod
     def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> Float[Tensor, "t h w"]:
-        """Values as those of a method, from the annotation of other videos alone."""
+        """Values like those of a method, from the annotation of other videos alone."""
 
 
 def require_sample(subject: Subject, method: str) -> Sample:
-    """The subject's sample. Raises AttributionError when it has none."""
+    """Return the subject's sample. Raises AttributionError when it has none."""
     if subject.sample is None:
         raise AttributionError(f"{method}: expected an annotated sample, as in a benchmark; got none")
     return subject.sample
 
 
+def can_explain(method: Method | type[Method], annotated: bool) -> bool:
+    """Tell whether a single video suffices for the method: an annotated one, or any."""
+    lacking: frozenset[Need] = frozenset({"other videos"}) if annotated else ANNOTATION
+    return not method.needs & lacking
+
+
 def require_choice(parameter: str, value: str, choices: Collection[str]) -> None:
-    """For a method's `__post_init__`. Raises ValueError with the nearest choice when `value` is none of them."""
+    """Raise ValueError with the nearest choice when a parameter's value is none of them; for `__post_init__`."""
     if value not in choices:
         raise ValueError(f"{parameter}: unknown value {value!r}; {nearest(str(value), choices)}")
 
 
 def require_at_least(parameter: str, value: float, least: float) -> None:
-    """For a method's `__post_init__`. Raises ValueError when `value` is below `least` or not a number."""
+    """Raise ValueError when a parameter's value is below `least` or not a number; for `__post_init__`."""
     if not value >= least:
         raise ValueError(f"{parameter}: expected {least} or more, got {value}")
 
@@ -142,8 +156,8 @@ def require_at_least(parameter: str, value: float, least: float) -> None:
 def _checked(values: Tensor, subject: Subject, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     grid, frames = subject.grid, len(subject.clip)
     if not isinstance(values, Tensor) or values.ndim != 3 or values.numel() == 0:
-        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise AttributionError(f"{name}: expected a tensor of shape (t, h, w), got {found}")
+        got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise AttributionError(f"{name}: expected a tensor of shape (t, h, w), got {got}")
     if len(values) not in (frames, grid.steps):
         raise AttributionError(f"{name}: expected {frames} frames or {grid.steps} token steps, got {len(values)}")
     if len(values) != frames:
@@ -156,10 +170,8 @@ def _checked(values: Tensor, subject: Subject, name: str) -> np.ndarray[tuple[in
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 Direction = Literal["high", "low"]
-Need = Literal["model", "evidence", "tracks", "segments", "counterfactuals", "other videos"]
 NAN = float("nan")
 
 
@@ -48,7 +48,7 @@ class Stated:
     bounds: ClassVar[tuple[float, float]]  # least and largest value that there can be, infinite where there is none
     chance_level: ClassVar[str]  # what a map that knows nothing reaches, in words; each score gives its number
     reference: ClassVar[str]  # the paper
-    needs: ClassVar[tuple[Need, ...]]  # without which it is undefined or cannot run
+    needs: ClassVar[frozenset[Need]]  # without which it is undefined or cannot run
     primary: ClassVar[bool] = False  # in the family of tests that Holm corrects
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
@@ -23,6 +23,8 @@ class AttentionGradient(AttentionMethod):
     `layers` and `heads` choose some (none: all). `checkpoint` computes layers again in the backward instead of keeping
     their activations, `offload` keeps what is kept in the CPU's memory.
     """
+
+    reference: ClassVar[str] = "Chefer et al. 2021, eq. 5, one hop"
 
     layers: tuple[int, ...] = ()
     heads: tuple[int, ...] = ()

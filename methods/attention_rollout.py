@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrib.attention import flows
 from attrib.attention.descent import STRIDE, Descent
@@ -25,6 +25,8 @@ class AttentionRollout(AttentionMethod):
     `checkpoint` computes layers again instead of keeping all queries and keys, `offload` keeps what is kept in
     the CPU's memory.
     """
+
+    reference: ClassVar[str] = "Abnar and Zuidema 2020, eq. 1"
 
     checkpoint: bool = True
     offload: bool = False

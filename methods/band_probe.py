@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -25,6 +25,8 @@ class BandProbe(Batched, Method):
     The three profiles, rectified, are joined by their geometric mean: exact for one compact piece of evidence, and
     blind to which of two pieces' rows and columns belong together. `cells` a side, at most the token grid's.
     """
+
+    reference: ClassVar[str] = "defined here"
 
     cells: int = 8
     space: Space = "pixels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import captum.attr
 import torch
@@ -33,6 +33,8 @@ class Captum(Method):
     Baselines and a feature mask are filled in where the class takes them and `arguments` does not give them: a feature
     is one of `cells` x `cells` parts of a frame or token step (0: one of the model's tokens).
     """
+
+    reference: ClassVar[str] = "Kokhlikyan et al. 2020"
 
     name: str = "IntegratedGradients"
     arguments: Mapping[str, Any] = field(default_factory=dict)

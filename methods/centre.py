@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -21,6 +21,8 @@ SIDE = 32
 @dataclass(frozen=True)
 class Centre(Control):
     """A Gaussian of `sigma` times the frame's size, the same at all times; people film what matters in the middle."""
+
+    reference: ClassVar[str] = "defined here"
 
     sigma: float = 0.25
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class DatasetPrior(PeerControl):
     """Leave-one-video-out mean of the ground truth: what place and time alone tell about where evidence lies."""
+
+    reference: ClassVar[str] = "defined here"
 
     def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> Float[Tensor, "t h w"]:
         """Mean share that visible evidence covers, in [0, 1], of the samples that have any, at the same relative time.

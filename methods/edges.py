@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d, conv2d, pad
@@ -23,6 +23,8 @@ SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 @dataclass(frozen=True)
 class Edges(Control):
     """Magnitude of each frame's Sobel gradient, over both directions and all colours (cf. Adebayo et al. 2018)."""
+
+    reference: ClassVar[str] = "cf. Adebayo et al. 2018"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Brightness per pixel, 0 or more; the frame's border is repeated outwards and is no edge."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from captum.attr import LayerGradCam
@@ -34,6 +34,8 @@ class GradCAM(Method):
     blocks. `pool` says over what the gradient is averaged: each `frame` by itself, which keeps when the evidence is
     seen, or the whole `video`.
     """
+
+    reference: ClassVar[str] = "Selvaraju et al. 2017, eq. 1 and 2"
 
     layer: str = LAST
     pool: Pool = "frame"

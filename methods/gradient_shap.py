@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from captum.attr import GradientShap as Captum
@@ -25,6 +25,8 @@ class GradientShap(Batched, Method):
 
     Expected gradients (Erion et al. 2021; Lundberg and Lee 2017).
     """
+
+    reference: ClassVar[str] = "Erion et al. 2021; Lundberg and Lee 2017"
 
     samples: int = 16
     sigma: float = 0.02  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation

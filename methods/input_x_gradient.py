@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from captum.attr import InputXGradient as Captum
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class InputXGradient(Method):
     """Input times gradient, summed over colours or token channels (Shrikumar et al. 2016)."""
+
+    reference: ClassVar[str] = "Shrikumar et al. 2016"
 
     space: Space = "pixels"
 

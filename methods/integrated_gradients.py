@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class IntegratedGradients(Batched, Method):
     `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and how many gradients and forward passes it took.
     """
 
+    reference: ClassVar[str] = "Sundararajan et al. 2017, eq. 3"
+
     steps: int = 0
     baseline: Baseline = "blur"
     space: Space = "pixels"
@@ -46,8 +48,12 @@ class IntegratedGradients(Batched, Method):
         require_at_least("max_steps", self.max_steps, 1)
         require_at_least("batch", self.batch, 1)
 
-    def values(self, subject: Subject) -> Attribution:
+    def values(self, subject: Subject) -> Tensor:
         """Nats per pixel or token, signed; they add up to f(x) - f(x') but for the reported error."""
+        return self.values_and_reports(subject).values
+
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        """Values, with `completeness_error`, `score_change` and the numbers of evaluations."""
         inputs = Inputs.of(subject, self.space)
         path = Path(inputs, baseline_of(subject, self.space, self.baseline), self.batch)
         known = {0.0: path.scores([0.0])[0], 1.0: float(subject.log_odds(subject.logprobs[None]))}

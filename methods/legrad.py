@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -26,6 +26,8 @@ class LeGrad(AttentionMethod):
     s_l is the explained log-odds read from layer l's output at the answer position through the model's last norm and
     head; only that row of A_l reaches it. One layer's activations are held at a time. `layers` chooses some.
     """
+
+    reference: ClassVar[str] = "Bousselham et al. 2024, eq. 4 to 6"
 
     layers: tuple[int, ...] = ()
 

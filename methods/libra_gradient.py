@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -25,6 +25,8 @@ class LibraGradient(Method):
     Libragrad (Mehri et al. 2024, arXiv 2411.16760, input x gradient). Tokens are visual tokens, the text's have a share
     of their own: of a difference of two options' logits all shares together are the whole.
     """
+
+    reference: ClassVar[str] = "Mehri et al. 2024, arXiv 2411.16760, input x gradient"
 
     space: Space = "tokens"
 

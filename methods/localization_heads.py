@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -30,6 +30,8 @@ class LocalizationHeads(Method):
     `heads`: (layer, head) pairs that `calibrated` chose on a calibration split, as in the paper. Without them each
     sample chooses its own `count` heads by the same two criteria, a simplification.
     """
+
+    reference: ClassVar[str] = "Kang et al. 2025, arXiv 2503.06287"
 
     count: int = 3
     heads: tuple[Head, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch.nn.functional import adaptive_avg_pool2d
@@ -22,6 +22,8 @@ SIDE = 32
 @dataclass(frozen=True)
 class Motion(Control):
     """Energy of the difference to the neighbouring frames, mean of the frame before and the frame after."""
+
+    reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Squared differences, 0 or more; zero for a clip of one frame."""

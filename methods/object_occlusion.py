@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ import torch
 from attrib.annotation_cells import boxes_at, visible_tube
 from attrib.inputs.removal import Removal
 from attrib.inputs.space import Baseline, require_space
-from attrib.method import Batched, NeedsAnnotation, require_at_least, require_sample
+from attrib.method import Batched, Method, require_at_least, require_sample
 from attrib.types import Track
+from attrib.types.need import Need
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ObjectOcclusion(Batched, NeedsAnnotation):
+class ObjectOcclusion(Batched, Method):
     """Fall of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
 
     Boxes are filled with the baseline where the object can be seen. Where several cover a cell, their falls are
     averaged by the shares of it that they cover.
     """
+
+    reference: ClassVar[str] = "defined here"
+    needs: ClassVar[frozenset[Need]] = frozenset({"tracks"})
 
     seconds: float = 1.0
     baseline: Baseline = "blur"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 
@@ -30,6 +30,8 @@ class Occlusion(Batched, Method):
     border, so that each cell is covered equally often, or stay `inside`, as Captum's, which favours what lies at the
     border: fewer tubes cover it.
     """
+
+    reference: ClassVar[str] = "Zeiler and Fergus 2014, section 4.2"
 
     window: Shape = (1, 2, 2)
     stride: Shape = (1, 1, 1)

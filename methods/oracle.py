@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from attrib.annotation_cells import visible_evidence
 from attrib.method import AnnotatedControl
+from attrib.types.need import Need
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Oracle(AnnotatedControl):
     """The annotated evidence as a map: what a model that answers by nothing else would give; an upper bound."""
+
+    reference: ClassVar[str] = "defined here"
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
 
     def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
         """Share of each cell of the token grid that visible evidence covers in its interval, in [0, 1]."""

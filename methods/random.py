@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ class Random(Control):
 
     Every clip gets its own noise: one map for all would be a fixed prior, which is another control.
     """
+
+    reference: ClassVar[str] = "defined here"
 
     time: float = 1.0
     space: float = 0.1

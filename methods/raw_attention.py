@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
@@ -25,6 +25,8 @@ class RawAttention(AttentionMethod):
     `active`: only layers of high activity, those whose attention on the visual tokens (summed over them, mean over
     heads) is at least one standard deviation above the mean over layers; the highest always.
     """
+
+    reference: ClassVar[str] = "defined here"
 
     reduction: flows.Reduction = "mean"
     layers: tuple[int, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 from captum.attr import Saliency as Captum
@@ -26,6 +26,8 @@ class Saliency(Method):
 
     `magnitude` over colours or token channels: the `max` of absolute values, as in the paper, or their 2-`norm`.
     """
+
+    reference: ClassVar[str] = "Simonyan et al. 2014, section 3.1"
 
     space: Space = "pixels"
     magnitude: Magnitude = "max"

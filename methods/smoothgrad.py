@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 from captum.attr import NoiseTunnel
@@ -28,6 +28,8 @@ class SmoothGrad(Batched, Method):
 
     `average` may be that of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018).
     """
+
+    reference: ClassVar[str] = "Smilkov et al. 2017, eq. 2"
 
     samples: int = 16
     sigma: float = 0.1  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation

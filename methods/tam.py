@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class TAM(Method):
     Mean over the text's tokens; the letter that stands for an option names nothing that a video could show. `kernel` is
     the width of the paper's rank Gaussian filter, 3 there; 1 leaves it out: to it, what covers a single token is noise.
     """
+
+    reference: ClassVar[str] = "Li et al. 2025, arXiv 2506.23270"
 
     kernel: int = 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrib.inputs.space import Inputs
 from attrib.method import Control
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TokenNorm(Control):
     """2-norm of each visual token: what the encoder makes of the picture before any question is asked."""
+
+    reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Norms, 0 or more, in the unit of the tokens."""

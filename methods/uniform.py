@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Uniform(Control):
     """One everywhere; metrics that rank cells are undefined on it, or at chance by their tie rule."""
+
+    reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Ones on the token grid."""

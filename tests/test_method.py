@@ -35,8 +35,11 @@ class Noise(Method):
 
     scale: float = 2.0
 
-    def values(self, subject: Subject) -> Attribution:
-        return Attribution(self.scale * torch.randn(4, 3, 4), {"draws": 48.0})
+    def values(self, subject: Subject) -> Tensor:
+        return self.scale * torch.randn(4, 3, 4)
+
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        return Attribution(self.values(subject), {"draws": 48.0})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_the_result_is_signed() -> None:
     assert (made.method, made.model, made.revision, made.dtype) == ("noisy", "toy", None, "float32")
     assert (made.seed, made.target) == (9, "option:1")
     assert made.parameters == {"scale": 3.0}
-    assert made.extras == {"draws": 48.0}
+    assert made.reports == {"draws": 48.0}
     assert made.versions["torch"] == version("torch")
     assert made.versions["attrib"] == version("attrib")
     assert 0 < made.seconds < 60

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from attrib import registry
 from attrib.errors import HARMFUL, InputError, UnknownName, shown
-from attrib.method import Control, NeedsAnnotation
+from attrib.method import Control, can_explain
 from attrib.video.source import open_source
 
 MEGABYTES, SECONDS = 50, 60  # of a video, at most
@@ -62,7 +62,7 @@ def _check_methods(methods: Sequence[str]) -> None:
 def explainable() -> tuple[str, ...]:
     """Every method that needs no annotation; those that are controls come last."""
     known = {name: registry.get("methods", name) for name in registry.names("methods")}
-    usable = [name for name, kind in known.items() if not issubclass(kind, NeedsAnnotation)]
+    usable = [name for name, kind in known.items() if can_explain(kind, annotated=False)]
     return tuple(sorted(usable, key=lambda name: issubclass(known[name], Control)))
 
 

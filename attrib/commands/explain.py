@@ -105,10 +105,9 @@ def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[s
 
 def _explainable(annotated: bool) -> list[str]:
     """Every method but those that need an annotation, where there is none, or that of other videos."""
-    from attrib.method import NeedsAnnotation, PeerControl
+    from attrib.method import can_explain
 
-    lacking = PeerControl if annotated else NeedsAnnotation
-    return [name for name in registry.names("methods") if not issubclass(registry.get("methods", name), lacking)]
+    return [name for name in registry.names("methods") if can_explain(registry.get("methods", name), annotated)]
 
 
 def _show_explanation(found: Explanation, output: Path) -> None:

@@ -32,16 +32,16 @@ def list_registered(
 ) -> None:
     """List registered methods, metrics, imputers, models and data sets, with what they are and where they come from."""
     load_plugins(plugin)
-    kinds = [kind.value] if kind else [known.value for known in Kind]
-    found = {name: [_entry(name, entry) for entry in registry.names(name)] for name in kinds}  # type: ignore[arg-type]
+    kinds = [each for each in registry.KINDS if kind in (None, each)]
+    entries_by_kind = {name: [_entry(name, entry) for entry in registry.names(name)] for name in kinds}
     if as_json:
-        print_json(found)
+        print_json(entries_by_kind)
         return
-    for name, entries in found.items():
+    for name, entries in entries_by_kind.items():
         table = Table(title=name, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
         for entry in entries:
-            parameters = f"\n[dim]parameters: {', '.join(entry['parameters'])}[/dim]" if entry["parameters"] else ""
-            words = escape(entry["description"]) + parameters
+            details = (f"\n[dim]{key}: {', '.join(entry[key])}[/dim]" for key in ("parameters", "needs") if entry[key])
+            words = escape(entry["description"]) + "".join(details)
             table.add_row(entry["name"], words, f"[dim]{entry['source']}[/dim]")
         screen.print(table, "")
 
@@ -50,5 +50,5 @@ def _entry(kind: Any, name: str) -> dict[str, Any]:
     item = registry.get(kind, name)
     parameters = [field.name for field in fields(item)] if is_dataclass(item) else []
     words = (item.__doc__ or "").strip().splitlines()[:1]
-    source = registry.source(kind, name)
-    return {"name": name, "description": " ".join(words), "parameters": parameters, "source": source}
+    needs, source = sorted(getattr(item, "needs", ())), registry.source(kind, name)
+    return {"name": name, "description": " ".join(words), "parameters": parameters, "needs": needs, "source": source}

@@ -81,7 +81,7 @@ class Explanation:
         made = self.volumes[name].provenance
         return {
             "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
-            "peak_memory": made.peak_memory, **made.extras,
+            "peak_memory": made.peak_memory, **made.reports,
         }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from attrib.capabilities import AnswersFreely, require
 from attrib.errors import InputError
 from attrib.explaining.binding import check_target
 from attrib.explaining.explanation import Rows
-from attrib.method import Control, Method, NeedsAnnotation
+from attrib.method import Control, Method, can_explain
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question
@@ -64,8 +64,8 @@ def method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
     """Return methods by label; by default all but controls, and but those that need an annotation without one."""
     if methods is None:
         every = {name: config.build("methods", name).item for name in registry.names("methods")}
-        others = Control if annotated else (Control, NeedsAnnotation)
-        return {name: item for name, item in every.items() if not isinstance(item, others)}
+        usable = {name: item for name, item in every.items() if can_explain(item, annotated)}
+        return {name: item for name, item in usable.items() if not isinstance(item, Control)}
     if not isinstance(methods, Mapping):
         methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
     if not methods:

@@ -21,10 +21,11 @@ from attrib.types import SaliencyVolume
 def check_method(method: Method) -> None:
     """Raise AssertionError unless `method` keeps the contract of attrib.Method on the toy model.
 
-    Same result twice and under no_grad, JSON provenance that survives a round trip, any clip length, merged time steps,
-    a model left as it was, and the greatest saliency on the evidence, of an option and of a free answer. Controls
-    instead must not depend on the model.
+    It states a reference, gives the same result twice and under no_grad, JSON provenance that survives a round trip,
+    any clip length and merged time steps, leaves the model as it was, and has the greatest saliency on the evidence, of
+    an option and of a free answer. Controls instead must not depend on the model.
     """
+    assert method.reference.strip(), f"{method}: expected a reference: a paper with its equation, or 'defined here'"
     subject = toy_subject()
     before, pixels = _state(subject.model.module), subject.pixels.clone()
     volume = method.attribute(subject)

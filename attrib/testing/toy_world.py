@@ -104,6 +104,6 @@ def annotated(subject: Subject) -> Subject:
 
 
 def toy_volume(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SaliencyVolume:
-    """Values (FRAMES, h, w) as a volume of the toy clip; they are said to add up to 1.5 nats."""
-    said = Provenance("toy", extras={"score_change": 1.5, "completeness_error": 0.0})
-    return SaliencyVolume(np.asarray(values, np.float32), toy_clip().times, said)
+    """Values (FRAMES, h, w) as a volume of the toy clip, whose provenance reports a score change of 1.5 nats."""
+    provenance = Provenance("toy", reports={"score_change": 1.5, "completeness_error": 0.0})
+    return SaliencyVolume(np.asarray(values, np.float32), toy_clip().times, provenance)

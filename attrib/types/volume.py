@@ -33,7 +33,7 @@ class Provenance:
     key: str = ""  # of all that the volume depends on; a run's, and empty outside one
     seconds: float = 0.0
     peak_memory: int | None = None  # bytes; None where it could not be measured
-    extras: Mapping[str, float] = field(default_factory=dict)  # what the method reports, e.g. completeness_error
+    reports: Mapping[str, float] = field(default_factory=dict)  # figures of the method, e.g. completeness_error
 
 
 _PROVENANCE = TypeAdapter(Provenance)

@@ -13,7 +13,6 @@ from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Name, Record
 from attrib.config import Entry
 from attrib.errors import AttribError, InputError, NotWritten, told
-from attrib.method import PeerControl
 from attrib.metric import ContrastMetric, Score
 from attrib.runtime.memory import fitting
 from attrib.types import Provenance, SaliencyVolume
@@ -32,7 +31,7 @@ class VolumeJob:
     def key(self) -> str:
         """Of all that the map depends on."""
         plan, sample = self.item.plan, self.item.sample
-        peers = plan.peer_keys(sample) if isinstance(self.method.item, PeerControl) else []
+        peers = plan.peer_keys(sample) if "other videos" in self.method.item.needs else []
         own = plan.annotation_keys[sample.id]
         return digest(
             self.item.answer_key, str(plan.target), plan.config.seed, own, plan.method_keys[self.method.label], peers

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import GATE
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 PROMISE = ("score_change", "completeness_error")  # reported by methods whose values add up to f(x) - f(baseline)
 LEAST = 0.01  # nats; an error relative to less is rounding
@@ -30,7 +31,7 @@ class Completeness(Metric):
     bounds: ClassVar[tuple[float, float]] = (0.0, float("inf"))
     chance_level: ClassVar[str] = "none: a map that knows nothing promises no sum"
     reference: ClassVar[str] = "Sundararajan et al. 2017, arXiv 1703.01365, proposition 1"
-    needs: ClassVar[tuple[Need, ...]] = ()
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""
@@ -44,7 +45,7 @@ class Completeness(Metric):
 
 def promised(volume: SaliencyVolume) -> float:
     """f(x) - f(baseline) in nats as the method reports it. Raises UndefinedError where there is no promise to keep."""
-    reports = volume.provenance.extras
+    reports = volume.provenance.reports
     if any(name not in reports for name in PROMISE):
         raise UndefinedError("the method does not promise that its values add up to a change of the answer")
     if not volume.values.any():

@@ -24,12 +24,13 @@ from torch import Tensor
 from attrib.annotation_cells import visible_tube
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError, cell_values
 from attrib.benchmarks.perturb.counterfactual import changes
-from attrib.metric import ContrastMetric, Direction, Metric, Need, Score
+from attrib.metric import ContrastMetric, Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import Counterfactual, SaliencyVolume, Sample, Track
+from attrib.types.need import Need
 
 FloatArray = NDArray[np.float64]
-NEEDS: tuple[Need, ...] = ("model", "tracks", "counterfactuals")
+NEEDS: frozenset[Need] = frozenset({"model", "tracks", "counterfactuals"})
 LEAST = 3  # pairs; two always rank alike or opposite
 STEP = 0.5  # nats, at least
 SHARE = 0.1  # of the largest change
@@ -55,7 +56,7 @@ class CounterfactualDeletion(Metric):
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     chance_level: ClassVar[str] = "0: a ranking that knows nothing agrees with the changes as often as it opposes them"
     reference: ClassVar[str] = "defined here"
-    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    needs: ClassVar[frozenset[Need]] = NEEDS
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""
@@ -83,7 +84,7 @@ class TargetSensitivity(ContrastMetric):
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     chance_level: ClassVar[str] = "0, as a map that does not change with the target has exactly"
     reference: ClassVar[str] = "defined here"
-    needs: ClassVar[tuple[Need, ...]] = NEEDS
+    needs: ClassVar[frozenset[Need]] = NEEDS
 
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""

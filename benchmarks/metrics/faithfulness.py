@@ -13,9 +13,10 @@ from attrib.benchmarks.imputers.blur import Blur
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Curves, Of, chance_curves, curves, needs_video
 from attrib.imputer import Imputer
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the cells, for comprehensiveness and sufficiency
 NOT_FINITE = "the model's answer to a perturbed clip is not finite"
@@ -31,7 +32,7 @@ class CurveMetric(Metric):
 
     bounds: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     chance_level: ClassVar[str] = "the value of one seeded random order of the same cells"
-    needs: ClassVar[tuple[Need, ...]] = ("model",)
+    needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
     imputer: Imputer = field(default=Blur())
     of: Of = "log_odds"

@@ -12,9 +12,10 @@ from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Order, cells_of, needs_video, saliency_order, without
 from attrib.benchmarks.perturb.evaluator import answers
 from attrib.imputer import Imputer
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 SHARE = 0.1  # of the cells
 
@@ -31,7 +32,7 @@ class FlipRate(Metric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "the rate without a seeded random 10 % of the cells, none of them among the top 10 %"
     reference: ClassVar[str] = "Serrano and Smith 2019, arXiv 1906.03731 (decision flips)"
-    needs: ClassVar[tuple[Need, ...]] = ("model",)
+    needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
     imputer: Imputer = field(default=Blur())
 

@@ -14,9 +14,10 @@ from attrib.benchmarks.perturb.curves import needs_video
 from attrib.benchmarks.perturb.evaluator import answers, cell_shape
 from attrib.imputer import BoolArray, Imputer
 from attrib.method import require_at_least
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 FloatArray = NDArray[np.float64]
 SHUFFLES = 100  # of the values, for the chance level
@@ -35,7 +36,7 @@ class Infidelity(Metric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "the mean over 100 seeded shuffles of the volume's own values among the cells"
     reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1"
-    needs: ClassVar[tuple[Need, ...]] = ("model",)
+    needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
     imputer: Imputer = field(default=Blur())
     subsets: int = 64

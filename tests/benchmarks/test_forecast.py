@@ -15,10 +15,11 @@ from attrib import api, registry
 from attrib.benchmarks.forecast import Count, Forecast
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.method import Control
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.testing import ToyModel
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 import toy_world
 
@@ -40,7 +41,7 @@ class Half(Metric):
     """Always one half; of every map but that of `Fickle`, or of none while it is told to fail."""
 
     direction: ClassVar[Direction] = "high"
-    needs: ClassVar[tuple[Need, ...]] = ()
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         if BROKEN["on"]:

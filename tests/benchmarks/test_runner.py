@@ -27,9 +27,10 @@ from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
 from attrib.errors import NotWritten
 from attrib.method import Control, PeerControl
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import Question, SaliencyVolume, Sample
+from attrib.types.need import Need
 
 CALLS: list[str] = []
 PARTS = 4  # of a sample with one method and one group of metrics: answer, gate, map, scores
@@ -62,7 +63,7 @@ class Raises(Metric):
     """A metric with a fault."""
 
     direction: ClassVar[Direction] = "high"
-    needs: ClassVar[tuple[Need, ...]] = ()
+    needs: ClassVar[frozenset[Need]] = frozenset()
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         raise RuntimeError("broken")

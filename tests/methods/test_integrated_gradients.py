@@ -56,7 +56,7 @@ def test_equals_a_direct_captum_call(subject: Subject, space: Space) -> None:
     }[space]
     expected = Captum(score).attribute(inputs, baseline, n_steps=6, method="gausslegendre")[0].detach()
     places = expected.sum(dim=1) if space == "pixels" else expected.sum(dim=1).view(shape)
-    found = IntegratedGradients(steps=6, baseline="black", space=space, batch=4).values(subject)
+    found = IntegratedGradients(steps=6, baseline="black", space=space, batch=4).values_and_reports(subject)
     assert found.values.shape == shape
     assert_equal(found.values, places, 1e-6)
     assert found.reports["gradient_evaluations"] == 6
@@ -66,14 +66,14 @@ def test_equals_a_direct_captum_call(subject: Subject, space: Space) -> None:
 def test_equals_a_quadrature_written_here(subject: Subject, baseline: str) -> None:
     method = IntegratedGradients(steps=5, baseline=baseline)  # type: ignore[arg-type]
     expected = quadrature(subject, baseline_of(subject, "pixels", method.baseline)[0], 5)
-    assert_equal(method.values(subject).values, expected)
+    assert_equal(method.values(subject), expected)
 
 
 @pytest.mark.parametrize("baseline", ["blur", "black", "mean", "frozen"])
 def test_chosen_nodes_give_the_converged_map(subject: Subject, baseline: str) -> None:
     """At most 16 gradients, beside a quadrature of 100; the map is meant, not only its sum."""
     method = IntegratedGradients(baseline=baseline, tolerance=0.005)  # type: ignore[arg-type]
-    found = method.values(subject)
+    found = method.values_and_reports(subject)
     expected = quadrature(subject, baseline_of(subject, "pixels", method.baseline)[0], 100)
     assert found.reports["completeness_error"] <= 0.005
     assert found.reports["gradient_evaluations"] <= 16
@@ -97,7 +97,7 @@ def test_all_evaluations_are_reported(parameters: dict[str, Any]) -> None:
     model = Counting()
     subject = toy_subject(model)
     model.without = 0
-    reports = IntegratedGradients(**parameters).values(subject).reports
+    reports = IntegratedGradients(**parameters).values_and_reports(subject).reports
     assert reports["gradient_evaluations"] == model.with_gradient
     assert reports["forward_evaluations"] == model.without
     assert model.with_gradient <= 64
@@ -107,7 +107,7 @@ def test_all_evaluations_are_reported(parameters: dict[str, Any]) -> None:
 def test_max_steps_bounds_the_gradients_and_the_error_is_told(most: int) -> None:
     """A tolerance that cannot be met: the rule ends, still made of whole segments."""
     model = Counting()
-    result = IntegratedGradients(max_steps=most, tolerance=0, baseline="black").values(toy_subject(model))
+    result = IntegratedGradients(max_steps=most, tolerance=0, baseline="black").values_and_reports(toy_subject(model))
     assert most - 1 <= model.with_gradient <= most
     missing = abs(float(result.values.double().sum()) - result.reports["score_change"])
     assert result.reports["completeness_error"] == pytest.approx(
@@ -117,7 +117,7 @@ def test_max_steps_bounds_the_gradients_and_the_error_is_told(most: int) -> None
 
 def test_a_smaller_tolerance_takes_more_gradients_and_leaves_less(subject: Subject) -> None:
     loose, tight = (
-        IntegratedGradients(tolerance=tolerance, max_steps=most).values(subject).reports
+        IntegratedGradients(tolerance=tolerance, max_steps=most).values_and_reports(subject).reports
         for tolerance, most in ((0.5, 64), (1e-6, 256))  # eight nodes may meet even a small one by luck
     )
     assert loose["gradient_evaluations"] < tight["gradient_evaluations"]
@@ -128,14 +128,14 @@ def test_a_smaller_tolerance_takes_more_gradients_and_leaves_less(subject: Subje
 def test_the_batch_changes_nothing(batch: int) -> None:
     subject = toy_subject()
     for steps in (0, 7):
-        whole = IntegratedGradients(steps=steps, batch=7).values(subject).values
-        assert_equal(IntegratedGradients(steps=steps, batch=batch).values(subject).values, whole, 1e-4)
+        whole = IntegratedGradients(steps=steps, batch=7).values(subject)
+        assert_equal(IntegratedGradients(steps=steps, batch=batch).values(subject), whole, 1e-4)
 
 
 @pytest.mark.parametrize("steps", [0, 2])
 def test_linear_toy_from_black_is_known_by_hand(steps: int) -> None:
     """Grey and blue cells have as much red as green and count nothing; a red pixel counts 0.8 times its weight."""
-    result = IntegratedGradients(steps=steps, baseline="black").values(linear())
+    result = IntegratedGradients(steps=steps, baseline="black").values_and_reports(linear())
     expected = torch.zeros(4, 12, 16, dtype=torch.float64)
     frame, row, column = RED
     expected[frame, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4] = 0.8 * WEIGHT
@@ -146,7 +146,7 @@ def test_linear_toy_from_black_is_known_by_hand(steps: int) -> None:
 
 def test_linear_toy_tokens_from_the_mean_token_are_known_by_hand() -> None:
     """The red cell exceeds the mean token's redness by all but a 48th, every other falls short of it by that."""
-    result = IntegratedGradients(baseline="mean_token", space="tokens").values(linear())
+    result = IntegratedGradients(baseline="mean_token", space="tokens").values_and_reports(linear())
     expected = torch.full((4, 3, 4), -0.8 / 48 * 16 * WEIGHT, dtype=torch.float64)
     expected[RED] += 0.8 * 16 * WEIGHT
     torch.testing.assert_close(result.values.double(), expected, rtol=1e-4, atol=1e-7)
@@ -155,7 +155,7 @@ def test_linear_toy_tokens_from_the_mean_token_are_known_by_hand() -> None:
 
 def test_linear_toy_from_the_first_frame_is_known_by_hand() -> None:
     """What has not changed since the first frame counts nothing."""
-    result = IntegratedGradients(baseline="frozen").values(linear())
+    result = IntegratedGradients(baseline="frozen").values_and_reports(linear())
     expected = torch.zeros(4, 12, 16, dtype=torch.float64)
     frame, row, column = RED
     expected[frame, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4] = 0.8 * WEIGHT
@@ -164,7 +164,7 @@ def test_linear_toy_from_the_first_frame_is_known_by_hand() -> None:
 
 def test_linear_toy_from_the_mean_colour_is_known_by_hand() -> None:
     """Red exceeds green by 0.8 in one of 48 cells: the mean colour by 0.8 / 48, which every pixel starts from."""
-    result = IntegratedGradients(steps=2, baseline="mean").values(linear())
+    result = IntegratedGradients(steps=2, baseline="mean").values_and_reports(linear())
     expected = torch.full((4, 12, 16), -0.8 / 48 * WEIGHT, dtype=torch.float64)
     frame, row, column = RED
     expected[frame, row * 4 : row * 4 + 4, column * 4 : column * 4 + 4] += 0.8 * WEIGHT
@@ -174,7 +174,7 @@ def test_linear_toy_from_the_mean_colour_is_known_by_hand() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 32])
 def test_completeness_error_is_the_share_of_the_change_that_is_missing(steps: int) -> None:
     subject = toy_subject()
-    result = IntegratedGradients(steps=steps, baseline="black").values(subject)
+    result = IntegratedGradients(steps=steps, baseline="black").values_and_reports(subject)
     with torch.no_grad():
         change = float(subject.score(subject.pixels[None]) - subject.score(torch.zeros_like(subject.pixels)[None]))
     expected = abs(float(result.values.double().sum()) - change) / abs(change)
@@ -184,17 +184,17 @@ def test_completeness_error_is_the_share_of_the_change_that_is_missing(steps: in
 
 
 def test_completeness_error_is_in_the_provenance() -> None:
-    extras = IntegratedGradients(baseline="black").attribute(toy_subject()).provenance.extras
-    told = {"completeness_error", "score_change", "gradient_evaluations", "forward_evaluations"}
-    assert set(extras) == told
-    assert all(math.isfinite(value) for value in extras.values())
+    reports = IntegratedGradients(baseline="black").attribute(toy_subject()).provenance.reports
+    expected = {"completeness_error", "score_change", "gradient_evaluations", "forward_evaluations"}
+    assert set(reports) == expected
+    assert all(math.isfinite(value) for value in reports.values())
 
 
 def test_a_clip_that_equals_its_baseline_gets_zeros_and_a_finite_report() -> None:
     grey = Clip(np.full((2, 12, 16, 3), 102, np.uint8), np.array([0.0, 0.5]), end=1.0)
     volume = IntegratedGradients(baseline="mean").attribute(Subject.bind(ToyModel(), grey, QUESTION))
     assert float(np.abs(volume.values).max()) < 1e-6
-    assert volume.provenance.extras["completeness_error"] == pytest.approx(0, abs=1e-6)
+    assert volume.provenance.reports["completeness_error"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(

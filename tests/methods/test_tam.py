@@ -132,7 +132,7 @@ def test_a_model_whose_head_is_hidden_is_told() -> None:
         module = encode = grid = preprocess = score_tokens = None  # type: ignore[assignment]
         name = "closed"
 
-    with pytest.raises(UnsupportedModel, match="tam: model 'closed' does not let its head be read"):
+    with pytest.raises(UnsupportedModel, match="tam: model 'closed' does not expose its LM head"):
         require(Closed(), ReadsTokens, "tam")
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class SmoothGrad(Method):
     """Mean gradient over noisy copies of the video (Smilkov et al. 2017, eq. 2), channels summed."""
 
+    reference = "Smilkov et al. 2017, eq. 2"
     samples: int = 16
     sigma: float = 0.1  # standard deviation of the noise, as a share of the [0, 1] pixel range
 

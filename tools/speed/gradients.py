@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import numpy as np
 from captum.attr import IntegratedGradients as Captum
@@ -88,7 +88,7 @@ def cost(subject: Subject, sample: Sample, baseline: Baseline) -> Cost:
 def ours(subject: Subject, baseline: Baseline, steps: int) -> Attribution:
     """Chosen nodes, or so many Gauss-Legendre nodes."""
     method = registry.get("methods", "integrated_gradients")(baseline=baseline, steps=steps, batch=BATCH)
-    return cast(Attribution, method.values(subject))
+    return method.values_and_reports(subject)
 
 
 def captums(subject: Subject, baseline: Baseline, steps: int) -> Tensor:

@@ -16,7 +16,7 @@ from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits, text
 from attrib.benchmarks.tables.matrix import Column
 from attrib.config import Entry, build, metric_entries
-from attrib.method import NeedsAnnotation, PeerControl
+from attrib.method import can_explain
 
 MOST_TASKS, MOST_ROWS = 4, 40
 MOST_CHECKED, SECONDS = 24, 300.0  # questions of the check, and about how long its maps may take
@@ -91,7 +91,7 @@ def _drawn(numbers: Numbers) -> list[str]:
 
 
 def _needs_others(numbers: Numbers, method: str) -> bool:
-    return isinstance(build("methods", method, numbers.run.settings.methods[method]).item, PeerControl)
+    return "other videos" in build("methods", method, numbers.run.settings.methods[method]).item.needs
 
 
 def _figures(numbers: Numbers) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _by_speed(numbers: Numbers) -> list[str]:
     names = [
         name
         for name in _of(numbers, "method")
-        if not issubclass(type(build("methods", name, numbers.run.settings.methods[name]).item), NeedsAnnotation)
+        if can_explain(build("methods", name, numbers.run.settings.methods[name]).item, annotated=False)
     ]
     return sorted(names, key=lambda name: float(numbers.seconds.get(name, math.inf)))
 

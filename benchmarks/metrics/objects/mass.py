@@ -14,9 +14,10 @@ import numpy as np
 
 from attrib.benchmarks.metrics.objects.ground_truth import Scene, scene
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 # Share of the saliency that is spread evenly before a logarithm is taken: a map that leaves the evidence out has -10
 # bits and not no value at all, which would take the worst items out of its mean.
@@ -32,7 +33,7 @@ class TubeMetric(Metric):
     """
 
     direction: ClassVar[Direction] = "high"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

@@ -22,9 +22,10 @@ from attrib.benchmarks.metrics.cache import per_subject
 from attrib.benchmarks.metrics.objects.ground_truth import saliency_cells, scored_frames
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample, Track
+from attrib.types.need import Need
 
 LEAST = 0.5 - 1e-9  # of the hidden object's box that the hiding one covers; the slack is for rounding
 TIE = 0.1 + 1e-9  # shares that differ by no more are as good
@@ -59,7 +60,7 @@ class HiddenAUC(Metric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = ".5, as a map has that looks at all objects of the kind alike"
     reference: ClassVar[str] = "defined here"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         """The value for one item."""

@@ -20,8 +20,9 @@ from attrib.benchmarks.metrics.objects.ground_truth import HALF, Scene
 from attrib.benchmarks.metrics.objects.mass import TubeMetric
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.metric import Need, Score
+from attrib.metric import Score
 from attrib.subject import Subject
+from attrib.types.need import Need
 
 FloatArray = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class ShuffledAUC(TubeMetric):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = ".5, also for any fixed prior"
     reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN); Bylinskii et al. 2019, arXiv 1604.03605"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
     primary: ClassVar[bool] = True
 
     def measure(self, found: Scene) -> Score:
@@ -70,7 +71,7 @@ class InformationGain(TubeMetric):
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
     chance_level: ClassVar[str] = "at most 0 bits, also for any fixed prior; 0 for dataset_prior"
     reference: ClassVar[str] = "Kuemmerer et al. 2015, PNAS 112(52)"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks", "other videos")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
 
     def measure(self, found: Scene) -> Score:
         """Bits per ground-truth cell."""

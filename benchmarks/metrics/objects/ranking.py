@@ -13,9 +13,10 @@ from attrib.benchmarks.metrics.objects.ground_truth import Scene, saliency_cells
 from attrib.benchmarks.metrics.objects.mass import ARRAS, TubeMetric
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 UNIT = (0.0, 1.0)
 
@@ -113,7 +114,7 @@ class ObjectAUC(Metric):
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5"
     reference: ClassVar[str] = "Mann and Whitney 1947, of objects; here"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "tracks")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
     primary: ClassVar[bool] = True
 
     @final

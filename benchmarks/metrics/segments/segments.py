@@ -20,9 +20,10 @@ from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.segments.ground_truth import Kind, Profile, profile, segments_of, within
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.method import require_at_least
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 UNIT = (0.0, 1.0)
 
@@ -38,7 +39,7 @@ class SegmentMetric(Metric):
     kind: Kind = "action"
 
     direction: ClassVar[Direction] = "high"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "segments")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "segments"})
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
@@ -146,7 +147,7 @@ class SegmentShuffledAUC(SegmentMetric):
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5, also for any fixed prior"
     reference: ClassVar[str] = "Tatler et al. 2005; Zhang et al. 2008 (SUN), in time"
-    needs: ClassVar[tuple[Need, ...]] = ("evidence", "segments", "other videos")
+    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "segments", "other videos"})
     primary: ClassVar[bool] = True
 
     def measure(self, found: Profile) -> Score:

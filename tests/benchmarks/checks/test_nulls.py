@@ -16,9 +16,10 @@ from attrib.benchmarks.metrics.objects.mass import Mass
 from attrib.benchmarks.metrics.objects.ranking import ObjectAUC
 from attrib.benchmarks.metrics.segments.segments import SegmentEnergy
 from attrib.config import Entry
-from attrib.metric import Metric, Need, Score
+from attrib.metric import Metric, Score
 from attrib.subject import Subject
 from attrib.types import Clip, SaliencyVolume, Sample, Segment
+from attrib.types.need import Need
 
 from linear import blank, sample_of, track_of, volume_of
 
@@ -108,7 +109,7 @@ def test_maps_are_averaged_to_the_token_grid() -> None:
 class Sees(Metric):
     """Of a plug-in."""
 
-    needs: ClassVar[tuple[Need, ...]] = ("tracks",)
+    needs: ClassVar[frozenset[Need]] = frozenset({"tracks"})
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
         return Score(0.0)

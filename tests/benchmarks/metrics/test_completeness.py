@@ -19,8 +19,8 @@ VALUES = np.array([1, -2, 0.5, 0, 0, 0.25, 3, 1.0]).reshape(2, 2, 2)  # they add
 
 def scored(change: float | None, values: np.ndarray = VALUES) -> Score:
     volume = volume_of(values)
-    extras = {} if change is None else {"score_change": change, "completeness_error": 0.5}
-    volume = replace(volume, provenance=replace(volume.provenance, extras=extras))
+    reports = {} if change is None else {"score_change": change, "completeness_error": 0.5}
+    volume = replace(volume, provenance=replace(volume.provenance, reports=reports))
     return Completeness().score(volume, blank(), sample_of())
 
 
@@ -64,7 +64,7 @@ def test_it_is_what_integrated_gradients_reports(space: str, per_step: int):
     subject = Subject.bind(ToyModel(frames_per_step=per_step), toy_clip(3), QUESTION)
     volume = IntegratedGradients(steps=1, baseline="black", space=space).attribute(subject)
     found = Completeness().score(volume, subject, toy_sample())
-    assert found.value == pytest.approx(volume.provenance.extras["completeness_error"], abs=1e-4)
+    assert found.value == pytest.approx(volume.provenance.reports["completeness_error"], abs=1e-4)
     assert found.value > 1e-3
 
 

@@ -13,9 +13,10 @@ from attrib import config
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.compare import compare
 from attrib.config import Entry
-from attrib.metric import Direction, Metric, Need, Score
+from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import Need
 
 from board_cases import skilled
 
@@ -33,7 +34,7 @@ class Mine(Metric):
     bounds: ClassVar[tuple[float, float]] = (-10.0, 10.0)
     chance_level: ClassVar[str] = "0"
     reference: ClassVar[str] = "none"
-    needs: ClassVar[tuple[Need, ...]] = ()
+    needs: ClassVar[frozenset[Need]] = frozenset()
     primary: ClassVar[bool] = True
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

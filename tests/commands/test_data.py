@@ -57,7 +57,7 @@ def test_what_is_no_data_set_is_one_line(attrib: Run, world: Path, tmp_path: Pat
         refused(attrib(*command, tmp_path), "expected all_valid.json, mc_question_valid.json or explorer_data.json")
         refused(attrib(*command, world, "--split", "train"), "found all_valid.json: choose that split")
     (tmp_path / "all_valid.json").write_text("[1]")
-    refused(attrib("data", "tasks", tmp_path), "expected a JSON object, got [1]")
+    refused(attrib("data", "tasks", tmp_path), "expected a JSON object, got '[1]'")
     assert attrib("data", "check", tmp_path)[0] == 1
     refused(attrib("data", "tasks", world, "--run", tmp_path), "expected a finished run")
 

@@ -153,7 +153,6 @@ def track(**changes: Any) -> dict[str, Any]:
         ({"mc_question": [{**annotation()["mc_question"][0], "options": ["a"]}]}, "at least 2 items"),
         ({"action_localisation": [{"label": "x", "timestamps": [2, 1]}]}, "s is empty"),
         ({"action_localisation": [{"label": "x", "timestamps": [2]}]}, "timestamps.1: is required"),
-        ({"object_tracking": [track(label="\ud800")]}, "label: input should be a valid string"),
         ({"metadata": {"frame_rate": 0}}, "frame_rate: input should be greater than 0, got 0"),
     ],
 )
@@ -170,9 +169,9 @@ def test_what_cannot_be_meant_is_told_with_its_place(tmp_path: Path, changes: di
     ("text", "message"),
     [
         ('{"a": [], "a": []}', "key 'a' is given twice"),
-        ('{"a": NaN}', "NaN is no number"),
+        ('{"a": NaN}', "not valid JSON: lexical error"),
         ('{"a": ' + "[" * 100_000, "nested too deeply"),
-        ('{"a": []', "line 1 column 9"),
+        ('{"a": []', "premature EOF"),
     ],
 )
 def test_ambiguous_and_damaged_json_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Strict configuration: YAML and `--set a.b=c` to validated values; unknown keys are told with the nearest one."""
+"""Strict configuration: YAML and `--set a.b=c` to validated values; unknown keys are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Section(BaseModel):
 
 
 class ModelSection(_Section):
-    """Which model, and what it is fed."""
+    """The model, and the frames that it is fed."""
 
     name: str = "demo"
     device: str = "cpu"

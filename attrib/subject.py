@@ -1,4 +1,4 @@
-"""Which scalar is explained (Target), and one model bound to one clip, question and target (Subject)."""
+"""The scalar that is explained (Target), and one model bound to one clip, question and target (Subject)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS: tuple[TargetKind, ...] = ("predicted", "correct", "option", "contrast")  
 
 @dataclass(frozen=True)
 class Target:
-    """Which option is explained, and against which; or a free answer, or which of its words.
+    """An option to explain, and the options to hold it against; or a free answer, or some of its words.
 
     `predicted`: the option that the model chooses; `correct`, `correct:K`: the right one (given by the annotation or by
     K); `option:K`: option K; each against all others. `contrast:I,J`: option I against option J alone. `answer`: all
@@ -36,7 +36,7 @@ class Target:
 
     @staticmethod
     def parse(text: str) -> Target:
-        """Of a question with options, from `kind[:K[,J]]`. Raises InputError with the nearest valid kind."""
+        """Parse a target among options from `kind[:K[,J]]`. Raises InputError with the nearest valid kind."""
         kind, _, rest = text.partition(":")
         if kind not in KINDS:
             raise InputError(f"target {text!r}: unknown kind {kind!r}; {nearest(kind, KINDS)}")
@@ -59,8 +59,8 @@ class Target:
         Raises InputError when there is none such.
         """
         if (question.reply is None) == (self.kind == "answer"):
-            found = "options" if question.options else "a free answer"
-            raise InputError(f"target {self}: the question has {found}, of which that is no target")
+            kind = "options" if question.options else "a free answer"
+            raise InputError(f"target {self}: does not apply to a question with {kind}")
         if question.reply is not None:
             return question.reply.places(self.words), ()
         option, others = self._resolved(question, predicted)
@@ -161,7 +161,7 @@ class Subject:
 
     @property
     def description(self) -> str:
-        """What is explained in words: `B. red`, with `against A. blue` for a contrast; `"cup" in "a red cup"`."""
+        """The explained answer in words: `B. red`, with `against A. blue` for a contrast; `"cup" in "a red cup"`."""
         if self.question.reply is not None:
             chosen = " and ".join(f'"{word}"' for word in self.target.words)
             return (f"{chosen} in " if chosen else "") + f'"{self.question.reply.text}"'
@@ -191,7 +191,7 @@ class Subject:
 
     @torch.no_grad()
     def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
-        """As `logprobs`, of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w).
+        """Log-probabilities of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w).
 
         At most `size` at once, and half as many where memory is short.
         """

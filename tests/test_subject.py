@@ -1,4 +1,4 @@
-"""Which scalar is explained: targets as text, what they resolve to, and log-odds by hand."""
+"""The scalar that is explained: targets as text, what they resolve to, and log-odds by hand."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_towards_explains_another_option_against_all_others() -> None:
 
 
 def test_the_scalar_of_a_free_answer_is_the_mean_log_probability() -> None:
-    """By hand: the linear toy's logits are 8 times the mean over all tokens so far of red and of green."""
+    """Worked by hand: the linear toy's logits are 8 times the mean over all tokens so far of red and of green."""
     subject = replace(toy_answer("red green"), model=ToyModel(sharpness=0))
     reds, greens = 48 * 0.4 + 0.6 - 0.2, 48 * 0.4 - 2 * 0.2
     by_hand = []
@@ -210,9 +210,9 @@ def test_a_free_answer_has_no_options(read: Callable[[Subject], int]) -> None:
 
 def test_targets_of_the_other_kind_are_refused() -> None:
     for target in ("predicted", "option:0", "contrast:0,1"):
-        with pytest.raises(InputError, match=f"target {target}: the question has a free answer"):
+        with pytest.raises(InputError, match=f"target {target}: does not apply to a question with a free answer"):
             toy_answer().aimed(Target.parse(target))
-    with pytest.raises(InputError, match="target answer: the question has options"):
+    with pytest.raises(InputError, match="target answer: does not apply to a question with options"):
         toy_subject().aimed(Target("answer"))
     with pytest.raises(InputError, match="unknown kind 'answer'"):
         Target.parse("answer")

@@ -19,7 +19,7 @@ from attrib.runtime.progress import Progress
 
 @dataclass(frozen=True)
 class Shown:
-    """What one explanation left behind in its own `folder`: a video and a sheet for each method, and panels (HTML)."""
+    """Files of one explanation in its own `folder`: a video and a sheet for each method, and panels (HTML)."""
 
     folder: Path
     methods: tuple[str, ...]
@@ -50,7 +50,7 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class Explainer:
-    """A model, settings as those of a benchmark (`model`, `seed`), and the only folder that is read and filled."""
+    """A model, settings (`model`, `seed`), and the only folder that is read and filled."""
 
     model: VideoModel
     folder: Path
@@ -62,16 +62,16 @@ class Explainer:
         Raises InputError for bad input, AttribError where every method failed.
         """
         check_video(request.video, self.folder)
-        found = api.explain(
+        explanation = api.explain(
             request.video, request.question, request.options, model=self.model, methods=request.methods,
             target=request.target, settings=self.settings, step=step,
         )  # fmt: skip
-        if not found.volumes:
-            raise AttribError(next(iter(found.failures.values())))
+        if not explanation.volumes:
+            raise AttribError(next(iter(explanation.failures.values())))
         own = Path(tempfile.mkdtemp(prefix="explained-", dir=self.folder))
         try:
-            found.save(own, step)
-            return Shown(own, tuple(found.volumes), panels.answer(found), panels.timelines(found))
+            explanation.save(own, step)
+            return Shown(own, tuple(explanation.volumes), panels.answer(explanation), panels.timelines(explanation))
         except BaseException:
             shutil.rmtree(own, ignore_errors=True)
             raise

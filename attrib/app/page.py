@@ -1,4 +1,4 @@
-"""The page: what is asked on the left, what was found on the right. Built with Gradio, extra `[app]`."""
+"""The page: the request on the left, its explanation on the right. Built with Gradio, extra `[app]`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIMITS = (
 EMPTY = '<div class="at-empty">Choose an example or upload a video, ask a question, and press <b>Explain</b>.</div>'
 
 
-class Asked(NamedTuple):
+class RequestFields(NamedTuple):
     """The components that a visitor fills in."""
 
     video: Any
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     target: Any
 
 
-class Found(NamedTuple):
+class ExplanationFields(NamedTuple):
     """The components that an explanation fills."""
 
     error: Any
@@ -47,12 +47,12 @@ class Found(NamedTuple):
     sheet: Any
     files: Any
     results: Any
-    kept: Any
+    last: Any
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What the page works with: what answers, and example samples by their name."""
+    """Explainer of the page, and example samples by their name."""
 
     explainer: Explainer
     examples: dict[str, Sample]
@@ -66,24 +66,24 @@ class Page:
             )
             with gr.Row(equal_height=False):
                 with gr.Column(scale=4, min_width=320):
-                    example, asked, button = self._asking()
+                    example, fields, button = self._request_column()
                 with gr.Column(scale=6, min_width=320):
-                    found = _finding()
+                    explained = _explanation_column()
             # Outside the queue: an event that joins while the stream of a quick one closes would never be answered.
             quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-            example.input(self.pick, example, [asked.video, asked.question, asked.options, asked.target], **quick)
-            asked.video.input(lambda: OWN, None, example, **quick)
-            asked.options.change(targets, [asked.options, asked.target], asked.target, **quick)
-            given = [*asked, found.kept]
+            example.input(self.pick, example, [fields.video, fields.question, fields.options, fields.target], **quick)
+            fields.video.input(lambda: OWN, None, example, **quick)
+            fields.options.change(targets, [fields.options, fields.target], fields.target, **quick)
+            given = [*fields, explained.last]
             button.click(
-                self.explain, given, list(found), api_visibility="private", concurrency_limit=1, concurrency_id="one",
-                trigger_mode="once", show_progress_on=[found.error], scroll_to_output=True,
+                self.explain, given, list(explained), api_visibility="private", concurrency_limit=1,
+                concurrency_id="one", trigger_mode="once", show_progress_on=[explained.error], scroll_to_output=True,
             )  # fmt: skip
-            shown = [found.overlay, found.timeline, found.sheet]
-            found.method.input(show, [found.method, found.kept], shown, **quick)
+            shown = [explained.overlay, explained.timeline, explained.sheet]
+            explained.method.input(show, [explained.method, explained.last], shown, **quick)
         return blocks.queue(max_size=8, api_open=False)
 
-    def _asking(self) -> tuple[Any, Asked, Any]:
+    def _request_column(self) -> tuple[Any, RequestFields, Any]:
         first = next(iter(self.examples), OWN)
         video, question, options, _ = self.pick(first)
         example = gr.Dropdown(
@@ -93,7 +93,7 @@ class Page:
             video, label=f"Video (at most {MEGABYTES} MB, {SECONDS} s)", sources=["upload"], height=260,
             include_audio=True, loop=True, buttons=[],
         )  # fmt: skip
-        asked = Asked(
+        fields = RequestFields(
             film,
             gr.Textbox(question, label="Question", lines=2, max_length=CHARACTERS),
             gr.Textbox(
@@ -107,7 +107,7 @@ class Page:
             gr.Dropdown(_target_choices(options or ""), value="predicted", label="Explain", filterable=False),
         )  # fmt: skip
         _only_below(self.explainer.folder, film)
-        return example, asked, gr.Button("Explain", variant="primary", elem_id="at-explain")
+        return example, fields, gr.Button("Explain", variant="primary", elem_id="at-explain")
 
     def pick(self, name: str) -> tuple[Any, ...]:
         """Video, question, options and target of an example; an empty video for one's own."""
@@ -121,7 +121,7 @@ class Page:
         self, video: str | None, question: str, options: str, methods: list[str], target: str, last: Shown | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
     ) -> Sequence[Any]:  # fmt: skip
-        """What an explanation fills, or the error in one line."""
+        """Values for the components that an explanation fills, or the error in one line."""
 
         def step(what: str, done: int, total: int) -> None:
             progress((done, total or None), desc=what)
@@ -136,16 +136,19 @@ class Page:
             last.remove()
         first = shown.methods[0]
         overlay, timeline, sheet = show(first, shown)
-        return Found(
+        return ExplanationFields(
             "", shown.answer, gr.update(choices=list(shown.methods), value=first), overlay, timeline, sheet,
             [str(path) for path in shown.files()], gr.update(visible=True), shown,
         )  # fmt: skip
 
     def _refused(self, words: str) -> Sequence[Any]:
-        return [f'<p class="at-error" role="alert">{escape(words)}</p>', *[gr.skip()] * (len(Found._fields) - 1)]
+        return [
+            f'<p class="at-error" role="alert">{escape(words)}</p>',
+            *[gr.skip()] * (len(ExplanationFields._fields) - 1),
+        ]
 
 
-def _finding() -> Found:
+def _explanation_column() -> ExplanationFields:
     error = gr.HTML(EMPTY)
     with gr.Column(visible=False) as results:
         said = gr.HTML(elem_id="at-answer")
@@ -161,8 +164,8 @@ def _finding() -> Found:
         )  # fmt: skip
         with gr.Accordion("Volumes and summary", open=False):
             files = gr.File(label="NAME.npz for each method, summary.json", file_count="multiple", interactive=False)
-    kept = gr.State(None, delete_callback=lambda shown: shown.remove() if shown else None)
-    return Found(error, said, method, overlay, timeline, sheet, files, results, kept)
+    last = gr.State(None, delete_callback=lambda shown: shown.remove() if shown else None)
+    return ExplanationFields(error, said, method, overlay, timeline, sheet, files, results, last)
 
 
 def _only_below(folder: Path, field: Any) -> None:
@@ -198,11 +201,11 @@ def _target_choices(options: str) -> list[tuple[str, str]]:
                         for place, (letter, text) in enumerate(zip(letters, lines, strict=False)))]  # fmt: skip
 
 
-def show(method: str, kept: Shown | None) -> tuple[Any, Any, Any]:
+def show(method: str, last: Shown | None) -> tuple[Any, Any, Any]:
     """Overlay, timeline and sheet of one method; nothing changes where there is none."""
     try:
-        if kept is None:
+        if last is None:
             raise InputError("method: explain it first")
-        return str(kept.overlay(method)), kept.timelines[method], str(kept.sheet(method))
+        return str(last.overlay(method)), last.timelines[method], str(last.sheet(method))
     except InputError:
         return gr.skip(), gr.skip(), gr.skip()

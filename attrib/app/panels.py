@@ -68,30 +68,30 @@ class Row(NamedTuple):
     shown: bool
 
 
-def answer(found: Explanation) -> str:
+def answer(explanation: Explanation) -> str:
     """The answer with the probabilities of the options, or of a free answer's tokens; costs and failures."""
-    subject, summary = found.subject, found.summary()
+    subject, summary = explanation.subject, explanation.summary()
     if subject.question.options:
         letters = subject.question.letters
-        said = f"{letters[subject.predicted]}. {found.answer}"
+        said = f"{letters[subject.predicted]}. {explanation.answer}"
         bars = [Bar(f"{letter}. {text}", share, letter == summary["answer"]) for letter, text, share
                 in zip(letters, subject.question.options, summary["probabilities"], strict=True)]  # fmt: skip
     else:
-        said = found.answer
+        said = explanation.answer
         bars = [Bar(item["token"].strip() or repr(item["token"]), float(np.exp(item["logprob"])), False)
                 for item in summary["tokens"]]  # fmt: skip
-    costs = ", ".join(f"{name} {volume.provenance.seconds:.1f} s" for name, volume in found.volumes.items())
+    costs = ", ".join(f"{name} {volume.provenance.seconds:.1f} s" for name, volume in explanation.volumes.items())
     warnings = [text.removeprefix(f"{subject.clip.path}: ") for text in subject.clip.warnings]
     notes = ". ".join([f"The model looked at {len(subject.clip)} frames", costs, *warnings, ""]).strip()
     return _ANSWER.render(
         said=said, bars=bars, explained=subject.description, notes=notes, caption="probabilities",
-        failures=[f"{name} failed: {error}" for name, error in found.failures.items()],
+        failures=[f"{name} failed: {error}" for name, error in explanation.failures.items()],
     )  # fmt: skip
 
 
-def timelines(found: Explanation) -> dict[str, str]:
+def timelines(explanation: Explanation) -> dict[str, str]:
     """The timeline once for each method, with that one brought forward."""
-    return {name: timeline(found.volumes, found.subject.clip.end, name) for name in found.volumes}
+    return {name: timeline(explanation.volumes, explanation.subject.clip.end, name) for name in explanation.volumes}
 
 
 def timeline(volumes: Mapping[str, SaliencyVolume], end: float, shown: str) -> str:

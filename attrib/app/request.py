@@ -1,4 +1,4 @@
-"""What a visitor may ask for: limits on the video, on the texts and on the methods, checked on the server."""
+"""A request of the page: limits on the video, on the texts and on the methods, checked on the server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Request:
     def of(
         video: str | None, question: str | None, options: str | None, methods: Sequence[str] | None, target: str | None
     ) -> Request:
-        """From what a page's fields hold; options are lines. Raises InputError for what is missing or too much."""
+        """Build a request from a page's fields; options are lines. Raises InputError for a missing or too long one."""
         if not video:
             raise InputError("video: choose an example or upload one")
         lines = tuple(line.strip() for line in (options or "").splitlines() if line.strip())
@@ -48,7 +48,7 @@ def _check_texts(question: str, options: Sequence[str]) -> None:
         if len(text) > CHARACTERS:
             raise InputError(f"{name}: expected at most {CHARACTERS} characters, got {len(text)}")
         if HARMFUL.search(text):
-            raise InputError(f"{name}: {shown(text)} holds characters that are no text")
+            raise InputError(f"{name}: {shown(text)} contains control characters")
 
 
 def _check_methods(methods: Sequence[str]) -> None:

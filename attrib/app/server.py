@@ -68,8 +68,8 @@ def serving(
 ) -> Iterator[tuple[str, uvicorn.Server, socket.socket]]:  # fmt: skip
     """The page's address, and its server with the socket that it is to run on. Port 0: any that is free.
 
-    `settings`: as those of a benchmark (`model`, `seed`). On leaving, every file of the page is removed.
-    Raises InputError where the port cannot be had.
+    `settings`: `model` and `seed`. On leaving, every file of the page is removed.
+    Raises InputError where the port is not available.
     """
     with _bound(port) as listening, tempfile.TemporaryDirectory(prefix="attrib-app-") as name:
         folder = Path(name).resolve()
@@ -118,7 +118,7 @@ def _bound(port: int) -> Iterator[socket.socket]:
         listening.listen()
     except (OSError, OverflowError) as error:
         listening.close()
-        raise InputError(f"port {port}: cannot be had ({error.strerror if isinstance(error, OSError) else error}); "
-                         "choose another with --port, 0 for any that is free") from error  # fmt: skip
+        raise InputError(f"port {port}: is not available ({error.strerror if isinstance(error, OSError) else error}); "
+                         "choose another with --port; 0: any free port") from error  # fmt: skip
     with listening:
         yield listening

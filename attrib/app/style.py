@@ -1,4 +1,4 @@
-"""How the page looks, and the few lines of script that join the video with the timeline."""
+"""Style of the page, and the few lines of script that join the video with the timeline."""
 
 CSS = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }

@@ -40,7 +40,7 @@ class Explanation:
         return reply.text if reply else self.subject.question.options[self.subject.predicted]
 
     def summary(self) -> dict[str, Any]:
-        """What `summary.json` holds: question, answer, probabilities, frames, each method's cost and reports.
+        """Content of `summary.json`: question, answer, probabilities, frames, each method's cost and reports.
 
         Of an annotated question also the rule of its evidence, the evidence, tracks, segments and the cut.
         """
@@ -124,7 +124,7 @@ def _said(subject: Subject) -> dict[str, Any]:
 
 
 def _annotated(sample: Sample) -> dict[str, Any]:
-    """What belongs to the question; an interval that is open to the video's end has none."""
+    """Annotation of the question; `end` is None for an interval that is open to the video's end."""
     labels = {track.id: track.label for track in sample.tracks}
     evidence = [
         {**asdict(item), "label": labels.get(item.track), "end": None if math.isinf(item.end) else item.end}

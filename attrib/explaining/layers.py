@@ -25,7 +25,7 @@ MOST_OPTIONS = 6  # that the page lists
 
 @dataclass(frozen=True)
 class Choice:
-    """Which rows and frames a page has.
+    """Choice of the rows and frames of a page.
 
     `reduction`: a layer's map is the maximum or the mean over its heads. `layer`: that layer's heads are the rows, in
     place of layers. `every`: all rows, not only those of high activity. `columns`: at most so many frames, spaced

@@ -35,7 +35,7 @@ def test_bad_input_is_told_before_anything_is_served(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert refused("--port", str(port)).startswith(f"port {port}: cannot be had")
+        assert refused("--port", str(port)).startswith(f"port {port}: is not available")
     assert CliRunner().invoke(app, ["app", "--port", "70000"]).exit_code == 2
 
 

@@ -28,7 +28,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where temporary folders are made, in a working directory that stays empty."""
+    """Folder for temporary folders, in a working directory that stays empty."""
     place = tmp_path_factory.mktemp("serving")
     (place / "here").mkdir()
     patch = pytest.MonkeyPatch()
@@ -123,7 +123,7 @@ def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Pa
 
 
 def answers(address: str, data: list[object]) -> dict[str, object]:
-    """What the page's server says to a request that no browser made, for the event of the button."""
+    """Answer of the page's server to a request that no browser made, for the event of the button."""
     config = httpx.get(f"{address}config").json()
     (event,) = (
         one["id"] for one in config["dependencies"] if one["trigger_mode"] == "once" and len(one["inputs"]) == 6
@@ -170,5 +170,5 @@ def test_uploads_beyond_the_limit_other_hosts_origins_and_frames_are_refused(add
 
 def test_a_port_that_is_taken_is_told_in_one_line(address: str) -> None:
     port = urlparse(address).port
-    with pytest.raises(InputError, match=rf"^port {port}: cannot be had \(Address already in use\); choose another"):
+    with pytest.raises(InputError, match=rf"^port {port}: is not available \(Address already in use\); choose another"):
         serving(models.load("demo"), int(port or 0)).__enter__()

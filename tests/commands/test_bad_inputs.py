@@ -70,7 +70,7 @@ YAML_PARTS = [
 
 @pytest.fixture(scope="module")
 def arena(tmp_path_factory: pytest.TempPathFactory) -> Arena:
-    """With files around it, of which none may change, and the working directory in it."""
+    """A folder among files of which none may change, with the working directory in it."""
     made = Arena(tmp_path_factory.mktemp("bad"))
     made.empty()
     (made.root / "keep.txt").write_text("keep")

@@ -165,7 +165,7 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
 def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
     chart: Run, settings: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is kept is not computed again; the same numbers come out."""
+    """Cached results are not computed again; the same numbers come out."""
     shutil.copytree(made, tmp_path / "again")
     (tmp_path / "again" / "selection.json").unlink()
     monkeypatch.setattr("attrib.benchmarks.atlas.knockout.Scene.of", None)

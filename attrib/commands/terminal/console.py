@@ -1,4 +1,4 @@
-"""What commands print: lines, warnings, JSON, progress, failures, and one line where they are stopped."""
+"""Output of the commands: lines, warnings, JSON, progress, failures, and one line where they are stopped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def stopping(kept: str) -> Iterator[None]:
-    """Within this context SIGTERM stops the work as Ctrl-C does: one line says what is `kept`; exit code 143 or 130."""
+    """Let SIGTERM stop the work as Ctrl-C does: one line says what is `kept`; exit code 143 or 130."""
 
     def stop(*_: object) -> None:
         raise _Terminated

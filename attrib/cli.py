@@ -12,7 +12,7 @@ import sys
 import typer
 
 from attrib.commands import app as live
-from attrib.commands import atlas, bench, compare, data, explain, export, layers, listing, report
+from attrib.commands import atlas, bench, compare, data, explain, figures, layers, listing, notebook, report, techreport
 from attrib.commands.terminal.console import notes
 from attrib.errors import AttribError
 
@@ -29,9 +29,9 @@ app.command()(layers.layers)
 app.command()(atlas.atlas)
 app.command()(report.report)
 app.command()(report.view)
-app.command()(export.figures)
-app.command()(export.techreport)
-app.command()(export.notebook)
+app.command()(figures.figures)
+app.command()(techreport.techreport)
+app.command()(notebook.notebook)
 app.command("app")(live.app)
 
 

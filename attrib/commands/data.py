@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,23 +11,21 @@ from rich.table import Table
 from rich.text import Text
 
 from attrib.commands.options import JsonFlag, Split
-from attrib.commands.tasks import tasks
 from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
     from attrib.data.check import Checked, Finding
+    from attrib.data.tasks import Task, Tasks
 
 data = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
 COUNTS = ("videos", "questions", "grounded questions", "tracks", "boxes", "point tracks", "points", "actions", "sounds",
           "cuts")  # fmt: skip
+ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns; one that is 0 everywhere is left out
 
 
 @data.callback()
 def group() -> None:
     """Annotated data sets."""
-
-
-data.command("tasks")(tasks)
 
 
 @data.command("check")
@@ -81,3 +80,74 @@ def _cells(finding: Finding) -> tuple[Text, Text, Text]:
     examples = "; ".join(filter(None, finding.examples))
     words = Text.assemble(f"{finding.kind}: {finding.meaning}", (f"\n{examples}{more}" if examples else "", "dim"))
     return mark, Text(f"{finding.count:,}"), words
+
+
+@data.command("tasks")
+def tasks(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in Perception Test layout, or its file.")],
+    split: Annotated[Split, typer.Option(help="Which annotations.")] = Split.valid,
+    run: Annotated[Path | None, typer.Option(help="A finished run, for the accuracy on each task.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the tasks (distinct questions) with their numbers of videos and annotations, most videos first."""
+    from attrib.data.tasks import tasks as counted
+
+    accuracy = _accuracy(run) if run else {}
+    known = counted(str(directory), split.value)
+    rows = [_task_row(task, accuracy) for task in known.tasks]
+    if as_json:
+        print_json({"annotations": str(known.layout.annotations), "split": known.layout.split, "videos": known.videos,
+                    "videos_without_question": known.without_question, "questions": known.questions,
+                    "tasks": rows})  # fmt: skip
+        return
+    screen.print(_task_table(rows, bool(run)))
+    say(_totals(known))
+    unknown = accuracy.keys() - {task.text for task in known.tasks}
+    if unknown:
+        say(f"{run}: {len(unknown)} of its {len(accuracy)} tasks are not in this data set")
+
+
+def _accuracy(run: Path) -> dict[str, tuple[float, int]]:
+    """Accuracy of the run's model by task, with the number of questions whose answer is known."""
+    from attrib.benchmarks.jobs import finished_run
+
+    answers = finished_run.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
+    grouped = answers.groupby("task")["correct"]
+    return {str(task): (float(answered.astype(float).mean()), len(answered)) for task, answered in grouped}
+
+
+def _task_row(task: Task, accuracy: Mapping[str, tuple[float, int]]) -> dict[str, Any]:
+    share, answered = accuracy.get(task.text, (None, 0))
+    return {
+        "task": task.text, "videos": task.videos, "questions": task.questions,
+        **{name: task.annotated[name] for name in ("tracks", "boxes", "point tracks", "points", "actions", "sounds")},
+        "area": sorted(filter(None, task.areas)), "reasoning": sorted(filter(None, task.reasonings)),
+        "accuracy": share, "answered": answered,
+    }  # fmt: skip
+
+
+def _task_table(rows: list[dict[str, Any]], with_accuracy: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    numbers = ["videos", *(["questions"] * any(row["questions"] != row["videos"] for row in rows))]
+    numbers += [name for name in ANNOTATED if any(row[name] for row in rows)]
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    if with_accuracy:
+        table.add_column("right", justify="right", no_wrap=True)
+    for name in ("area", "reasoning", "task"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        share = "-" if row["accuracy"] is None else f"{row['accuracy']:.0%} of {row['answered']}"
+        words = (", ".join(row["area"]), ", ".join(row["reasoning"]), row["task"])
+        cells = [*(f"{row[name]:,}" for name in numbers), *([share] * with_accuracy), *words]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _totals(known: Tasks) -> str:
+    empty = f" ({known.without_question} of them without a question)" if known.without_question else ""
+    return f"{_of(len(known.tasks), 'task')}, {_of(known.videos, 'video')}{empty}, {_of(known.questions, 'question')}"
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -23,6 +23,7 @@ Frames = Annotated[
 ]
 ModelName = Annotated[str, typer.Option("--model", help="demo, a checkpoint directory, or a Hugging Face id.")]
 TargetText = Annotated[str, typer.Option("--target", help="predicted, correct:K, option:K or contrast:I,J.")]
+FinishedRunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 VideoFile = Annotated[Path | None, typer.Argument(metavar="[VIDEO]", help="Video file, with --question.")]
 QuestionText = Annotated[str | None, typer.Option("--question", "-q", help="The question's text.")]
 AnswerOptions = Annotated[

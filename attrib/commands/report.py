@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import Plugins, check_output, load_plugins
+from attrib.commands.options import FinishedRunPath, Plugins, check_output, load_plugins
 from attrib.commands.terminal.console import progress, say, stopping, warn
 
-RunDirectory = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
 SHOWN = 60  # samples with a player, where nobody says how many
 
 
 def report(
-    run: RunDirectory,
+    run: FinishedRunPath,
     output: Annotated[
         Path | None, typer.Option("--output", "-O", help="Directory of report.html; default: the run's own.")
     ] = None,
@@ -37,7 +36,7 @@ def report(
 
 
 def view(
-    run: RunDirectory,
+    run: FinishedRunPath,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     players: Annotated[

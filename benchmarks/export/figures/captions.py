@@ -1,12 +1,14 @@
-"""What each figure of numbers shows: its table, taken from the run's own, its caption, or why it is left out."""
+"""Tables and captions of the figures of numbers, or the reasons why a run lacks a figure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
 from attrib.benchmarks.export.figures import charts
 from attrib.benchmarks.export.figures.charts import ORDERS
@@ -19,25 +21,30 @@ INTERVALS = "95 % intervals over videos"
 
 
 @dataclass(frozen=True, eq=False)
-class Plot:
-    """One figure: its file's name, the numbers it shows, what it says below, and how it is drawn."""
+class Figure:
+    """A figure ready to be drawn, or a file that another command drew; `table` holds the numbers that it shows.
+
+    `warnings` name the examples that could not be drawn.
+    """
 
     name: str
-    table: pd.DataFrame
     caption: str
-    draw: Callable[[pd.DataFrame], Figure]
+    table: pd.DataFrame | None = None
+    draw: Callable[[], Drawing] | None = None
+    file: Path | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """A figure that this run does not have, and why."""
+class Missing:
+    """A figure that this run lacks the data for, and why."""
 
     name: str
     reason: str
 
 
-def plots(numbers: Numbers) -> Iterator[Plot | LeftOut]:
-    """All figures of numbers."""
+def number_figures(numbers: Numbers) -> Iterator[Figure | Missing]:
+    """Yield every figure that is drawn from tables."""
     yield leaderboard(numbers)
     yield scatter(numbers)
     yield generality(numbers)
@@ -50,13 +57,13 @@ def counted(count: int, thing: str) -> str:
 
 
 def reserve(numbers: Numbers) -> str:
-    """What is said of intervals: with one video there is none."""
+    """Words for the intervals; one video has none."""
     if numbers.videos == 1:
         return "n = 1 video, so there are no intervals"
     return f"{INTERVALS}, n = {numbers.videos} videos"
 
 
-def leaderboard(numbers: Numbers) -> Plot | LeftOut:
+def leaderboard(numbers: Numbers) -> Figure | Missing:
     """Rows of leaderboard.csv, all questions."""
     parts = [
         _looks(numbers, numbers.of(column).reindex(numbers.order)).assign(
@@ -65,14 +72,15 @@ def leaderboard(numbers: Numbers) -> Plot | LeftOut:
         for column in numbers.columns
     ]
     if not parts:
-        return LeftOut("leaderboard", "no metric has a value")
+        return Missing("leaderboard", "no metric has a value")
     names = ["column", "direction", "method", "kind", "place", "mean", "low", "high", "chance", "control_mean"]
     caption = (
         f"Means over {counted(numbers.tally.samples, 'question')}; {reserve(numbers)}. Methods are ordered by mean "
         f"rank over these metrics; below them, in grey, {_others(numbers)}. Dashed: chance; dotted: the best "
         f"control.{_imputer(numbers)}"
     )
-    return Plot("leaderboard", pd.concat(parts)[names].reset_index(drop=True), caption, charts.leaderboard)
+    table = pd.concat(parts)[names].reset_index(drop=True)
+    return Figure("leaderboard", caption, table, partial(charts.leaderboard, table))
 
 
 def _others(numbers: Numbers) -> str:
@@ -95,12 +103,12 @@ def _looks(numbers: Numbers, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(method=methods, kind=kinds, place=places).reset_index(drop=True)
 
 
-def scatter(numbers: Numbers) -> Plot | LeftOut:
+def scatter(numbers: Numbers) -> Figure | Missing:
     """srg against the primary alignment metrics in space."""
     across = [column for column in numbers.columns if column.metric in ("shuffled_auc", "object_auc")]
     up = numbers.faithfulness
     if up is None or not across:
-        return LeftOut("faithfulness_alignment", "needs values of srg and of shuffled_auc or object_auc")
+        return Missing("faithfulness_alignment", "needs values of srg and of shuffled_auc or object_auc")
     y = numbers.of(up)[["mean", "low", "high", "chance"]].set_axis(["y", "y_low", "y_high", "y_chance"], axis=1)
     parts = []
     for column in across:
@@ -114,17 +122,17 @@ def scatter(numbers: Numbers) -> Plot | LeftOut:
     )
     table = pd.concat(parts).reset_index(drop=True)
     if table.empty:
-        return LeftOut("faithfulness_alignment", "no method has both values")
-    return Plot("faithfulness_alignment", table, caption, charts.axes_scatter)
+        return Missing("faithfulness_alignment", "no method has both values")
+    return Figure("faithfulness_alignment", caption, table, partial(charts.axes_scatter, table))
 
 
-def generality(numbers: Numbers, most: int = MOST_TASKS) -> Plot | LeftOut:
+def generality(numbers: Numbers, most: int = MOST_TASKS) -> Figure | Missing:
     """Rows of tasks.csv of the leading metric: the best methods and the best control, tasks with most videos first."""
     name = "generality"
     if numbers.task_rows is None:
-        return LeftOut(name, "the run has no tasks.csv; `attrib bench` writes it")
+        return Missing(name, "the run has no tasks.csv; `attrib bench` writes it")
     if not numbers.chosen:
-        return LeftOut(name, "no map was scored on other videos' annotation; set null_pairs, with 3 videos of a task")
+        return Missing(name, "no map was scored on other videos' annotation; set null_pairs, with 3 videos of a task")
     column = numbers.chosen[0]
     rows = numbers.generality(column)
     share = numbers.share(rows)
@@ -139,7 +147,8 @@ def generality(numbers: Numbers, most: int = MOST_TASKS) -> Plot | LeftOut:
     table = table.iloc[sorted(range(len(table)), key=keys.__getitem__)]
     looks = _looks(numbers, table.set_index("method"))
     names = ["task", "method", "kind", "place", "share", "low", "high", "chance", "videos", "words"]
-    return Plot(name, looks[names], _generality_caption(numbers, column, (len(tasks), len(sizes))), charts.generality)
+    caption = _generality_caption(numbers, column, (len(tasks), len(sizes)))
+    return Figure(name, caption, looks[names], partial(charts.generality, looks[names]))
 
 
 def _shown(numbers: Numbers, column: Column) -> list[str]:
@@ -163,11 +172,11 @@ def _generality_caption(numbers: Numbers, column: Column, tasks: tuple[int, int]
     )
 
 
-def curves(numbers: Numbers) -> Plot | LeftOut:
+def curves(numbers: Numbers) -> Figure | Missing:
     """Means over samples of curves.parquet, by the first imputer."""
     rows = kept_curves(numbers.run)
     if rows.empty:
-        return LeftOut("curves", "the run has no curves.parquet; a metric of removal writes it")
+        return Missing("curves", "the run has no curves.parquet; a metric of removal writes it")
     imputers = list(dict.fromkeys(rows["imputer"]))
     imputer = next((name for name in numbers.run.settings.imputers if name in imputers), imputers[0])
     rows = rows[rows["imputer"] == imputer]
@@ -184,4 +193,4 @@ def curves(numbers: Numbers) -> Plot | LeftOut:
         f"{counted(rows['sample'].nunique(), 'question')} of {counted(rows['video'].nunique(), 'video')}; removed "
         f"cells are filled by {imputer}. Grey: controls; black dots: cells in random order."
     )
-    return Plot("curves", table, caption, charts.curves)
+    return Figure("curves", caption, table, partial(charts.curves, table))

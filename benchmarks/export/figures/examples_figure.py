@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from attrib import video
 from attrib.benchmarks.export.examples import Example, choice, examples, shown_methods, told
-from attrib.benchmarks.export.figures.captions import LeftOut
+from attrib.benchmarks.export.figures.captions import Missing
 from attrib.benchmarks.export.figures.style import DOUBLE, FAINT, HIGHEST
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.errors import InputError
@@ -53,34 +53,34 @@ class Strip:
 
     blocks: tuple[Block, ...]
     caption: str
-    troubles: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def strip(numbers: Numbers, most: int | None = None) -> Strip | LeftOut:
+def strip(numbers: Numbers, most: int | None = None) -> Strip | Missing:
     """The median of each task and one exception, so many as fit on a page, or `most`; or why there are none."""
     by = choice(numbers)
     if by is None:
-        return LeftOut("examples", "no method has a value by which examples could be chosen")
+        return Missing("examples", "no method has a value by which examples could be chosen")
     blocks: list[Block] = []
-    troubles: list[str] = []
+    warnings: list[str] = []
     wanted = examples(numbers, ("median", "exception"))
     letters = LETTERS[min(ACROSS, len(wanted), most or ACROSS)]
     for example in [*wanted[-1:], *wanted[:-1]] if wanted[-1].why == "exception" else wanted:
         try:
             block = _block(numbers, example, letters)
         except InputError as error:
-            troubles.append(f"{example.sample}: {error}")
+            warnings.append(f"{example.sample}: {error}")
             continue
         if len(blocks) >= (most or 10**6) or _height([*blocks, block]) > HIGHEST:
             break
         blocks.append(block)
     if not blocks:
-        return LeftOut("examples", "; ".join(troubles[:1]) or "no sample has a value")
+        return Missing("examples", "; ".join(warnings[:1]) or "no sample has a value")
     strange = wanted[-1].why == "exception"
     if strange:
         blocks = [*blocks[1:], blocks[0]]  # it was drawn first, so that it is there, and is shown last
     caption = _caption(numbers, (len(blocks), len(wanted)), strange)
-    return Strip(tuple(blocks), caption, tuple(troubles))
+    return Strip(tuple(blocks), caption, tuple(warnings))
 
 
 def _caption(numbers: Numbers, counts: tuple[int, int], strange: bool) -> str:

@@ -1,4 +1,4 @@
-"""Figures for papers: PDF and PNG at print size, the numbers that each shows as CSV, and what it says as a caption."""
+"""Figures for papers: each as PDF and PNG at print size, with its numbers (CSV) and its caption."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import html
 import json
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 
 from attrib.benchmarks.export.figures import captions, examples_figure
-from attrib.benchmarks.export.figures.captions import LeftOut, Plot
+from attrib.benchmarks.export.figures.captions import Figure, Missing
 from attrib.benchmarks.export.figures.style import DOUBLE, SMALL, printed, write
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.finished_run import FinishedRun
+from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.stats.ranking import Ranking
 from attrib.benchmarks.tables import critical_difference
 from attrib.benchmarks.tables.ranks import primary_rankings
 from attrib.runtime.files import write_text, writing
@@ -30,85 +33,70 @@ ENDINGS = (".pdf", ".png", ".csv")
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One figure as it was written: files beside each other, inches, and what stands below it."""
+class WrittenFigure:
+    """Files of one figure, its size in inches (None where another command drew it) and its caption."""
 
     name: str
     files: tuple[str, ...]
-    width: float | None  # None for a figure that another command made
+    width: float | None
     height: float | None
     caption: str
+    warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What was written, what this run does not have, and examples that could not be drawn."""
+def write_figures(
+    run: FinishedRun, folder: Path, step: Progress | None = None
+) -> tuple[list[WrittenFigure], list[Missing]]:
+    """Write every figure that the run has the data for into `folder`, with figures.json and captions.md.
 
-    shown: tuple[Shown, ...]
-    left_out: tuple[LeftOut, ...]
-    troubles: tuple[str, ...] = ()
-
-
-def write_figures(run: FinishedRun, folder: Path, step: Progress | None = None) -> Figures:
-    """Write every figure that the run has the numbers for into `folder`, with figures.json and captions.md.
-
-    Figures of an earlier run that this one does not have are removed. Raises NotWritten.
+    Files of missing figures that an earlier run left in `folder` are removed. Raises NotWritten.
     """
-    numbers = Numbers(run)
-    shown: list[Shown] = []
-    left_out: list[LeftOut] = []
-    troubles: list[str] = []
+    written: list[WrittenFigure] = []
+    missing: list[Missing] = []
     with printed():
-        for place, found in enumerate(_figures(numbers)):
-            report_progress(step, found.name, place, len(NAMES))
-            if isinstance(found, LeftOut):
-                left_out.append(found)
-                continue
-            shown.append(_written(found, folder))
-            troubles += found.troubles
-    for name in {item.name for item in left_out}:
-        for ending in ENDINGS:
-            (folder / f"{name}{ending}").unlink(missing_ok=True)
-    result = Figures(tuple(shown), tuple(left_out), tuple(troubles))
-    write_text(folder / "figures.json", json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
-    write_text(folder / "captions.md", "".join(_captions(result)))
-    return result
+        for index, figure in enumerate(_figures(Numbers(run))):
+            report_progress(step, figure.name, index, len(NAMES))
+            if isinstance(figure, Missing):
+                missing.append(figure)
+                for ending in ENDINGS:
+                    (folder / f"{figure.name}{ending}").unlink(missing_ok=True)
+            else:
+                written.append(_write(figure, folder))
+    record = {"shown": [asdict(each) for each in written], "left_out": [asdict(each) for each in missing]}
+    write_text(folder / "figures.json", json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "captions.md", "".join(_captions(written, missing)))
+    return written, missing
 
 
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """A figure to be written: drawn here, or made before as files; `table` holds its numbers, if it is of numbers."""
-
-    name: str
-    caption: str
-    figure: Figure | None = None
-    table: pd.DataFrame | None = None
-    made: Path | None = None
-    troubles: tuple[str, ...] = ()
+def _figures(numbers: Numbers) -> Iterator[Figure | Missing]:
+    """Yield the figures in the order of NAMES."""
+    yield from captions.number_figures(numbers)
+    yield critical_differences(numbers)
+    yield example_frames(numbers)
+    yield layers_atlas(numbers)
 
 
-def _figures(numbers: Numbers) -> Iterator[Drawn | LeftOut]:
-    """In the order of NAMES."""
-    for found in captions.plots(numbers):
-        yield drawn(found)
-    yield ranks(numbers)
-    yield examples(numbers)
-    yield layers(numbers)
-
-
-def drawn(found: Plot | LeftOut) -> Drawn | LeftOut:
-    """A figure of numbers."""
-    if isinstance(found, LeftOut):
-        return found
-    return Drawn(found.name, found.caption, found.draw(found.table), found.table)
-
-
-def ranks(numbers: Numbers) -> Drawn | LeftOut:
+def critical_differences(numbers: Numbers) -> Figure | Missing:
     """The critical-difference diagram of the primary metrics, at print size."""
     rankings = primary_rankings(numbers.run.results, numbers.run.metrics)
     if not rankings:
-        return LeftOut("critical_difference", "no primary metric ranks three methods over two videos")
-    figure = critical_difference.draw(rankings, numbers.roles)
+        return Missing("critical_difference", "no primary metric ranks three methods over two videos")
+    rows = [
+        {"metric": title, "method": method, "mean_rank": float(rank)}
+        for title, one in rankings.items() for method, rank in zip(one.methods, one.ranks, strict=True)
+    ]  # fmt: skip
+    caption = (
+        "Methods by mean rank over videos, 1 is best. A bar joins methods of which no pair differs (Wilcoxon's "
+        "signed-rank test, Holm over all pairs, .05; all of them where Friedman's test does not reject). "
+        "Discs: methods; squares: controls; diamonds: upper bounds."
+    )
+    draw = partial(_rank_diagram, rankings, numbers.roles)
+    return Figure("critical_difference", caption, pd.DataFrame(rows), draw)
+
+
+def _rank_diagram(rankings: Mapping[str, Ranking], roles: Roles) -> Drawing:
+    """Draw the diagram of every metric, at print size."""
+    figure = critical_difference.draw(rankings, roles)
     wide, high = figure.get_size_inches()
     figure.set_size_inches(min(wide, DOUBLE), high)
     for axis, title in zip(figure.axes, rankings, strict=False):
@@ -116,68 +104,62 @@ def ranks(numbers: Numbers) -> Drawn | LeftOut:
         axis.set_title(
             "\n".join([title, *textwrap.wrap(words, 46, max_lines=2, placeholder=" …")]), loc="left", size=SMALL
         )
-    rows = [
-        {"metric": title, "method": method, "mean_rank": float(place)}
-        for title, one in rankings.items() for method, place in zip(one.methods, one.ranks, strict=True)
-    ]  # fmt: skip
-    caption = (
-        "Methods by mean rank over videos, 1 is best. A bar joins methods of which no pair differs (Wilcoxon's "
-        "signed-rank test, Holm over all pairs, .05; all of them where Friedman's test does not reject). "
-        "Discs: methods; squares: controls; diamonds: upper bounds."
-    )
-    return Drawn("critical_difference", caption, figure, pd.DataFrame(rows))
+    return figure
 
 
-def examples(numbers: Numbers, most: int | None = None) -> Drawn | LeftOut:
+def example_frames(numbers: Numbers, most: int | None = None) -> Figure | Missing:
     """Frames of chosen videos with maps over them."""
-    found = examples_figure.strip(numbers, most)
-    if isinstance(found, LeftOut):
-        return found
-    return Drawn("examples", found.caption, examples_figure.draw(found.blocks), troubles=found.troubles)
+    strip = examples_figure.strip(numbers, most)
+    if isinstance(strip, Missing):
+        return strip
+    draw = partial(examples_figure.draw, strip.blocks)
+    return Figure("examples", strip.caption, draw=draw, warnings=strip.warnings)
 
 
-def layers(numbers: Numbers) -> Drawn | LeftOut:
+def layers_atlas(numbers: Numbers) -> Figure | Missing:
     """The layers x heads atlas that `attrib atlas` wrote into the run."""
-    made = numbers.run.directory / "layers" / "atlas.pdf"
-    if not made.is_file():
-        return LeftOut("layers", "the run has no layers/atlas.pdf; `attrib atlas` writes it")
+    file = numbers.run.directory / "layers" / "atlas.pdf"
+    if not file.is_file():
+        return Missing("layers", "the run has no layers/atlas.pdf; `attrib atlas` writes it")
     caption = (
-        "Layers x heads: what each head's attention from the answer to the video reaches; written by `attrib atlas`, "
-        "where layers/atlas.csv has the numbers."
+        "Layers x heads: how much of the video each head's attention from the answer reaches; written by `attrib "
+        "atlas`, with the numbers in layers/atlas.csv."
     )
-    return Drawn("layers", caption, made=made)
+    return Figure("layers", caption, file=file)
 
 
-def _written(found: Drawn, folder: Path) -> Shown:
-    if found.figure is None:
-        assert found.made is not None  # drawn or made
-        return _copied(found.name, found.caption, found.made, folder)
-    write(found.figure, folder, found.name)
-    files = [f"{found.name}.pdf", f"{found.name}.png"]
-    if found.table is not None:
-        with writing(folder / f"{found.name}.csv") as part:
-            found.table.to_csv(part, index=False)
-        files.append(f"{found.name}.csv")
-    wide, high = (round(float(inches), 3) for inches in found.figure.get_size_inches())
-    return Shown(found.name, tuple(files), wide, high, found.caption)
+def _write(figure: Figure, folder: Path) -> WrittenFigure:
+    if figure.draw is None:
+        return _copy(figure, folder)
+    drawing = figure.draw()
+    write(drawing, folder, figure.name)
+    files = [f"{figure.name}.pdf", f"{figure.name}.png"]
+    if figure.table is not None:
+        files.append(f"{figure.name}.csv")
+        with writing(folder / files[-1]) as path:
+            figure.table.to_csv(path, index=False)
+    width, height = (round(float(inches), 3) for inches in drawing.get_size_inches())
+    return WrittenFigure(figure.name, tuple(files), width, height, figure.caption, figure.warnings)
 
 
-def _copied(name: str, caption: str, made: Path, folder: Path) -> Shown:
-    """The files NAME.pdf and, where there is one, NAME.png; their size is theirs."""
+def _copy(figure: Figure, folder: Path) -> WrittenFigure:
+    """Copy the PDF and, where there is one, the PNG beside it."""
+    assert figure.file is not None  # a figure is drawn, or a file
     files = []
-    for ending in ("pdf", "png"):
-        if (source := made.with_suffix(f".{ending}")).is_file():
-            with writing(folder / f"{name}.{ending}") as part:
-                shutil.copyfile(source, part)
-            files.append(f"{name}.{ending}")
-    return Shown(name, tuple(files), None, None, caption)
+    for ending in (".pdf", ".png"):
+        if (source := figure.file.with_suffix(ending)).is_file():
+            files.append(f"{figure.name}{ending}")
+            with writing(folder / files[-1]) as path:
+                shutil.copyfile(source, path)
+    return WrittenFigure(figure.name, tuple(files), None, None, figure.caption)
 
 
-def _captions(found: Figures) -> Iterator[str]:
-    """Markdown; labels from settings stay text."""
+def _captions(written: Sequence[WrittenFigure], missing: Sequence[Missing]) -> Iterator[str]:
+    """Yield captions.md piece by piece; names and captions are escaped, as they hold labels from settings."""
     yield "# Figures\n"
-    for item in found.shown:
-        yield f"\n## {item.name}\n\n![{item.name}]({item.name}.png)\n\n{html.escape(item.caption, quote=False)}\n"
-    if found.left_out:
+    for figure in written:
+        caption = html.escape(figure.caption, quote=False)
+        yield f"\n## {figure.name}\n\n![{figure.name}]({figure.name}.png)\n\n{caption}\n"
+    if missing:
         yield "\n## Left out\n\n"
-        yield from (f"- {item.name}: {html.escape(item.reason, quote=False)}\n" for item in found.left_out)
+        yield from (f"- {absent.name}: {html.escape(absent.reason, quote=False)}\n" for absent in missing)

@@ -96,11 +96,11 @@ def _needs_others(numbers: Numbers, method: str) -> bool:
 
 def _figures(numbers: Numbers) -> dict[str, Any]:
     shown, missing = {}, {}
-    for found in captions.plots(numbers):
-        if isinstance(found, captions.LeftOut):
-            missing[found.name] = found.reason
-        else:
-            shown[found.name] = {"caption": found.caption, "table": found.table.to_dict(orient="list")}
+    for figure in captions.number_figures(numbers):
+        if isinstance(figure, captions.Missing):
+            missing[figure.name] = figure.reason
+        elif figure.table is not None:
+            shown[figure.name] = {"caption": figure.caption, "table": figure.table.to_dict(orient="list")}
     return {"figures": shown, "left_out": missing}
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from attrib.benchmarks.export.examples import MINUS, choice, short
-from attrib.benchmarks.export.figures.captions import LeftOut, counted
-from attrib.benchmarks.export.figures.write import Drawn
+from attrib.benchmarks.export.figures.captions import Figure, Missing, counted
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits
 from attrib.benchmarks.export.techreport.findings import ranged
@@ -49,11 +48,11 @@ class Wanted:
     paper: str = "a4"
 
 
-def data(numbers: Numbers, budget: Budget, wanted: Wanted, drawn: Sequence[Drawn | LeftOut]) -> dict[str, Any]:
+def data(numbers: Numbers, budget: Budget, wanted: Wanted, figures: Sequence[Figure | Missing]) -> dict[str, Any]:
     """What the template reads: texts and rows, no markup."""
     model = facts.model(numbers.run, wanted.training)
     columns, rows, caption = tasks(numbers, budget)
-    pictures = _pictures(drawn)
+    pictures = _pictures(figures)
     missing = [*pictures.pop("missing"), *([] if rows else ["the task table (the run has no tasks.csv)"])]
     return {
         "title": wanted.title or _title(numbers, model["name"]), "authors": list(wanted.authors), "paper": wanted.paper,
@@ -187,20 +186,18 @@ def _dash(row: pd.Series, name: str, low: str, high: str) -> str:
     return ranged(float(row[name]), float(row[low]), float(row[high]), signed=name == "difference")
 
 
-def _pictures(drawn: Sequence[Drawn | LeftOut]) -> dict[str, Any]:
+def _pictures(figures: Sequence[Figure | Missing]) -> dict[str, Any]:
     wide: list[dict[str, Any]] = []
     narrow: list[dict[str, Any]] = []
     missing: list[str] = []
-    for item in drawn:
-        if isinstance(item, LeftOut):
-            missing.append(f"{item.name} ({item.reason})")
+    for figure in figures:
+        if isinstance(figure, Missing):
+            missing.append(f"{figure.name} ({figure.reason})")
             continue
-        below = item.name == "faithfulness_alignment"
-        entry = {"file": f"{item.name}.pdf", "caption": item.caption, "alt": item.name, "bottom": below}
-        (narrow if item.name == "layers" else wide).append(entry)
-    return {
-        "wide": wide, "narrow": narrow, "missing": missing,
-    }  # fmt: skip
+        below = figure.name == "faithfulness_alignment"
+        entry = {"file": f"{figure.name}.pdf", "caption": figure.caption, "alt": figure.name, "bottom": below}
+        (narrow if figure.name == "layers" else wide).append(entry)
+    return {"wide": wide, "narrow": narrow, "missing": missing}
 
 
 def _repeat(numbers: Numbers) -> dict[str, Any]:

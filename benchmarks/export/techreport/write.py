@@ -1,10 +1,11 @@
-"""A report of two pages as PDF, set by typst: it grows leaner until it fits, and says what it leaves out."""
+"""Technical report as a PDF of two pages, typeset by typst: it gets leaner until it fits, and lists its omissions."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,10 +13,9 @@ from typing import Any
 
 import typst
 
-from attrib.benchmarks.export.figures import write as figures
-from attrib.benchmarks.export.figures.captions import LeftOut, leaderboard, scatter
+from attrib.benchmarks.export.figures.captions import Figure, Missing, leaderboard, scatter
 from attrib.benchmarks.export.figures.style import printed, write
-from attrib.benchmarks.export.figures.write import Drawn
+from attrib.benchmarks.export.figures.write import example_frames, layers_atlas
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import text as report_text
 from attrib.benchmarks.export.techreport.text import Budget, Wanted
@@ -40,16 +40,16 @@ class TooLong(AttribError):
 
 
 @dataclass(frozen=True)
-class Report:
-    """What was written: the file, its pages, which budget it took, and examples that could not be drawn."""
+class WrittenReport:
+    """The PDF file, its number of pages, the budget that fits, and the examples that could not be drawn."""
 
     path: Path
     pages: int
     budget: Budget
-    troubles: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | None = None) -> Report:
+def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | None = None) -> WrittenReport:
     """Write the PDF. Raises TooLong where it does not fit on two pages, with a draft left beside `path`."""
     if path.suffix.lower() != ".pdf":
         raise InputError(f"{path}: expected a file name that ends in .pdf")
@@ -59,15 +59,15 @@ def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | 
     numbers = Numbers(run)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        maker = _Maker(numbers, folder)
+        pictures = _Pictures(numbers, folder)
         pdf = b""
-        for place, budget in enumerate(BUDGETS):
-            report_progress(step, f"setting, {place + 1} of {len(BUDGETS)}", place, len(BUDGETS))
-            data = report_text.data(numbers, budget, wanted, maker.drawn(budget))
+        for index, budget in enumerate(BUDGETS):
+            report_progress(step, f"setting, {index + 1} of {len(BUDGETS)}", index, len(BUDGETS))
+            data = report_text.data(numbers, budget, wanted, pictures.of(budget))
             pdf, pages = typeset(data, folder)
             if pages <= PAGES:
                 _keep(path, pdf)
-                return Report(path, pages, budget, tuple(maker.troubles))
+                return WrittenReport(path, pages, budget, tuple(pictures.warnings))
     draft = path.with_suffix(".draft.pdf")
     _keep(draft, pdf)
     raise TooLong(f"{path}: {pages} pages however lean, and {PAGES} are allowed; nothing written but a draft, {draft}")
@@ -91,45 +91,37 @@ def typeset(data: dict[str, Any], folder: Path) -> tuple[bytes, int]:
 
 
 @dataclass(eq=False)
-class _Maker:
-    """Draws each picture once; a leaner report draws fewer examples anew."""
+class _Pictures:
+    """Pictures of the report as files NAME.pdf in a folder; each is drawn once, fewer examples are drawn anew."""
 
     numbers: Numbers
     folder: Path
 
     def __post_init__(self) -> None:
-        self.troubles: list[str] = []
-        self._known: dict[str, Drawn | LeftOut] = {}
+        self.warnings: list[str] = []
+        self._by_name: dict[str, Figure | Missing] = {}
 
-    def drawn(self, budget: Budget) -> Sequence[Drawn | LeftOut]:
-        """The leaderboard, examples so many as the budget has, and the layers; as files NAME.pdf in the folder."""
-        with printed():
-            found = [
-                self._once("leaderboard", lambda: figures.drawn(leaderboard(self.numbers))),
-                self._once("layers", lambda: figures.layers(self.numbers)),
-            ]
-            if budget.examples:
-                name = f"examples{budget.examples}"
-                found.insert(1, self._once(name, lambda: figures.examples(self.numbers, budget.examples)))
-            if budget.scatter:
-                found.append(self._once("scatter", lambda: figures.drawn(scatter(self.numbers))))
-        return found
+    def of(self, budget: Budget) -> list[Figure | Missing]:
+        """The leaderboard, the budget's examples, the layers and the scatter."""
+        figures = [self._once("leaderboard", leaderboard)]
+        if most := budget.examples:
+            figures.append(self._once(f"examples{most}", lambda numbers: example_frames(numbers, most)))
+        figures.append(self._once("layers", layers_atlas))
+        if budget.scatter:
+            figures.append(self._once("scatter", scatter))
+        return figures
 
-    def _once(self, name: str, make: Any) -> Drawn | LeftOut:
-        if name not in self._known:
-            found: Drawn | LeftOut = make()
-            self._known[name] = found
-            if isinstance(found, Drawn):
-                self.troubles += found.troubles
-                self._file(found)
-        known = self._known[name]
-        if isinstance(known, Drawn):
-            self._file(known)
-        return known
+    def _once(self, name: str, make: Callable[[Numbers], Figure | Missing]) -> Figure | Missing:
+        if name not in self._by_name:
+            with printed():
+                figure = self._by_name[name] = make(self.numbers)
+                if isinstance(figure, Figure):
+                    self.warnings += figure.warnings
+                    self._write(figure)
+        return self._by_name[name]
 
-    def _file(self, found: Drawn) -> None:
-        path = self.folder / f"{found.name}.pdf"
-        if found.made is not None:
-            path.write_bytes(found.made.read_bytes())
-        elif found.figure is not None:
-            write(found.figure, self.folder, found.name)
+    def _write(self, figure: Figure) -> None:
+        if figure.draw is not None:
+            write(figure.draw(), self.folder, figure.name)
+        elif figure.file is not None:
+            shutil.copyfile(figure.file, self.folder / f"{figure.name}.pdf")

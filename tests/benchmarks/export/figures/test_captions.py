@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from attrib.benchmarks.export.figures import captions, charts, style
-from attrib.benchmarks.export.figures.captions import LeftOut, Plot
+from attrib.benchmarks.export.figures.captions import Figure, Missing
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.finished_run import FinishedRun, read
 from attrib.benchmarks.perturb.curves import STEPS
@@ -18,8 +18,8 @@ from attrib.benchmarks.perturb.curves import STEPS
 import export_cases as cases
 
 
-def shown(found: Plot | LeftOut) -> Plot:
-    assert isinstance(found, Plot), found
+def shown(found: Figure | Missing) -> Figure:
+    assert isinstance(found, Figure), found
     return found
 
 
@@ -136,8 +136,8 @@ def test_curves_are_means_over_samples(copy: Path) -> None:
 
 def test_what_a_run_lacks_is_left_out_with_the_reason(copy: Path) -> None:
     (copy / "tasks.csv").unlink()
-    found = list(captions.plots(Numbers(read(copy))))
-    missing = {item.name: item.reason for item in found if isinstance(item, LeftOut)}
+    found = list(captions.number_figures(Numbers(read(copy))))
+    missing = {item.name: item.reason for item in found if isinstance(item, Missing)}
     assert list(missing) == ["generality", "curves"]
     assert "tasks.csv" in missing["generality"] and "curves.parquet" in missing["curves"]
 

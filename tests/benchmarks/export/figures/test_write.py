@@ -12,7 +12,7 @@ import pytest
 
 from attrib.benchmarks.export.examples import choice, examples, short
 from attrib.benchmarks.export.figures import captions, examples_figure, write
-from attrib.benchmarks.export.figures.captions import LeftOut
+from attrib.benchmarks.export.figures.captions import Missing
 from attrib.benchmarks.export.figures.write import write_figures
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.jobs.finished_run import FinishedRun, read
@@ -75,7 +75,7 @@ def test_examples_show_the_runs_own_maps_on_the_right_frames(real: FinishedRun) 
     found = examples_figure.strip(numbers)
     by = choice(numbers)
     assert isinstance(found, examples_figure.Strip) and by is not None
-    assert len(found.blocks) == 2 and not found.troubles
+    assert len(found.blocks) == 2 and not found.warnings
     rows = real.results[(real.results["metric"] == "object_auc") & (real.results["method"] == by.method)]
     for block, example in zip(found.blocks, examples(numbers, ("median", "exception")), strict=True):
         sample = real.samples[example.sample]
@@ -115,8 +115,8 @@ def test_a_missing_video_is_told_and_the_other_figures_are_written(real: Finishe
         .replace("  name: demo\n  videos: 2\n  seed: 3\n", "  name: perception_test\n")
     )
     (copy / "config.yaml").write_text(settings.replace("  counterfactuals: false\n", ""))
-    found = write.examples(Numbers(read(copy)))
-    assert isinstance(found, write.LeftOut) and "video_" in found.reason
+    found = write.example_frames(Numbers(read(copy)))
+    assert isinstance(found, Missing) and "video_" in found.reason
 
 
 def test_the_atlas_of_layers_is_taken_as_it_is(
@@ -125,8 +125,8 @@ def test_the_atlas_of_layers_is_taken_as_it_is(
     copy = Path(shutil.copytree(made.directory, tmp_path / "run"))
     (copy / "layers").mkdir()
     (copy / "layers" / "atlas.pdf").write_bytes(b"%PDF atlas")
-    monkeypatch.setattr(captions, "plots", lambda numbers: iter(()))  # these are drawn above
-    monkeypatch.setattr(write, "ranks", lambda numbers: LeftOut("critical_difference", "drawn above"))
-    found = write_figures(read(copy), tmp_path / "out")
-    assert [item.files for item in found.shown if item.name == "layers"] == [("layers.pdf",)]
+    monkeypatch.setattr(captions, "number_figures", lambda numbers: iter(()))  # these are drawn above
+    monkeypatch.setattr(write, "critical_differences", lambda numbers: Missing("critical_difference", "drawn above"))
+    written, _ = write_figures(read(copy), tmp_path / "out")
+    assert [item.files for item in written if item.name == "layers"] == [("layers.pdf",)]
     assert (tmp_path / "out" / "layers.pdf").read_bytes() == b"%PDF atlas"

@@ -38,7 +38,7 @@ def test_a_report_of_two_pages_at_most(real: FinishedRun, tmp_path: Path) -> Non
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     assert found.pages == pages(pdf) == 2
-    assert not found.troubles
+    assert not found.warnings
     assert not list(tmp_path.glob("*draft*"))
 
 

@@ -18,7 +18,7 @@ ASKED = ("x.mp4", "-q", "Why?")
     ("command", "arguments", "work"),
     [
         ("explain", ASKED, "attrib.api.explain"),
-        ("layers", ASKED, "attrib.commands.layers._subject"),
+        ("layers", ASKED, "attrib.explaining.binding.load"),
         ("figures", ("run",), "attrib.benchmarks.export.figures.write.write_figures"),
         ("techreport", ("run",), "attrib.benchmarks.export.techreport.write.write_report"),
     ],

@@ -61,9 +61,9 @@ def test_a_cell_that_fails_is_told_in_one_line(tmp_path: Path) -> None:
 def test_data_enters_as_data_whatever_it_holds(tmp_path: Path) -> None:
     run = cases.written(tmp_path / "run", cases.rows({NASTY: 2}, cases.SKILL))
     write_notebook(run, tmp_path / "notebook.ipynb", source="git+https://example.org/'x'\"y")
-    install, _, data = code(tmp_path / "notebook.ipynb")[:3]
+    install, _, cell = code(tmp_path / "notebook.ipynb")[:3]
     scope: dict[str, object] = {}
-    exec(data, scope)
+    exec(cell, scope)
     assert scope["RUN"] == data.collected(Numbers(run))
     assert NASTY in next(iter(scope["RUN"]["examples"]))  # type: ignore[index]
     exec(install.split("\nif ")[0], scope)

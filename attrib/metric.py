@@ -42,7 +42,7 @@ class Score:
 
 
 class Stated:
-    """What every metric class says of itself."""
+    """Declarations of every metric class."""
 
     direction: ClassVar[Direction]  # which way is better
     bounds: ClassVar[tuple[float, float]]  # least and largest value that there can be, infinite where there is none

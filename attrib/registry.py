@@ -1,4 +1,4 @@
-"""Which methods, metrics, imputers, models and data sets exist: entry points, and plug-in files named by the user."""
+"""Registered methods, metrics, imputers, models and data sets: entry points, and plug-in files named by the user."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def get(kind: Kind, name: str) -> Any:
 
 
 def source(kind: Kind, name: str) -> str:
-    """Where an entry comes from: the distribution's name and version, the plug-in file, or `__main__` (a notebook)."""
+    """Origin of an entry: the distribution's name and version, the plug-in file, or `__main__` (a notebook)."""
     if name in _files[kind]:
         return _home(_files[kind][name])
     entry = _entries(kind).get(name)

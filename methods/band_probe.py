@@ -1,4 +1,4 @@
-"""Which frames, which rows and which columns the answer needs."""
+"""The frames, rows and columns that the answer needs."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Captum(Method):
         return frozenset(signature.parameters) - OURS
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """In the class's own unit; gradients' features are summed, perturbations' values stand for a whole feature."""
+        """Values in the class's own unit: gradients summed over features, perturbations one value per feature."""
         inputs = Inputs.of(subject, self.space)
         given = {key: tuple(value) if isinstance(value, list) else value for key, value in self.arguments.items()}
         if "baselines" in self._parameters:

@@ -114,7 +114,7 @@ class Path:
 
     @property
     def zeros(self) -> Tensor:
-        """Of one number a place."""
+        """Zeros with one value per location."""
         return torch.zeros_like(self.baseline[0, :, 0])
 
     def scores(self, at: Sequence[float]) -> list[float]:

@@ -53,7 +53,7 @@ class LocalizationHeads(Method):
 
 
 def localising(found: HeadStatistics, count: int) -> tuple[Head, ...]:
-    """Of the heads that look at the video, the `count` of least spatial entropy; ties go to the earlier head.
+    """The `count` heads of least spatial entropy among those that look at the video; ties go to the earlier head.
 
     They look at it when their attention's sum over the visual tokens reaches the bend of all heads' sorted sums, the
     point farthest from the line between greatest and least.

@@ -16,7 +16,7 @@ from attrib.commands.terminal.console import print_json, screen
 
 
 class Kind(StrEnum):
-    """What can be listed."""
+    """Kinds of plug-ins."""
 
     methods = "methods"
     metrics = "metrics"

@@ -89,7 +89,7 @@ class ToyModel(
         return self.read_out(states[:, -rows:], question)
 
     def _states(self, kept: Tensor, rows: int) -> Tensor:
-        """What each position attended to, mean over heads, (b, n + rows, 3)."""
+        """Attention output of each position, mean over heads, (b, n + rows, 3)."""
         sequence = torch.cat([kept, kept.new_zeros(len(kept), rows, 3)], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness

@@ -1,4 +1,4 @@
-"""What a method or a metric needs beside a video and a question."""
+"""Needs of a method or a metric beside a video and a question."""
 
 from __future__ import annotations
 

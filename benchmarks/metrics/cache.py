@@ -1,4 +1,4 @@
-"""What many metrics and many maps need of one subject is worked out once."""
+"""Cache of what many metrics and many volumes need of one subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model answers to a sample's video made again with something taken away, and the gate that rests on it.
+"""The model's answers to a sample's counterfactual videos, and the gate that rests on them.
 
 Every video is read at the frame times of the subject's clip and evaluated once for each subject, whatever number of
 methods and metrics ask for it.
@@ -54,7 +54,7 @@ def changes(
 
 
 def gate(subject: Subject, sample: Sample) -> bool | None:
-    """Whether the annotated evidence is ground truth for this model; None without an answer or one of the videos.
+    """Tell whether the annotated evidence is ground truth for this model; None without an answer or one of the videos.
 
     The model must be right on the video, right on `only`, and lose it on `removed`: p(right) < 1/2. Asking for another
     choice there would refuse a third of the items even with a perfect model, which without evidence has to guess and

@@ -71,17 +71,17 @@ class Curves:
 
     @cached_property
     def most_first(self) -> Curve:
-        """While the first of the order go first."""
+        """Curve of removing the most salient cells first."""
         return self._curve(0)
 
     @cached_property
     def least_first(self) -> Curve:
-        """While the last of the order go first."""
+        """Curve of removing the least salient cells first."""
         return self._curve(1)
 
     @cached_property
     def insertion(self) -> Curve:
-        """While the first of the order are put back first."""
+        """Curve of putting the most salient cells back first."""
         return self._curve(2)
 
     def _curve(self, plan: int) -> Curve:
@@ -131,7 +131,7 @@ def without(chosen: Order, subject: Subject) -> BoolArray:
 
 
 def step_counts(cells: int) -> NDArray[np.int64]:
-    """How many cells are gone at each step; steps that coincide in a small clip are taken once."""
+    """Number of removed cells at each step; steps that coincide in a small clip are taken once."""
     return np.unique([cells_of(share, cells) for share in STEPS])
 
 
@@ -141,7 +141,7 @@ def cells_of(share: float, cells: int) -> int:
 
 
 def needs_video(subject: Subject, imputer: Imputer) -> bool:
-    """Whether the log-odds fall by more than GATE when everything is removed."""
+    """Tell whether the log-odds fall by more than GATE when everything is removed."""
     removed = answers(subject, imputer, np.ones((1, *cell_shape(subject)), bool)).double()
     whole = subject.logprobs[None].cpu().double()
     return bool(subject.log_odds(whole) - subject.log_odds(removed) > GATE)

@@ -42,7 +42,7 @@ Version = tuple[Imputer, bytes]  # its removed cells as bits
 
 
 class Sizes:
-    """How many versions go through a model's language model, and steps through its vision encoder, at once."""
+    """Batch sizes of a model: versions through its language model, steps through its vision encoder."""
 
     def __init__(self, model: VideoModel) -> None:
         versions = GROUP if model.device.type == "cpu" else ON_GPU
@@ -72,7 +72,7 @@ class Steps:
 
 @dataclass(eq=False)
 class Memory:
-    """What is known of one subject: answers (o,) on the CPU, encoded steps, and what its imputers prepared."""
+    """Cache of one subject: answers (o,) on the CPU, encoded steps, and what its imputers prepared."""
 
     answers: dict[Version, Tensor] = field(default_factory=dict)
     steps: Steps = field(default_factory=Steps)
@@ -176,5 +176,5 @@ def _encoder(model: EncodesSteps, pixels: Float[Tensor, "m f 3 h w"]) -> Callabl
 
 
 def _digest(step: Float[Tensor, "f 3 h w"]) -> bytes:
-    """Which pixels these are."""
+    """Digest of a step's pixels."""
     return hashlib.blake2b(step.contiguous().cpu().numpy().tobytes(), digest_size=16).digest()

@@ -294,7 +294,7 @@ class TestFile:
             {
                 "values": np.zeros((1, 1, 1), np.float32),
                 "times": np.zeros(1),
-                "provenance": np.array('{"method": "m", "extras": []}'),
+                "provenance": np.array('{"method": "m", "reports": []}'),
             },
             {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1), "provenance": np.array("no json")},
             {"values": np.zeros((1, 1, 1), np.float32), "times": np.zeros(1), "provenance": np.array('{"a": 1}')},
@@ -309,7 +309,7 @@ class TestFile:
             "parts missing",
             "complex times",
             "times as text",
-            "extras no mapping",
+            "reports no mapping",
             "no JSON",
             "other fields",
             "no mapping",

@@ -24,7 +24,7 @@ class NSS(TubeMetric):
     reference: ClassVar[str] = "Peters et al. 2005; Bylinskii et al. 2019, arXiv 1604.03605"
 
     def measure(self, found: Scene) -> Score:
-        """In standard deviations."""
+        """Mean saliency of the evidence, in standard deviations."""
         centred = found.saliency - found.saliency.mean()
         return Score(float(centred[found.inside].mean() / found.saliency.std()), 0.0)
 

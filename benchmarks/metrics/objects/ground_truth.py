@@ -91,7 +91,7 @@ def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) 
 
 
 def scored_frames(subject: Subject, sample: Sample) -> BoolArray:
-    """Which frames (t,) are scored: those before the cut. Raises UndefinedError when there is none."""
+    """Mask (t,) of the scored frames: those before the cut. Raises UndefinedError when there is none."""
     scored = ~after_cut(sample, subject.clip.times)
     if not scored.any():
         raise UndefinedError("every frame of the clip lies after the cut")

@@ -1,4 +1,4 @@
-"""Where does a map look while the object is hidden: at what hides it?
+"""Saliency on the occluder while the object is hidden.
 
 An event is a frame before the cut and an object that is fully hidden in it, with the object that hides it: of the
 other visible objects whose boxes cover at least half of the hidden object's box, those annotated as occluders go first;

@@ -93,7 +93,7 @@ class IoU(TubeMetric):
 
 
 def top_hits(found: Scene) -> float:
-    """How many of the top-|G| cells lie in G; of the cells that tie at the border, as many as their mean says."""
+    """Number of the top-|G| cells that are in G; of the cells that tie at the border, as many as their mean says."""
     inside, saliency = found.inside, found.saliency
     count = int(inside.sum())
     border = np.partition(saliency, -count)[-count]

@@ -1,4 +1,4 @@
-"""When the evidence acts or sounds: which segments count, and the saliency of each frame beside them.
+"""Segments in which the evidence acts or sounds, and the saliency of each frame beside them.
 
 The primary segments are the actions in which an evidence track takes part, whatever that track's own evidence interval.
 A model without audio cannot hear, so sounds with such a track are a control, and sounds whose source is not visible,
@@ -54,7 +54,7 @@ class Profile:
 
     @property
     def inside(self) -> BoolArray:
-        """Which scored frames (t,) lie in a segment."""
+        """Mask (t,) of the scored frames in a segment."""
         return within(self.segments, self.times)
 
     @property
@@ -96,5 +96,5 @@ def segments_of(sample: Sample, kind: Kind) -> tuple[Segment, ...]:
 
 
 def within(segments: Sequence[Segment], times: FloatArray) -> BoolArray:
-    """Which of `times` (t,) lie in one of the segments."""
+    """Mask of those of `times` (t,) that are in one of the segments."""
     return np.any([segment.contains(times) for segment in segments], axis=0)

@@ -10,6 +10,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 
 from attrib.benchmarks.checks import compute
+from attrib.benchmarks.checks.jobs import errors
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
@@ -67,7 +68,7 @@ def forecast(
             return _forecast(plan, RunDirectory.at(Path(empty)), Store(directory), step)
     refuse_other_question(directory, plan)
     run = RunDirectory.at(directory, retry_failed)
-    return _forecast(plan, run, run.parts, step)
+    return _forecast(plan, run, run.store, step)
 
 
 def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) -> Forecast:
@@ -75,10 +76,10 @@ def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) 
     peaks = []
     for number, sample in enumerate(plan.samples):
         report_progress(step, sample.id, number, len(plan.samples))
-        for kind, state, part in _states(SampleJob(plan, run, sample)):
+        for kind, state, record in _states(SampleJob(plan, run, sample)):
             states[kind, state] += 1
-            peaks.append(part.value["peak_memory"] if kind[0] == "volumes" and part and part.value else None)
-    states.update(((table, method), state) for table, method, state in compute.states(plan, run))
+            peaks.append(record.value["peak_memory"] if kind[0] == "volumes" and record and record.value else None)
+    states.update(_check_states(plan, run))
     counts = _counts(states, _costs(log))
     seconds = _total("", counts).seconds
     known = [peak for peak in peaks if peak is not None]
@@ -87,51 +88,67 @@ def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) 
 
 def _states(item: SampleJob) -> Iterator[tuple[Kind, State, Record | None]]:
     """Every part of a sample. What rests on a failed part is not tried, and counts as failed."""
-    parts = item.run.parts
-    answer = parts.kept(item.answer_name, item.answer_key)
+    store = item.run.store
+    answer = store.peek(item.answer_name, item.answer_key)
     yield ("answers",), _state(answer), answer
     blocked = answer is not None and bool(answer.error)
     if item.sample.counterfactuals:
-        gate = parts.kept(item.gate_name, item.gate_key)
+        gate = store.peek(item.gate_name, item.gate_key)
         yield ("gates",), "failed" if blocked else _state(gate), gate
     for method in item.plan.methods:
         yield from _map_states(VolumeJob(item, method), blocked)
 
 
-def _map_states(found: VolumeJob, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
-    plan, label = found.item.plan, found.method.label
-    kept = found.kept()
-    yield ("volumes", label), "failed" if blocked else _state(kept), kept
-    blocked = blocked or (kept is not None and bool(kept.error))
+def _map_states(job: VolumeJob, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
+    plan, label = job.item.plan, job.method.label
+    volume = job.peek()
+    yield ("volumes", label), "failed" if blocked else _state(volume), volume
+    blocked = blocked or (volume is not None and bool(volume.error))
     if plan.contrasts:
-        rival = found.kept(rival=True)
+        rival = job.towards_rival.peek()
         yield ("rivals", label), "failed" if blocked else _state(rival), rival
-    for group in plan.groups:
-        scores = found.kept_scores(group)
-        rows = [scores.get(key) for key in found.score_keys(group)]
+    for group in plan.metric_groups:
+        scores = job.peek_scores(group)
+        rows = [scores.get(key) for key in job.score_keys(group)]
         state: State = "missing" if None in rows else "failed" if any(row and row["error"] for row in rows) else "kept"
         yield ("scores", label, group), "failed" if blocked else state, None
-        yield from _curve_states(found, group, blocked)
+        yield from _curve_states(job, group, blocked)
 
 
-def _curve_states(found: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
+def _curve_states(job: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
     """Of a group whose metrics read curves; where all of these failed none are made, and they count as failed."""
-    scores, keys = found.kept_scores(group), found.score_keys(group)
+    scores, keys = job.peek_scores(group), job.score_keys(group)
     rows = [scores.get(key) for key, metric in keys.items() if isinstance(metric.item, CurveMetric)]
     if rows:
         blocked = blocked or all(row and row["error"] for row in rows)
-        part = None if blocked else curves.kept(found, group)
-        yield ("curves", found.method.label, group), "failed" if blocked else _state(part), None
+        record = None if blocked else curves.peek(job, group)
+        yield ("curves", job.method.label, group), "failed" if blocked else _state(record), None
 
 
-def _state(part: Record | None) -> State:
-    return "missing" if part is None else "failed" if part.error else "kept"
+def _check_states(plan: Plan, run: RunDirectory) -> Iterator[tuple[Kind, State]]:
+    """Yield kind and state of every check; one of a failed answer or map is not tried, and counts as failed."""
+    for kind, check in compute.checks(plan, run).items():
+        for sample in check.samples:
+            jobs, item = check.jobs(sample), SampleJob(plan, run, sample)
+            answer = run.store.peek(item.answer_name, item.answer_key)
+            for method in plan.methods:
+                job, record = jobs.get(method.label), None
+                if job:
+                    record = job.peek()
+                    failed = record is not None and bool(errors(record))
+                else:
+                    failed = any(each and each.error for each in (answer, VolumeJob(item, method).peek()))
+                yield (kind, method.label), "failed" if failed else "kept" if record else "missing"
 
 
-def _costs(parts: Store) -> Mapping[Kind, float]:
+def _state(record: Record | None) -> State:
+    return "missing" if record is None else "failed" if record.error else "kept"
+
+
+def _costs(store: Store) -> Mapping[Kind, float]:
     """Mean seconds of what was computed in this directory so far, by kind, from its log."""
     seconds: dict[Kind, list[float]] = {}
-    for line in parts.logged():
+    for line in store.logged():
         if not line["failed"]:
             kind, _, *rest = line["item"].split("/")
             seconds.setdefault((kind, *rest), []).append(line["seconds"])

@@ -70,7 +70,7 @@ def run(
     if not replace:
         refuse_other_question(directory, plan)
     with RunDirectory.opened(directory, config, retry_failed, replace) as run:
-        begun = run.parts.log_size()
+        begun = run.store.log_size()
         done: list[_Done] = []
         try:
             for each in _samples(plan, run, step):
@@ -82,12 +82,13 @@ def run(
         beside = compute.compute(plan, run, results, step)
         tables = write.summarise(results, beside.nulls, plan.metrics, config)
         write.write(directory, tables)
-        computed = sum(1 for _ in run.parts.logged(begun))
+        log = list(run.store.logged(begun))
     report_progress(step, "done", len(done), len(done))
     failures = *(failure for each in done for failure in each.failures), *drawn, *beside.failures
     alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.one_process_because] if why]
-    warnings = [*alone, *(text for each in done for text in each.warnings), *run.parts.notes]
-    return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), computed, beside)
+    warnings = [*alone, *(text for each in done for text in each.warnings)]
+    warnings += [f"{line['damaged']}: not readable, and computed again" for line in log if line["damaged"]]
+    return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), beside)
 
 
 def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:
@@ -105,62 +106,61 @@ def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) ->
     """All that is wanted of one sample. The video is read only when something is missing."""
     item = SampleJob(plan, run, plan.samples[index])
     total = len(plan.samples) * len(plan.methods)
-    rows, read, failures = [], [], list(_told(item))
+    rows, read, failures = [], [], list(_failures(item))
     for number, method in enumerate(plan.methods):
         report_progress(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
-        found = VolumeJob(item, method)
-        for row, failure in _rows(found):
+        job = VolumeJob(item, method)
+        for row, failure in _rows(job):
             rows.append(row)
             failures += [failure] if failure else []
-        for kept, failure in _curves(found):
-            read += kept
+        for curve_rows, failure in _curves(job):
+            read += curve_rows
             failures += [failure] if failure else []
     warnings = [f"{item.sample.video_id}: {text}" for text in (item.answer.value or {}).get("warnings", ())]
-    notes = [run.parts.notes.pop() for _ in list(run.parts.notes)]
-    return _Done(tuple(rows), tuple(read), tuple(failures), (*warnings, *notes))
+    return _Done(tuple(rows), tuple(read), tuple(failures), tuple(warnings))
 
 
-def _told(item: SampleJob) -> Iterator[Failure]:
-    """Why a sample has no answer, or no gate."""
+def _failures(item: SampleJob) -> Iterator[Failure]:
+    """Yield why a sample has no answer, or no gate."""
     failed = item.answer if item.answer.error else item.gate
     if failed.error:
         yield Failure(item.sample.id, item.sample.video_id, "", "", failed.error)
 
 
-def _rows(found: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
+def _rows(job: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
     """Rows of the results table for one map, each with its failure; a map that failed has one row, without a metric."""
-    item, sample, label = found.item, found.item.sample, found.method.label
-    made = Record("", error=item.answer.error) if item.answer.error else found.made()
+    item, sample, label = job.item, job.item.sample, job.method.label
+    record = Record("", error=item.answer.error) if item.answer.error else job.record()
     shared = {
         "sample": sample.id, "video": sample.video_id, "task": sample.task, "area": sample.area,
         "reasoning": sample.reasoning, "rule": sample.rule, "method": label, **_answered(item),
-        "seconds": (made.value or {}).get("seconds"), "peak_memory": (made.value or {}).get("peak_memory"),
+        "seconds": (record.value or {}).get("seconds"), "peak_memory": (record.value or {}).get("peak_memory"),
     }  # fmt: skip
-    if made.error:
-        own = not item.answer.error  # an answer that failed is told once
-        failure = Failure(sample.id, sample.video_id, label, "", made.error) if own else None
-        yield {**shared, "metric": "", "reason": "", "error": made.error}, failure
+    if record.error:
+        own = not item.answer.error  # a failed answer is reported once
+        failure = Failure(sample.id, sample.video_id, label, "", record.error) if own else None
+        yield {**shared, "metric": "", "reason": "", "error": record.error}, failure
         return
     if item.plan.contrasts:
-        found.made(rival=True)  # if that fails, the metrics that need it say so
-    for metric, score in _ordered(found):
+        job.towards_rival.record()  # where it fails, the metrics that need it report that
+    for metric, score in _ordered(job):
         error, imputer = score["error"], metric.parameters.get("imputer")
         failure = Failure(sample.id, sample.video_id, label, metric.label, error) if error else None
         yield {**shared, **score, "metric": metric.label, "imputer": imputer}, failure
 
 
-def _curves(found: VolumeJob) -> Iterator[tuple[list[curves.CurveRecord], Failure | None]]:
-    """The curves that the map's scores were read from; an error here is no reason to lose the scores."""
-    sample, label = found.item.sample, found.method.label
-    for part in curves.parts(found):
-        failure = Failure(sample.id, sample.video_id, label, "curves", part.error) if part.error else None
-        yield list(curves.records(found, part)), failure
+def _curves(job: VolumeJob) -> Iterator[tuple[list[curves.CurveRecord], Failure | None]]:
+    """Yield the curves that the map's scores were read from; an error here does not lose the scores."""
+    sample, label = job.item.sample, job.method.label
+    for record in curves.curve_records(job):
+        failure = Failure(sample.id, sample.video_id, label, "curves", record.error) if record.error else None
+        yield list(curves.rows(job, record)), failure
 
 
-def _ordered(found: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
-    """The scores in the metrics' order."""
-    plan = found.item.plan
-    scores = {id(metric): score for group in plan.groups for metric, score in found.scores(group)}
+def _ordered(job: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
+    """Return the scores in the metrics' order."""
+    plan = job.item.plan
+    scores = {id(metric): score for group in plan.metric_groups for metric, score in job.scores(group)}
     return [(metric, scores[id(metric)]) for metric in plan.metrics]
 
 
@@ -189,9 +189,9 @@ def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progre
                 yield Failure(sample.id, sample.video_id, method.label, "overlay", told(error))
 
 
-def _overlay(found: VolumeJob) -> None:
-    sample, label = found.item.sample, found.method.label
-    path, made = found.item.run.overlay_path(sample, label), found.path()
-    if path.exists() and made.exists() and path.stat().st_mtime >= made.stat().st_mtime:
+def _overlay(job: VolumeJob) -> None:
+    sample, label = job.item.sample, job.method.label
+    path, volume = job.item.run.overlay_path(sample, label), job.path
+    if path.exists() and volume.exists() and path.stat().st_mtime >= volume.stat().st_mtime:
         return
-    overlay.write_overlay(path, found.volume, found.item.clip, overlay.RenderOptions.of(sample, label))
+    overlay.write_overlay(path, job.volume, job.item.clip, overlay.RenderOptions.of(sample, label))

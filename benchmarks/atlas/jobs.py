@@ -121,4 +121,5 @@ def _one(
     name, compute = step
     key = digest(jobs.key(sample), shared, given.get(sample.id), given.get(""))
     asked = {"video": str(sample.video), "question": sample.question.text}
-    return SampleValues.of(jobs.store.keep((name, sample.id), key, lambda: compute(jobs, sample).to_json(), asked))
+    record = jobs.store.get_or_compute((name, sample.id), key, lambda: compute(jobs, sample).to_json(), asked)
+    return SampleValues.of(record)

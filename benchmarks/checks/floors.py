@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attrib.benchmarks.checks.rebind import asked, on_tokens, rebound, similarity
+from attrib.benchmarks.checks.rebind import on_tokens, similarity, with_clip, with_question
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
@@ -58,8 +58,8 @@ class FloorRow:
 def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
     """What two of the floors are maps of, or why there is none; `other` is the other question."""
     return {
-        "blank": rebound(subject, grey(subject.clip)),
-        "other_question": asked(subject, other) if other else "no sample asks a question of other options",
+        "blank": with_clip(subject, grey(subject.clip)),
+        "other_question": with_question(subject, other) if other else "no sample asks a question of other options",
     }
 
 

@@ -15,19 +15,19 @@ from attrib.types import Clip, Question, SaliencyVolume
 FloatArray = NDArray[np.float64]
 
 
-def rebound(subject: Subject, clip: Clip) -> Subject:
+def with_clip(subject: Subject, clip: Clip) -> Subject:
     """The subject's model, as it is now, asked again about `clip`: what is explained stays, whatever it answers now."""
-    bound = Subject.bind(subject.model, clip, subject.question, pinned(subject), subject.seed)
+    bound = Subject.bind(subject.model, clip, subject.question, fixed_target(subject), subject.seed)
     return replace(bound, sample=subject.sample, peers=subject.peers)
 
 
-def asked(subject: Subject, question: Question) -> Subject:
+def with_question(subject: Subject, question: Question) -> Subject:
     """The same video with another question; what is explained is what the model answers to it."""
     bound = Subject.bind(subject.model, subject.clip, question, None, subject.seed)
     return replace(bound, sample=subject.sample, peers=subject.peers)
 
 
-def pinned(subject: Subject) -> Target:
+def fixed_target(subject: Subject) -> Target:
     """The subject's target by name, so that another answer of the model does not move it."""
     return Target("option", subject.explained) if subject.target.kind in ("predicted", "correct") else subject.target
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from attrib.benchmarks.checks.rebind import on_tokens, rebound, similarity
+from attrib.benchmarks.checks.rebind import on_tokens, similarity, with_clip
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
@@ -91,7 +91,7 @@ def _stage_rows(
 ) -> Iterator[tuple[str, list[SanityRow]]]:
     name = subject.sample.id if subject.sample else ""
     with randomised(blocks, subject.seed, name):
-        changed = rebound(subject, subject.clip)
+        changed = with_clip(subject, subject.clip)
         for label, method in methods.items():
             before = on_tokens(maps[label], subject)
             try:

@@ -1,7 +1,7 @@
-"""The perturbation curves of a run: kept as parts, and one long table, curves.parquet.
+"""The perturbation curves of a run: cached records, and one long table, curves.parquet.
 
-A part holds the curves of one map under one imputer, those orders alone that the run's metrics read; after the scores
-the evaluator knows all of them, so that keeping them asks the model nothing more.
+A record holds the curves of one map under one imputer, only those orders that the run's metrics read. After the scores
+the evaluator knows all of them, so that storing them asks the model nothing more.
 """
 
 from __future__ import annotations
@@ -50,43 +50,43 @@ class CurveRecord(NamedTuple):
     probability: Sequence[float | None]
 
 
-def read_by(found: VolumeJob, group: str) -> dict[str, Entry]:
-    """The group's metrics that read curves and gave this map a score, by their keys."""
-    scores = found.kept_scores(group)
+def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
+    """Return the group's metrics that read curves and gave this map a score, by their keys."""
+    scores = job.peek_scores(group)
     return {
         key: metric
-        for key, metric in found.score_keys(group).items()
+        for key, metric in job.score_keys(group).items()
         if isinstance(metric.item, CurveMetric) and key in scores and not scores[key]["error"]
     }
 
 
-def kept(found: VolumeJob, group: str) -> Record | None:
-    """The part with the curves of a scored map, if it is there."""
-    return found.item.run.parts.kept(_name(found, group), _key(found, read_by(found, group)))
+def peek(job: VolumeJob, group: str) -> Record | None:
+    """Return the record with the curves of a scored map, if it exists."""
+    return job.store.peek(_name(job, group), _key(job, read_by(job, group)))
 
 
-def parts(found: VolumeJob) -> Iterator[Record]:
-    """The curves of a scored map, one part for each group of metrics that read some; kept or computed."""
-    for group in found.item.plan.groups:
-        if metrics := read_by(found, group):
-            make = partial(_made, found, list(metrics.values()))
-            yield found.item.run.keep(_name(found, group), _key(found, metrics), make, found.given)
+def curve_records(job: VolumeJob) -> Iterator[Record]:
+    """Yield the curves of a scored map, cached or computed: one record for each group of metrics that read some."""
+    for group in job.item.plan.metric_groups:
+        if metrics := read_by(job, group):
+            make = partial(_compute, job, list(metrics.values()))
+            yield job.store.get_or_compute(_name(job, group), _key(job, metrics), make, job.given)
 
 
-def records(found: VolumeJob, part: Record) -> Iterator[CurveRecord]:
-    """The curves of a part; none of one that failed."""
-    sample, label = found.item.sample, found.method.label
-    for chance, *curve in part.value or ():
+def rows(job: VolumeJob, record: Record) -> Iterator[CurveRecord]:
+    """Yield the curves of a record; none where it failed."""
+    sample, label = job.item.sample, job.method.label
+    for chance, *curve in record.value or ():
         yield CurveRecord(sample.id, sample.video_id, sample.task, None if chance else label, *curve)
 
 
-def write(directory: Path, found: Iterable[CurveRecord]) -> None:
+def write(directory: Path, curves: Iterable[CurveRecord]) -> None:
     """Write curves.parquet, a row for each point, chance once for each sample; none where no metric read curves.
 
     `method` is missing in the rows of the random order that chance levels are read from.
     """
     first: dict[tuple[str | None, ...], CurveRecord] = {}
-    for curve in found:
+    for curve in curves:
         first.setdefault((curve.sample, curve.method, curve.imputer, curve.order), curve)
     if not first:
         (directory / FILE).unlink(missing_ok=True)  # of an earlier run with other metrics
@@ -97,12 +97,12 @@ def write(directory: Path, found: Iterable[CurveRecord]) -> None:
         table.to_parquet(file, index=False)
 
 
-def _name(found: VolumeJob, group: str) -> Name:
-    return ("curves", found.item.sample.id, found.method.label, group)
+def _name(job: VolumeJob, group: str) -> Name:
+    return ("curves", job.item.sample.id, job.method.label, group)
 
 
-def _key(found: VolumeJob, metrics: Iterable[str]) -> str:
-    return digest(found.key, list(metrics), _code())
+def _key(job: VolumeJob, metrics: Iterable[str]) -> str:
+    return digest(job.key, list(metrics), _code())
 
 
 @cache
@@ -110,12 +110,12 @@ def _code() -> str:
     return CodeHashes().of_module(__name__)
 
 
-def _made(found: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
-    """The orders that the metrics read, of the map and of chance; none of a map that ranks nothing."""
-    subject, metrics = found.item.subject, [entry.item for entry in entries]
+def _compute(job: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
+    """Compute the orders that the metrics read, of the map and of chance; none of a map that ranks nothing."""
+    subject, metrics = job.item.subject, [entry.item for entry in entries]
     label, imputer = entries[0].parameters["imputer"], metrics[0].imputer  # a group has one
     try:
-        own = curves(found.volume, subject, imputer)
+        own = curves(job.volume, subject, imputer)
         for metric in metrics:
             metric.read(own)
     except UndefinedError:
@@ -124,14 +124,14 @@ def _made(found: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
     for metric in metrics:
         if type(metric).chance is CurveMetric.chance:  # others know theirs without a curve
             metric.read(chance)
-    return [*_told(own, label, chance=False), *_told(chance, label, chance=True)]
+    return [*_values(own, label, chance=False), *_values(chance, label, chance=True)]
 
 
-def _told(found: Curves, imputer: str, chance: bool) -> Iterator[list[Any]]:
-    """The orders that were read, as JSON can hold them: whether it is chance, then Kept from `imputer` on."""
+def _values(curves: Curves, imputer: str, chance: bool) -> Iterator[list[Any]]:
+    """Yield each order that was read, as JSON can hold it: whether it is chance, then CurveRecord from `imputer` on."""
     for order in ORDERS:
-        if order in vars(found):  # evaluated when first read
-            curve = getattr(found, order)
+        if order in vars(curves):  # evaluated when first read
+            curve = getattr(curves, order)
             heights = (_finite(each.tolist()) for each in (curve.log_odds, curve.probability))
             yield [chance, imputer, order, curve.fractions.tolist(), *heights]
 

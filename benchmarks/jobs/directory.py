@@ -1,6 +1,6 @@
-"""One run directory, for one process at a time: what was asked for, what is kept of it, and the results.
+"""One run directory, for one process at a time: its configuration, cached records and results.
 
-    config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see parts)  volumes/SAMPLE/METHOD.npz
+    config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see store)  volumes/SAMPLE/METHOD.npz
     rivals/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv ...
 
 Every file is written beside and renamed, so that a run that stops at any moment resumes where it was.
@@ -12,18 +12,18 @@ import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import yaml
 
 from attrib.benchmarks.jobs.lock import locked
-from attrib.benchmarks.jobs.store import Name, Record, Store, file_name
+from attrib.benchmarks.jobs.store import Store, file_name
 from attrib.config import Config
 from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
@@ -39,20 +39,21 @@ COLUMNS = {
 }  # fmt: skip
 
 
+VolumeFolder = Literal["volumes", "rivals"]
 FOLDERS = ("items", "volumes", "rivals", "videos")
 FILES = ("config.yaml", "environment.json", "log.jsonl", "*.parquet", "*.csv", "critical_difference.*")
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run's directory and the parts that are kept in it."""
+    """A run's directory and the store of its records."""
 
     directory: Path
-    parts: Store
+    store: Store
 
     @staticmethod
     def at(directory: Path, retry_failed: bool = False) -> RunDirectory:
-        """The directory as it is, to be looked at."""
+        """Return the directory as it is, without a lock, for reading."""
         return RunDirectory(directory, Store(directory, retry_failed))
 
     @staticmethod
@@ -73,36 +74,32 @@ class RunDirectory:
                 remove_run(directory)
             remove_parts(directory)
             run = RunDirectory.at(directory, retry_failed)
-            run.parts.mend_log()
+            run.store.mend_log()
             settings = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
             write_text(directory / "config.yaml", settings)
             write_text(directory / "environment.json", json.dumps(environment(), indent=2) + "\n")
             yield run
             remove_parts(directory)  # of worker processes that were killed
 
-    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Record:
-        """What is kept under `name` if it has this key, else what `make` returns, kept; see Parts.keep."""
-        return self.parts.keep(name, key, make, given)
-
-    def volume_path(self, sample: Sample, method: str, rival: bool = False) -> Path:
-        """Where a volume is kept; that of the strongest other option in a folder of its own."""
-        return self.directory / ("rivals" if rival else "volumes") / file_name(sample.id) / f"{file_name(method)}.npz"
+    def volume_path(self, sample: Sample, method: str, folder: VolumeFolder = "volumes") -> Path:
+        """Path of a volume; `rivals` has those of the strongest other option."""
+        return self.directory / folder / file_name(sample.id) / f"{file_name(method)}.npz"
 
     def overlay_path(self, sample: Sample, method: str) -> Path:
-        """Where an overlay video is kept."""
+        """Path of an overlay video."""
         return self.directory / "videos" / file_name(method) / f"{file_name(sample.id)}.mp4"
 
     def write_results(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         """Write results.parquet, one row for each sample, method and metric, and return it."""
         table = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
-        with writing(self.directory / "results.parquet") as part:
-            table.to_parquet(part, index=False)
+        with writing(self.directory / "results.parquet") as path:
+            table.to_parquet(path, index=False)
         return table
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Write a table as CSV."""
-        with writing(self.directory / name) as part:
-            table.to_csv(part, index=False)
+        with writing(self.directory / name) as path:
+            table.to_csv(path, index=False)
 
 
 def remove_run(directory: Path) -> None:
@@ -116,7 +113,7 @@ def remove_run(directory: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """Python, platform and the versions of all installed packages."""
-    packages = {found.metadata["Name"]: found.version for found in distributions()}
+    packages = {each.metadata["Name"]: each.version for each in distributions()}
     return {
         "python": sys.version, "platform": platform.platform(), "machine": platform.machine(),
         "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),

@@ -1,4 +1,4 @@
-"""All that a run needs, validated before anything is computed."""
+"""The plan of a run: all that it needs, validated before anything is computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan:
     target: Target
     methods: tuple[Entry, ...]
     metrics: tuple[Entry, ...]
-    groups: Mapping[str, tuple[Entry, ...]]  # of metrics
+    metric_groups: Mapping[str, tuple[Entry, ...]]  # by name: metrics that share evaluations
     samples: tuple[Sample, ...]
     method_keys: Mapping[str, str]  # by label
     metric_keys: Mapping[tuple[str, str], str]  # by group and label
@@ -43,7 +43,7 @@ class Plan:
         methods, metrics = tuple(method_entries(config)), tuple(metric_entries(config))
         if not methods or not metrics:
             raise ConfigError("expected at least one method and one metric")
-        groups = grouped(metrics)
+        groups = grouped(metrics)  # refuses a metric before the model is loaded
         target, data = Target.parse(config.target), dataset(config)
         model = binding.load(config.model)
         report_progress(step, "reading the data set", 0, 0)
@@ -53,11 +53,12 @@ class Plan:
         sources = CodeHashes()
         model_code = [sources.of(type(model)), sources.of(Subject), sources.of(video.read)]
         return Plan(
-            config, model, target, methods, metrics, groups, samples,
-            {entry.label: entry_hash(entry, sources) for entry in methods},
-            {(group_of(entry), entry.label): entry_hash(entry, sources) for entry in metrics},
-            {sample.id: annotation_hash(sample) for sample in samples},
-            digest(model.name, model.revision, config.model.dtype, model_code), sources.of(gate),
+            config=config, model=model, target=target, methods=methods, metrics=metrics,
+            metric_groups=groups, samples=samples,
+            method_keys={entry.label: entry_hash(entry, sources) for entry in methods},
+            metric_keys={(group_of(entry), entry.label): entry_hash(entry, sources) for entry in metrics},
+            annotation_keys={sample.id: annotation_hash(sample) for sample in samples},
+            model_key=digest(model.name, model.revision, config.model.dtype, model_code), gate_key=sources.of(gate),
         )  # fmt: skip
 
     @property
@@ -89,12 +90,12 @@ class Plan:
         return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
     def peer_keys(self, sample: Sample) -> list[str]:
-        """What the annotation of the other videos says."""
+        """Hashes of the annotation of the other videos."""
         return [self.annotation_keys[peer.id] for peer in self.peers(sample)]
 
 
 def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
-    """Metrics that are worked out together, since they share evaluations, by the name of their group."""
+    """Return the metrics that are computed together, since they share evaluations, by the name of their group."""
     groups: dict[str, tuple[Entry, ...]] = {}
     for metric in metrics:
         name = group_of(metric)
@@ -103,7 +104,7 @@ def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
 
 
 def group_of(metric: Entry) -> str:
-    """Metrics of one imputer share its evaluations; others that ask the model those of their module; the rest none.
+    """Return the name of a metric's group: its imputer, its module where it asks the model, else `alignment`.
 
     Raises ConfigError for a metric that does not say what it needs.
     """

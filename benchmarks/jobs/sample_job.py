@@ -1,4 +1,4 @@
-"""One sample at work: the model's answer, a map for each method, a score for each map and metric; kept or computed."""
+"""One sample of a run: its clip, the model's answer and the gate, each read from the cache or computed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from attrib.types import Clip, Sample
 
 @dataclass(frozen=True, eq=False)
 class SampleJob:
-    """One sample in a run. Nothing is read or computed before it is asked for, and then once."""
+    """One sample in a run. Everything is read or computed on first use, and then once."""
 
     plan: Plan
     run: RunDirectory
@@ -34,20 +34,21 @@ class SampleJob:
 
     @cached_property
     def subject(self) -> Subject:
-        """The model bound to the clip, with its kept answer. Raises AttribError with the error of one that failed."""
+        """The model bound to the clip, with its cached answer. Raises AttribError with the error of a failed answer."""
         if self.answer.error:
             raise AttribError(self.answer.error)
         plan, question = self.plan, self.sample.question
         logprobs = torch.tensor(self.answer.value["logprobs"], device=plan.model.device)
         explained, others = plan.target.resolve(question, int(logprobs.argmax()))
         return Subject(
-            plan.model, self.clip, question, plan.target, plan.config.seed, plan.model.preprocess(self.clip), logprobs,
-            explained, others, self.sample, plan.peers(self.sample),
+            model=plan.model, clip=self.clip, question=question, target=plan.target, seed=plan.config.seed,
+            pixels=plan.model.preprocess(self.clip), logprobs=logprobs, explained=explained, others=others,
+            sample=self.sample, peers=plan.peers(self.sample),
         )  # fmt: skip
 
     @cached_property
     def videos(self) -> list[str]:
-        """What the sample's video and its counterfactual ones hold."""
+        """Hashes of the sample's video file and of its counterfactual ones."""
         return file_hashes([self.sample.video, *(item.video for item in self.sample.counterfactuals)])
 
     @cached_property
@@ -58,40 +59,42 @@ class SampleJob:
 
     @property
     def answer_name(self) -> Name:
-        """Where the answer is kept."""
+        """Name of the answer's record."""
         return ("answers", self.sample.id)
 
     @cached_property
     def answer_key(self) -> str:
-        """Of all that the model's answer depends on."""
+        """Cache key of the model's answer."""
         plan = self.plan
         return digest(plan.model_key, self.videos[0], self.sample.question, plan.frames, plan.config.model.sampling)
 
     @cached_property
     def answer(self) -> Record:
-        """The option log-probabilities in nats, the clip's number of frames and its warnings."""
+        """Record of the option log-probabilities in nats, the clip's number of frames and its warnings."""
 
         def make() -> dict[str, Any]:
             subject = Subject.bind(self.plan.model, self.clip, self.sample.question)
             warnings = list(self.clip.warnings)
             return {"logprobs": subject.logprobs.tolist(), "frames": len(self.clip), "warnings": warnings}
 
-        return self.run.keep(self.answer_name, self.answer_key, make, self.given)
+        return self.run.store.get_or_compute(self.answer_name, self.answer_key, make, self.given)
 
     @property
     def gate_name(self) -> Name:
-        """Where the gate is kept."""
+        """Name of the gate's record."""
         return ("gates", self.sample.id)
 
     @property
     def gate_key(self) -> str:
-        """Of all that the gate depends on."""
+        """Cache key of the gate."""
         own = self.plan.annotation_keys[self.sample.id]
         return digest(self.answer_key, self.videos, own, self.plan.gate_key)
 
     @cached_property
     def gate(self) -> Record:
-        """Whether the evidence is ground truth for the model; None where that cannot be known."""
+        """Record of whether the evidence is ground truth for the model; None where that cannot be known."""
         if not self.sample.counterfactuals:
             return Record(self.gate_key)
-        return self.run.keep(self.gate_name, self.gate_key, lambda: gate(self.subject, self.sample), self.given)
+        return self.run.store.get_or_compute(
+            self.gate_name, self.gate_key, lambda: gate(self.subject, self.sample), self.given
+        )

@@ -1,7 +1,7 @@
-"""The parts of a run that are kept: each a small file that names what it depends on, written whole or not at all.
+"""On-disk cache of a run: each record is a small JSON file with the key of its inputs, written atomically.
 
-items/A/B.json holds the part called (A, B). log.jsonl gets one line for each part that was computed, after it is kept:
-the item, what of it, its key, seconds and process.
+items/A/B.json holds the record named (A, B). log.jsonl gets one line for each computation, after its record is
+written: the item, what of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -37,84 +37,89 @@ class Failure:
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of one piece of work: a value that JSON can hold, or the error that it ended with and its input."""
+    """Result of one piece of work: a value that JSON can hold, or the error that it ended with and its input."""
 
     key: str
     value: Any = None
     error: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)  # what a failed part was computed from, in words
+    given: Mapping[str, Any] = field(default_factory=dict)  # what a failed computation was given, in words
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Store:
-    """The parts kept in a directory. With `retry_failed` a part that ended with an error counts as not there."""
+    """Records in a directory. With `retry_failed` a record of an error counts as missing."""
 
     directory: Path
     retry_failed: bool = False
-    notes: list[str] = field(default_factory=list)  # what was found damaged and made again, in words
 
-    def keep(self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None) -> Record:
-        """The part kept under `name` if it has this key; else what `make` returns, or its error, kept from now on.
+    def get_or_compute(
+        self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None
+    ) -> Record:
+        """Return the record `name` if it has this key; else compute it by `make` and store the value or its error.
 
         `key` is a `digest` of all that the value depends on; the value is what JSON makes of it, without NaN. `given`
-        says in words what a failure was computed from. Raises NotWritten when it cannot be kept, and nothing else.
+        says in words what a failure was computed from. Raises NotWritten when it cannot be stored, and nothing else.
         """
-        return self.kept(name, key) or self.compute(name, key, make, given)
+        return self.peek(name, key) or self.compute(name, key, make, given)
 
-    def kept(self, name: Name, key: str) -> Record | None:
-        """The part if it is there, whole, and has this key."""
+    def peek(self, name: Name, key: str) -> Record | None:
+        """Return the record if it exists, is whole and has this key; compute nothing."""
         try:
-            part = self.read(name)
+            record = self.read(name)
         except InputError:
             return None
-        usable = part is not None and part.key == key and not (part.error and self.retry_failed)
-        return part if usable else None
+        usable = record is not None and record.key == key and not (record.error and self.retry_failed)
+        return record if usable else None
 
     def compute(
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None,
-        what: Sequence[str] = (),
+        log: Mapping[str, Any] | None = None,
     ) -> Record:  # fmt: skip
-        """As `keep`, whatever is there already. `what` says for the log which pieces of the part were computed."""
-        self._note_damage(name)
+        """Compute and store the record, even if it exists. `log` has further fields of the log's line.
+
+        These are `what`, the pieces of the record that were computed, and `damaged`, a file that was not readable.
+        """
+        damaged = "" if self._readable(name) else str(self.path(name))
         started = time.perf_counter()
         try:
-            value = json.loads(json.dumps(make(), allow_nan=False))  # the same whether it is new or kept
-            part = Record(key, value, seconds=time.perf_counter() - started)
+            value = json.loads(json.dumps(make(), allow_nan=False))  # the same whether it is new or read
+            record = Record(key, value, seconds=time.perf_counter() - started)
         except NotWritten:
             raise
-        except Exception as error:  # the data or a plug-in may raise anything; the other parts go on
-            part = Record(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
-        self.write(name, part)
-        line = {"item": "/".join(map(file_name, name)), "what": list(what), "key": key, "failed": bool(part.error)}
-        self._log({**line, "seconds": part.seconds, "pid": os.getpid()})
-        return part
+        except Exception as error:  # the data or a plug-in may raise anything; the other records go on
+            record = Record(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
+        self.write(name, record)
+        line = {"item": "/".join(map(file_name, name)), "what": [], "key": key, "failed": bool(record.error)}
+        line |= {"damaged": damaged, "seconds": record.seconds, "pid": os.getpid()}
+        self._log({**line, **(log or {})})
+        return record
 
     def read(self, name: Name) -> Record | None:
-        """The part, whatever its key; None when there is none. Raises InputError when the file is not whole."""
+        """Return the record, whatever its key; None where there is none. Raises InputError when it is damaged."""
         path = self.path(name)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            if found["sum"] != digest(found["part"]):
-                raise ValueError("its checksum is another")
-            return Record(**found["part"])
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content["sum"] != digest(content["record"]):
+                raise ValueError("its checksum does not match")
+            return Record(**content["record"])
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path}: expected a kept part of a run: {error}") from error
+            raise InputError(f"{path}: expected a record of a run: {error}") from error
 
-    def write(self, name: Name, part: Record) -> None:
-        """Keep a part. Raises NotWritten when that cannot be done."""
-        body = asdict(part)
-        write_text(self.path(name), json.dumps({"part": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
+    def write(self, name: Name, record: Record) -> None:
+        """Write a record. Raises NotWritten when that cannot be done."""
+        body = asdict(record)
+        write_text(self.path(name), json.dumps({"record": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
 
     def path(self, name: Name) -> Path:
-        """Where a part is kept; names come from data and are quoted."""
+        """Path of a record; names come from data and are quoted."""
         *folders, last = map(file_name, name)
         return self.directory.joinpath("items", *folders, f"{last}.json")
 
     def logged(self, start: int = 0) -> Iterator[dict[str, Any]]:
-        """The log's lines from byte `start` on; one that was cut short is passed over."""
+        """Yield the log's lines from byte `start` on, but for one that was cut short."""
         if not self._log_path.exists():
             return
         with self._log_path.open("rb") as file:
@@ -126,7 +131,7 @@ class Store:
                     continue
 
     def log_size(self) -> int:
-        """Bytes of the log so far."""
+        """Size of the log in bytes."""
         return self._log_path.stat().st_size if self._log_path.exists() else 0
 
     @property
@@ -138,17 +143,19 @@ class Store:
         if self._log_path.exists() and self._log_path.read_bytes()[-1:] not in (b"", b"\n"):
             self._append(b"\n")
 
-    def _note_damage(self, name: Name) -> None:
+    def _readable(self, name: Name) -> bool:
+        """Return whether the record is whole or not there at all."""
         try:
             self.read(name)
         except InputError:
-            self.notes.append(f"{self.path(name)}: not readable, and made again")
+            return False
+        return True
 
     def _log(self, line: Mapping[str, Any]) -> None:
         self._append((json.dumps(line) + "\n").encode())
 
     def _append(self, line: bytes) -> None:
-        """By one write, so that lines of several processes do not mix."""
+        """Append by a single write, so that lines of several processes do not mix."""
         try:
             with self._log_path.open("ab", buffering=0) as file:
                 file.write(line)
@@ -157,7 +164,7 @@ class Store:
 
 
 def file_name(text: str) -> str:
-    """A file name that no id can leave the directory with, and no two ids share."""
+    """Return a file name that stays in its folder, whatever the text, and that no two texts share."""
     quoted = quote(text, safe=" +=@~", errors="surrogatepass") or "%"
     if len(quoted) > LONGEST:
         quoted = f"{quoted[:LONGEST]}%{digest(text)}"

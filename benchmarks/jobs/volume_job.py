@@ -1,4 +1,4 @@
-"""One method on one sample: its map, and a score for each metric; kept or computed."""
+"""One method on one sample: its saliency volume and a score for each metric, read from the cache or computed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from attrib.benchmarks.jobs.directory import VolumeFolder
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.sample_job import SampleJob
-from attrib.benchmarks.jobs.store import Name, Record
+from attrib.benchmarks.jobs.store import Name, Record, Store
 from attrib.config import Entry
 from attrib.errors import AttribError, InputError, NotWritten, told
 from attrib.metric import ContrastMetric, Score
@@ -22,14 +23,23 @@ Row = dict[str, Any]  # value, chance (None where there is none), reason, vision
 
 @dataclass(frozen=True, eq=False)
 class VolumeJob:
-    """One sample's map by one method. Nothing is read or computed before it is asked for, and then once."""
+    """One sample's volume by one method. Everything is read or computed on first use, and then once.
+
+    `rivals` is the folder of volumes that explain the strongest other option; see `towards_rival`.
+    """
 
     item: SampleJob
     method: Entry
+    folder: VolumeFolder = "volumes"
+
+    @cached_property
+    def towards_rival(self) -> VolumeJob:
+        """Job of the same method's volume for the strongest other option."""
+        return replace(self, folder="rivals")
 
     @cached_property
     def key(self) -> str:
-        """Of all that the map depends on."""
+        """Cache key of the volume."""
         plan, sample = self.item.plan, self.item.sample
         peers = plan.peer_keys(sample) if "other videos" in self.method.item.needs else []
         own = plan.annotation_keys[sample.id]
@@ -37,74 +47,71 @@ class VolumeJob:
             self.item.answer_key, str(plan.target), plan.config.seed, own, plan.method_keys[self.method.label], peers
         )
 
-    def name(self, rival: bool = False) -> Name:
-        """Where the record of the map is kept; `rival` is that of the strongest other option, as everywhere here."""
-        return ("rivals" if rival else "volumes", self.item.sample.id, self.method.label)
+    @property
+    def name(self) -> Name:
+        """Name of the volume's record."""
+        return (self.folder, self.item.sample.id, self.method.label)
 
-    def path(self, rival: bool = False) -> Path:
-        """Where the map itself is kept."""
-        return self.item.run.volume_path(self.item.sample, self.method.label, rival)
+    @property
+    def path(self) -> Path:
+        """Path of the volume itself."""
+        return self.item.run.volume_path(self.item.sample, self.method.label, self.folder)
 
-    def kept(self, rival: bool = False) -> Record | None:
-        """The record of a map that is there, or of its failure."""
-        part = self.item.run.parts.kept(self.name(rival), self.key)
-        return part if part and (part.error or _size(self.path(rival)) == part.value["bytes"]) else None
+    @property
+    def store(self) -> Store:
+        """Store of the run."""
+        return self.item.run.store
 
-    def made(self, rival: bool = False) -> Record:
-        """The record of the map, which is computed if it is not there: seconds, peak_memory and bytes, or the error."""
-        return self.kept(rival) or self._adopted(rival) or self._computed(rival)
+    def peek(self) -> Record | None:
+        """Return the record of a volume that exists, or of its failure; compute nothing."""
+        record = self.store.peek(self.name, self.key)
+        return record if record and (record.error or _size(self.path) == record.value["bytes"]) else None
+
+    def record(self) -> Record:
+        """Return the volume's record, computed if missing: seconds, peak_memory and bytes, or the error."""
+        return self.peek() or self._adopt() or self._compute()
 
     @cached_property
     def volume(self) -> SaliencyVolume:
-        """The map of the explained option. Raises AttribError with the error that it failed with."""
-        return self._volume(rival=False)
+        """The volume. Raises AttribError with the error that it failed with."""
+        record = self.record()
+        volume = None if record.error else self._load()
+        if volume is None and not record.error:  # of the right size, but damaged
+            record = self._compute()
+            volume = None if record.error else SaliencyVolume.load(self.path)
+        if volume is None:
+            raise AttribError(record.error)
+        return volume
 
-    @cached_property
-    def rival(self) -> SaliencyVolume:
-        """The map of the strongest other option. Raises AttribError with the error that it failed with."""
-        return self._volume(rival=True)
-
-    def _volume(self, rival: bool) -> SaliencyVolume:
-        part = self.made(rival)
-        found = None if part.error else self._loaded(rival)
-        if found is None and not part.error:  # of the right size, but damaged
-            part = self._computed(rival)
-            found = None if part.error else SaliencyVolume.load(self.path(rival))
-        if found is None:
-            raise AttribError(part.error)
-        return found
-
-    def _loaded(self, rival: bool) -> SaliencyVolume | None:
+    def _load(self) -> SaliencyVolume | None:
         try:
-            found = SaliencyVolume.load(self.path(rival))
+            volume = SaliencyVolume.load(self.path)
         except InputError:
             return None
-        return found if found.provenance.key == self.key else None
+        return volume if volume.provenance.key == self.key else None
 
-    def _adopted(self, rival: bool) -> Record | None:
-        """The record of a map that was written just before its process was killed."""
-        found = self._loaded(rival)
-        if found is None:
+    def _adopt(self) -> Record | None:
+        """Write and return the record of a volume that was written just before its process was killed."""
+        volume = self._load()
+        if volume is None:
             return None
-        part = Record(self.key, _record(found.provenance, self.path(rival)), seconds=found.provenance.seconds)
-        self.item.run.parts.write(self.name(rival), part)
-        return part
+        made = volume.provenance
+        record = Record(self.key, _costs(made, self.path), seconds=made.seconds)
+        self.store.write(self.name, record)
+        return record
 
-    def _computed(self, rival: bool) -> Record:
-        path, label = self.path(rival), self.method.label
-
+    def _compute(self) -> Record:
         def make() -> dict[str, Any]:
             subject = self.item.subject
-            subject = subject.towards(subject.rival) if rival else subject
-            volume: SaliencyVolume = self.method.item.attribute(subject, label)
-            made = replace(volume.provenance, key=self.key)
-            replace(volume, provenance=made).save(path)
-            return _record(made, path)
+            subject = subject.towards(subject.rival) if self.folder == "rivals" else subject
+            volume: SaliencyVolume = self.method.item.attribute(subject, self.method.label)
+            provenance = replace(volume.provenance, key=self.key)
+            replace(volume, provenance=provenance).save(self.path)
+            return _costs(provenance, self.path)
 
-        parts = self.item.run.parts
-        if _size(path) and parts.kept(self.name(rival), self.key):
-            parts.notes.append(f"{path}: not readable, and made again")
-        return parts.compute(self.name(rival), self.key, make, self.given)
+        damaged = _size(self.path) and self.store.peek(self.name, self.key)
+        log = {"damaged": str(self.path)} if damaged else {}
+        return self.store.compute(self.name, self.key, make, self.given, log)
 
     @property
     def given(self) -> dict[str, Any]:
@@ -112,11 +119,11 @@ class VolumeJob:
         return {**self.item.given, "method": self.method.name, "parameters": repr(self.method.item)}
 
     def scores_name(self, group: str) -> Name:
-        """Where the scores of a group of metrics are kept."""
+        """Name of the record with the scores of a group of metrics."""
         return ("scores", self.item.sample.id, self.method.label, group)
 
     def score_keys(self, group: str) -> dict[str, Entry]:
-        """The group's metrics by the key of all that their scores of this map depend on."""
+        """Return the group's metrics by the cache keys of their scores of this volume."""
         plan, sample = self.item.plan, self.item.sample
 
         def key(metric: Entry) -> str:
@@ -125,27 +132,26 @@ class VolumeJob:
             videos = self.item.videos[1:] if "counterfactuals" in needs else []
             return digest(plan.metric_keys[group, metric.label], peers, videos)
 
-        return {key(metric): metric for metric in plan.groups[group]}
+        return {key(metric): metric for metric in plan.metric_groups[group]}
 
-    def kept_scores(self, group: str) -> dict[str, Row]:
-        """Scores of this map by their keys; without those that failed if they are to be tried again."""
-        parts = self.item.run.parts
-        part = parts.kept(self.scores_name(group), self.key)
-        rows: dict[str, Row] = part.value if part else {}
-        return {key: row for key, row in rows.items() if not (row["error"] and parts.retry_failed)}
+    def peek_scores(self, group: str) -> dict[str, Row]:
+        """Return cached scores of this volume by their keys, without failed ones if these are tried again."""
+        record = self.store.peek(self.scores_name(group), self.key)
+        rows: dict[str, Row] = record.value if record else {}
+        return {key: row for key, row in rows.items() if not (row["error"] and self.store.retry_failed)}
 
     def scores(self, group: str) -> list[tuple[Entry, Row]]:
-        """Each metric of the group with its score; only those that are not kept are computed."""
-        wanted, kept = self.score_keys(group), self.kept_scores(group)
-        missing = {key: metric for key, metric in wanted.items() if key not in kept}
+        """Return each metric of the group with its score; only missing ones are computed."""
+        wanted, rows = self.score_keys(group), self.peek_scores(group)
+        missing = {key: metric for key, metric in wanted.items() if key not in rows}
         if missing:
-            what = [metric.label for metric in missing.values()]
-            part = self.item.run.parts.compute(
+            record = self.store.compute(
                 self.scores_name(group), self.key,
-                lambda: {**kept, **{key: self._row(metric) for key, metric in missing.items()}}, self.given, what,
+                lambda: {**rows, **{key: self._row(metric) for key, metric in missing.items()}}, self.given,
+                {"what": [metric.label for metric in missing.values()]},
             )  # fmt: skip
-            kept = part.value
-        return [(metric, kept[key]) for key, metric in wanted.items()]
+            rows = record.value
+        return [(metric, rows[key]) for key, metric in wanted.items()]
 
     def _row(self, metric: Entry) -> Row:
         try:
@@ -162,13 +168,13 @@ class VolumeJob:
         subject, sample = self.item.subject, self.item.sample
         score: Score
         if isinstance(metric.item, ContrastMetric):
-            score = metric.item.score(self.volume, self.rival, subject, sample)
+            score = metric.item.score(self.volume, self.towards_rival.volume, subject, sample)
         else:
             score = metric.item.score(self.volume, subject, sample)
         return score
 
 
-def _record(made: Provenance, path: Path) -> dict[str, Any]:
+def _costs(made: Provenance, path: Path) -> dict[str, Any]:
     return {"seconds": made.seconds, "peak_memory": made.peak_memory, "bytes": _size(path)}
 
 

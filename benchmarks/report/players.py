@@ -47,7 +47,7 @@ def player(run: FinishedRun, sample: Sample, labels: Sequence[str], end: float) 
 def probabilities(run: FinishedRun, sample: Sample) -> list[float | None]:
     """What the model gave each option, or each token of a free answer; nothing where its answer is not kept."""
     try:
-        part = RunDirectory.at(run.directory).parts.read(("answers", sample.id))
+        part = RunDirectory.at(run.directory).store.read(("answers", sample.id))
     except InputError:  # damaged: the scores are there all the same
         return []
     return [number(math.exp(value)) for value in part.value["logprobs"]] if part and part.value else []

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from runs import same_question
 
 import attrib
 from attrib import api, registry
@@ -105,7 +106,7 @@ def test_it_counts_what_the_next_run_computes(settings: Callable[..., Any], tmp_
     assert (missing(again), again.seconds) == (6, None)  # a score of `fickle` was never computed: its cost is unknown
     done = attrib.bench(settings(), folder, retry_failed=True)
     assert (done.computed, done.failures) == (6, ())
-    whats = [line["what"] for line in RunDirectory.at(folder).parts.logged() if line["item"].startswith("scores/")]
+    whats = [line["what"] for line in RunDirectory.at(folder).store.logged() if line["item"].startswith("scores/")]
     assert whats == [["mass", "half"]] * 2 + [["half"], ["mass", "half"]] * 2  # mass had not failed
     assert missing(api.bench_forecast(settings(), folder, retry_failed=True)) == 0
 
@@ -124,17 +125,19 @@ def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callab
     folder = tmp_path / "run"
     BROKEN["on"] = False
     attrib.bench(settings(), folder)
-    lines = list(RunDirectory.at(folder).parts.logged())
+    lines = list(RunDirectory.at(folder).store.logged())
     mean = {
         label: sum(line["seconds"] for line in lines if line["item"].endswith(label)) / 2
         for label in ("uniform", "uniform/alignment", "fickle", "fickle/alignment")
     }
+    same_question(folder, settings(seed=1))
     found = api.bench_forecast(settings(seed=1, workers=2), folder)
     assert found.seconds == pytest.approx(sum(mean.values()) * 2 / 2)
     totals = {count.kind: count for count in found.totals()}
     assert totals["answers"] == Count("answers", "", 2, 0, 0, 0.0)
     assert (totals["volumes"].missing, totals["volumes"].kept) == (4, 0)
     assert totals["volumes"].seconds == pytest.approx(2 * (mean["uniform"] + mean["fickle"]))
+    same_question(folder, settings())
     unknown = api.bench_forecast(settings(methods={"uniform": None, "centre": None}), folder)
     assert unknown.seconds is None
     assert {count.kind: count.seconds for count in unknown.totals()}["volumes"] is None

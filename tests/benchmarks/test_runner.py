@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
+from runs import same_question
 
 import attrib
-from attrib import config, registry
+from attrib import registry
 from attrib.benchmarks.jobs.directory import COLUMNS, RunDirectory
 from attrib.benchmarks.tables import write
 from attrib.commands.terminal import leaderboard
@@ -79,15 +79,8 @@ class CountedPeers(PeerControl):
         return torch.ones(len(subject.clip), 2, 2)
 
 
-def same_question(folder: Path, settings: dict[str, Any]) -> None:
-    """Let the run in `folder` seem to be of these settings' question: only keys then decide what is computed again."""
-    path = folder / "config.yaml"
-    if path.exists():
-        path.write_text(yaml.safe_dump(config.parse(settings).model_dump()))
-
-
 def logged(folder: Path) -> list[dict[str, Any]]:
-    return list(RunDirectory.at(folder).parts.logged())
+    return list(RunDirectory.at(folder).store.logged())
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +175,7 @@ def test_an_item_cut_short_is_made_again(settings: Callable[..., Any], tmp_path:
         path.write_text(path.read_text()[:40])
     after = attrib.bench(settings(), tmp_path)
     assert after.computed == len(names) - 3 == 3 * (PARTS - 1)  # the maps themselves were whole
-    assert len([text for text in after.warnings if "not readable, and made again" in text]) == 3 * (PARTS - 1)
+    assert len([text for text in after.warnings if "not readable, and computed again" in text]) == 3 * (PARTS - 1)
     pd.testing.assert_frame_equal(before.results, after.results)
 
 
@@ -285,7 +278,7 @@ def test_a_failed_map_is_recorded_with_its_input_and_tried_again_on_request(
     first = attrib.bench(wanted, tmp_path)
     assert len(first.failures) == len(CALLS) == 3
     assert (first.results["metric"] == "").all() and first.results["value"].isna().all()
-    part = RunDirectory.at(tmp_path).parts.read(("volumes", first.failures[0].sample, "counted_ramp"))
+    part = RunDirectory.at(tmp_path).store.read(("volumes", first.failures[0].sample, "counted_ramp"))
     assert part is not None
     assert part.error == first.failures[0].error
     assert part.given["video"].endswith(".mp4")
@@ -321,7 +314,7 @@ def test_a_map_whose_content_is_damaged_is_made_again_when_it_is_needed(
         path.write_bytes(bytes(content))
     again = attrib.bench(settings(metrics={"segment_energy": None}), tmp_path)
     assert len(CALLS) == 6
-    assert len([text for text in again.warnings if ".npz: not readable, and made again" in text]) == 3
+    assert len([text for text in again.warnings if ".npz: not readable, and computed again" in text]) == 3
 
 
 @pytest.mark.parametrize("room", [400, 3000])
@@ -359,9 +352,9 @@ def test_ids_from_data_stay_in_the_directory(tmp_path: Path) -> None:
     evil = ("../../evil", "..", "/etc/passwd", "a/b", "", ".", "x" * 5000, "\0\n\ud800", "é" * 100, "é" * 101)
     for sample in (Sample(text, Path("x.mp4"), Question("?", ("a", "b"))) for text in evil):
         for text in evil:
-            run.keep((sample.id, text), "k", lambda: 1)
+            run.store.get_or_compute((sample.id, text), "k", lambda: 1)
             for path in (
-                run.parts.path((sample.id, text)),
+                run.store.path((sample.id, text)),
                 run.volume_path(sample, text),
                 run.overlay_path(sample, text),
             ):

@@ -94,7 +94,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 def computed(folder: Path) -> list[str]:
     """Which parts were computed, beside the scores, in order: table and method."""
-    lines = (line["item"].split("/") for line in RunDirectory.at(folder).parts.logged())
+    lines = (line["item"].split("/") for line in RunDirectory.at(folder).store.logged())
     return [f"{line[0]} {line[2]}" for line in lines if line[0] in KINDS]
 
 

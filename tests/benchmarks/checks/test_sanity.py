@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attrib.benchmarks.checks import sanity
-from attrib.benchmarks.checks.rebind import asked, pinned, rebound, similarity
+from attrib.benchmarks.checks.rebind import fixed_target, similarity, with_clip, with_question
 from attrib.benchmarks.checks.sanity import SanityRow, emprt, map_entropy, sanity_rows, stage_counts, verdicts
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.resampling import Resampling
@@ -197,9 +197,9 @@ def test_stages_are_even_steps_to_all_blocks(blocks: int, stages: int, expected:
 )
 def test_targets_are_named(subject: Subject, target: str, expected: str) -> None:
     aimed = subject.aimed(Target.parse(target))
-    assert str(pinned(aimed)) == expected
+    assert str(fixed_target(aimed)) == expected
     dark = Clip(np.zeros_like(subject.clip.frames), subject.clip.times, subject.clip.end)
-    again = rebound(aimed, dark)
+    again = with_clip(aimed, dark)
     assert (again.explained, again.others) == (aimed.explained, aimed.others)
     assert (again.sample, again.peers, again.seed) == (subject.sample, subject.peers, subject.seed)
     assert again.logprobs[0] == pytest.approx(np.log(0.5)) and not again.pixels.any()
@@ -207,7 +207,7 @@ def test_targets_are_named(subject: Subject, target: str, expected: str) -> None
 
 def test_another_question_explains_what_the_model_answers_to_it(subject: Subject) -> None:
     other = Question("Is there none?", ("no", "yes"))
-    found = asked(subject.aimed(Target.parse("option:1")), other)
+    found = with_question(subject.aimed(Target.parse("option:1")), other)
     assert found.question == other and str(found.target) == "predicted" and found.option == found.predicted
     assert found.sample is subject.sample and found.clip is subject.clip
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from runs import same_question
 
 import attrib
 from attrib import api, registry
@@ -122,7 +123,7 @@ def test_keeping_them_asks_the_model_nothing(
     attrib.bench(settings(), tmp_path / "with")
     kept = list(asked)
     asked.clear()
-    monkeypatch.setattr(curves, "parts", lambda _: ())
+    monkeypatch.setattr(curves, "curve_records", lambda _: ())
     attrib.bench(settings(), tmp_path / "without")
     assert asked == kept != []
     assert not (tmp_path / "without" / curves.FILE).exists()
@@ -136,12 +137,13 @@ def test_they_are_parts_like_any_other(settings: Callable[..., Any], tmp_path: P
     before = table(folder)
     assert set(before["method"].dropna()) == {"edges"}, "what ranks nothing has none"
     assert attrib.bench(settings(methods=methods), folder).computed == 0
-    lost = RunDirectory.at(folder).parts.path(("curves", "two_0", "edges", "imputer blur"))
+    lost = RunDirectory.at(folder).store.path(("curves", "two_0", "edges", "imputer blur"))
     lost.unlink()
     missing = [count for count in api.bench_forecast(settings(methods=methods), folder).counts if count.missing]
     assert [(count.kind, count.method, count.missing) for count in missing] == [("curves imputer blur", "edges", 1)]
     assert attrib.bench(settings(methods=methods), folder).computed == 1
     pd.testing.assert_frame_equal(table(folder), before)
+    same_question(folder, settings(seed=1))
     again = attrib.bench(settings(methods={"edges": None}, seed=1), folder)
     assert again.computed == 2 * 3
 

@@ -21,12 +21,12 @@ def fails() -> int:
 
 def test_a_part_is_computed_once_for_each_key(tmp_path: Path) -> None:
     parts, made = Store(tmp_path), iter("abc")
-    first = parts.keep(NAME, "k1", lambda: {"letters": (next(made), None)})
+    first = parts.get_or_compute(NAME, "k1", lambda: {"letters": (next(made), None)})
     assert first.value == {"letters": ["a", None]}  # as JSON has it, also when it is new
-    assert parts.keep(NAME, "k1", lambda: next(made)) == first
-    assert Store(tmp_path).keep(NAME, "k1", lambda: next(made)) == first
-    assert parts.keep(NAME, "k2", lambda: next(made)).value == "b"
-    assert parts.keep(NAME, "k1", lambda: next(made)).value == "c"
+    assert parts.get_or_compute(NAME, "k1", lambda: next(made)) == first
+    assert Store(tmp_path).get_or_compute(NAME, "k1", lambda: next(made)) == first
+    assert parts.get_or_compute(NAME, "k2", lambda: next(made)).value == "b"
+    assert parts.get_or_compute(NAME, "k1", lambda: next(made)).value == "c"
     assert [(line["item"], line["key"]) for line in parts.logged()] == [
         ("scores/video_0/grad_cam", key) for key in ("k1", "k2", "k1")
     ]
@@ -34,20 +34,20 @@ def test_a_part_is_computed_once_for_each_key(tmp_path: Path) -> None:
 
 def test_a_failure_is_kept_with_its_input_until_it_is_to_be_tried_again(tmp_path: Path) -> None:
     parts = Store(tmp_path)
-    failed = parts.keep(NAME, "k", fails, {"video": "a.mp4"})
+    failed = parts.get_or_compute(NAME, "k", fails, {"video": "a.mp4"})
     assert failed.error.startswith("ValueError: no luck (test_store.py:")
     assert (failed.value, failed.given) == (None, {"video": "a.mp4"})
-    assert parts.keep(NAME, "k", lambda: 1) == failed
-    assert parts.keep(NAME, "other", lambda: 1).value == 1
-    parts.keep(NAME, "k", fails)
+    assert parts.get_or_compute(NAME, "k", lambda: 1) == failed
+    assert parts.get_or_compute(NAME, "other", lambda: 1).value == 1
+    parts.get_or_compute(NAME, "k", fails)
     again = Store(tmp_path, retry_failed=True)
-    assert again.keep(NAME, "k", lambda: 2).value == 2
-    assert again.keep(NAME, "k", lambda: 3).value == 2
+    assert again.get_or_compute(NAME, "k", lambda: 2).value == 2
+    assert again.get_or_compute(NAME, "k", lambda: 3).value == 2
     assert [line["failed"] for line in parts.logged()] == [True, False, True, False]
 
 
 def test_what_json_cannot_hold_is_a_failure(tmp_path: Path) -> None:
-    assert "not JSON compliant" in Store(tmp_path).keep(NAME, "k", lambda: float("nan")).error
+    assert "not JSON compliant" in Store(tmp_path).get_or_compute(NAME, "k", lambda: float("nan")).error
 
 
 @pytest.mark.parametrize(
@@ -55,28 +55,27 @@ def test_what_json_cannot_hold_is_a_failure(tmp_path: Path) -> None:
     [
         lambda text: text[: len(text) // 2], lambda text: "", lambda text: "[]", lambda text: "\0" * 100,
         lambda text: text.replace("0.125", "0.126"), lambda text: text.replace('"error": ""', '"error": "x"'),
-        lambda text: json.dumps(json.loads(text)["part"]),
+        lambda text: json.dumps(json.loads(text)["record"]),
     ],
 )  # fmt: skip
 def test_a_damaged_part_is_noticed_told_and_made_again(tmp_path: Path, damage: object) -> None:
     parts = Store(tmp_path)
-    parts.keep(NAME, "k", lambda: 0.125)
+    parts.get_or_compute(NAME, "k", lambda: 0.125)
     path = parts.path(NAME)
     path.write_text(damage(path.read_text()))  # type: ignore[operator]
-    with pytest.raises(InputError, match="expected a kept part of a run"):
+    with pytest.raises(InputError, match="expected a record of a run"):
         parts.read(NAME)
-    assert parts.kept(NAME, "k") is None
-    assert not parts.notes
-    assert parts.keep(NAME, "k", lambda: 0.25).value == 0.25
-    assert parts.notes == [f"{path}: not readable, and made again"]
-    assert parts.keep(NAME, "k", lambda: 0.5).value == 0.25
+    assert parts.peek(NAME, "k") is None
+    assert parts.get_or_compute(NAME, "k", lambda: 0.25).value == 0.25
+    assert parts.get_or_compute(NAME, "k", lambda: 0.5).value == 0.25
+    assert [line["damaged"] for line in parts.logged()] == ["", str(path)]
 
 
 def test_names_do_not_mix(tmp_path: Path) -> None:
     names = [("a", "b"), ("a/b",), ("a.b",), ("a.c",), ("a", "b.json"), ("",), (".",), ("a" * 400,), ("a" * 401,)]
     for number, name in enumerate(names):
-        Store(tmp_path).keep(name, "k", lambda number=number: number)
-    assert [Store(tmp_path).keep(name, "k", lambda: None).value for name in names] == list(range(len(names)))
+        Store(tmp_path).get_or_compute(name, "k", lambda number=number: number)
+    assert [Store(tmp_path).get_or_compute(name, "k", lambda: None).value for name in names] == list(range(len(names)))
 
 
 def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
@@ -84,13 +83,13 @@ def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
     parts.mend_log()
     assert not list(parts.logged())
     assert not (tmp_path / "log.jsonl").exists()
-    parts.keep(("one",), "k", lambda: 1)
+    parts.get_or_compute(("one",), "k", lambda: 1)
     size = parts.log_size()
     with (tmp_path / "log.jsonl").open("a") as file:
         file.write('{"item": "two", "ke')
     parts.mend_log()
     parts.mend_log()
-    parts.keep(("three",), "k", lambda: 1)
+    parts.get_or_compute(("three",), "k", lambda: 1)
     assert [line["item"] for line in parts.logged()] == ["one", "three"]
     assert [line["item"] for line in parts.logged(size)] == ["three"]
     assert (tmp_path / "log.jsonl").read_bytes().count(b"\n") == 3
@@ -100,9 +99,9 @@ def on_a_full_disk(folder: Path) -> None:
     parts = Store(folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     with pytest.raises(NotWritten, match=r"big\.json: cannot be written: File too large"):
-        parts.keep(("big",), "k", lambda: "x" * 5000)
+        parts.get_or_compute(("big",), "k", lambda: "x" * 5000)
     with pytest.raises(NotWritten):
-        parts.keep(("within",), "k", lambda: parts.write(("inner",), Record("k", "x" * 5000)))
+        parts.get_or_compute(("within",), "k", lambda: parts.write(("inner",), Record("k", "x" * 5000)))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     with pytest.raises(NotWritten, match=r"log\.jsonl: cannot be written"):
         parts._log({})
@@ -115,4 +114,4 @@ def test_a_full_disk_is_no_failure_of_the_part_and_leaves_nothing_half(tmp_path:
     process.join()
     assert process.exitcode == 0
     assert not list(tmp_path.rglob("*.json")) and not list(tmp_path.rglob("*.part*"))
-    assert Store(tmp_path).keep(("big",), "k", lambda: 1).value == 1
+    assert Store(tmp_path).get_or_compute(("big",), "k", lambda: 1).value == 1

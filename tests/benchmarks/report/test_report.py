@@ -167,7 +167,7 @@ def test_a_sample_shows_its_scores_answer_and_annotation(run: Path, made: Page) 
     assert next(reason for _, _, _, reason in body["scores"]["uniform"]) == "the saliency is the same everywhere"
     ((metric, value, _, reason),) = body["scores"]["fails"]
     assert (metric, value) == ("", None) and reason.startswith(f"failed: ValueError: {ERROR} (reported.py:")
-    answer = RunDirectory.at(run).parts.read(("answers", "one_0"))
+    answer = RunDirectory.at(run).store.read(("answers", "one_0"))
     assert answer and body["probabilities"] == pytest.approx(np.exp(answer.value["logprobs"]), rel=1e-5)
     assert body["times"] == [0.0, 0.5, 1.0, 1.5] and body["end"] == pytest.approx(2.0, abs=1e-4)
     assert body["tracks"][0]["boxes"][0] == [0.25, 0.25, 0.5, 0.5] and body["tracks"][0]["strong"] != []
@@ -227,7 +227,7 @@ def test_what_a_run_lacks_is_said_and_the_rest_is_shown(copy: Path, tmp_path: Pa
     samples = finished_run.read(copy).samples
     run.volume_path(samples["one_0"], "centre").unlink()
     run.volume_path(samples["one_0"], "recency").write_bytes(b"PK damaged")
-    run.parts.path(("answers", "one_0")).write_text("{")
+    run.store.path(("answers", "one_0")).write_text("{")
     page.write(copy, tmp_path / "out")
     found = read(tmp_path / "out")
     (missing,) = [text for text in found.data()["warnings"] if text.startswith("Not asked for")]

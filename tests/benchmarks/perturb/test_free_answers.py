@@ -48,5 +48,5 @@ def test_what_needs_options_is_refused(subject: Subject) -> None:
     assert gate(subject, subject.sample) is None  # no counterfactual videos here, and no right option
     with pytest.raises(InputError, match="only multiple choice"):
         subject.towards(subject.rival)
-    with pytest.raises(InputError, match="target option:0: the question has a free answer"):
+    with pytest.raises(InputError, match="target option:0: does not apply to a question with a free answer"):
         subject.towards(0)

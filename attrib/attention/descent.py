@@ -44,7 +44,7 @@ class Descent:
         record.on_layer, record.around = self._keep, self._pass
 
     def descend(self) -> None:
-        """To be called after the forward, while the model still shows its attention."""
+        """Go down the layers; call it after the forward, while the model still records its attention."""
         self._last = None
         del self._stretches[-1:]  # whose layers are kept
         self._show()

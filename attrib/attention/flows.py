@@ -83,7 +83,7 @@ def _open(layer: LayerRecord, flow: Tensor) -> Tensor:
 
 
 def visible(layer: LayerRecord, start: int, stop: int) -> Bool[Tensor, "b heads r width"]:
-    """Where the rows may look, sinks that were asked for left out."""
+    """Positions that the rows may attend to, without sinks where these are masked."""
     batch, heads, _, _ = layer.query.shape
     blank = torch.zeros(batch, heads, stop - start, layer.reach(stop), device=layer.query.device)
     free = layer.hide(blank, start) > torch.finfo(torch.float16).min  # below it: a mask that is added
@@ -159,7 +159,7 @@ class Recursion:
 
     @property
     def values(self) -> Float[Tensor, "b n"]:
-        """What arrived at each token, divided by its twin if that was asked for."""
+        """Flow that reached each token, divided by its content-free twin where that is configured."""
         return divided(*self.carried)
 
 

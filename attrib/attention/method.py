@@ -1,4 +1,4 @@
-"""What the attention methods share: their treatment of sinks and of position."""
+"""Parameters that attention methods share: treatment of sinks and of position."""
 
 from __future__ import annotations
 

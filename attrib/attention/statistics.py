@@ -34,17 +34,17 @@ class HeadStatistics:
 
     @property
     def mean(self) -> Float[Tensor, "t h w"]:
-        """Over layers and heads."""
+        """Mean over layers and heads."""
         return self.attention.mean(dim=(0, 1))
 
     @property
     def max(self) -> Float[Tensor, "t h w"]:
-        """Over layers and heads."""
+        """Maximum over layers and heads."""
         return self.attention.amax(dim=(0, 1))
 
 
 def answer_statistics(subject: Subject) -> HeadStatistics:
-    """Of the answer's attention in the decoder. Raises UnsupportedModel when the model does not give its attention."""
+    """Describe the answer's attention in the decoder. Raises UnsupportedModel without RecordsAttention."""
     shown: list[tuple[Tensor, Tensor]] = []
 
     def see(layer: LayerRecord) -> None:
@@ -61,7 +61,7 @@ def answer_statistics(subject: Subject) -> HeadStatistics:
 
 @torch.no_grad()
 def tower_statistics(subject: Subject) -> HeadStatistics:
-    """Of what each place receives in its frame's vision encoder, mean over all rows; masses are means over frames.
+    """Describe the attention that each position receives in the vision encoder, mean over all rows of its frame.
 
     Raises UnsupportedModel when the model does not give its vision encoder's attention.
     """
@@ -93,7 +93,7 @@ def _described(maps: Float[Tensor, "l heads t h w"], shares: Tensor, frames: int
 
 
 def high_activity(visual_mass: Float[Tensor, "rows heads"]) -> Bool[Tensor, " rows"]:
-    """Which rows (layers) look at the video much: mean over heads one standard deviation above the mean over rows.
+    """Return which rows (layers) attend to the video most: their mean over heads is one deviation above that over rows.
 
     The highest always; the deviation is that of the population.
     """

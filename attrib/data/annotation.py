@@ -55,7 +55,7 @@ class _Annotation(BaseModel):
 
 
 class Metadata(_Annotation):
-    """Of the original video, which may have been thinned or cut since."""
+    """Metadata of the original video, which may have been thinned or cut since."""
 
     frame_rate: float = Field(RATE, gt=0, le=1000)
     video_id: Annotated[Text, Words] = ""

@@ -1,4 +1,4 @@
-"""What is there in a data set, what is missing and what is odd; nothing of it is decoded unless that is asked for."""
+"""Inventory of a data set: present, missing and odd entries; videos are decoded only on request."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ class Finding:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the data cannot be used as they are, or numbers would be wrong."""
+        """Return whether the data are unusable as they are, or would give wrong numbers."""
         return self.kind in FAULTS
 
     @property
     def meaning(self) -> str:
-        """What comes of it."""
+        """Consequence of the finding."""
         return FAULTS.get(self.kind) or HANDLED[self.kind]
 
 
 @dataclass
 class Checked:
-    """What was found in one split. Counts are of videos, questions, tracks, boxes, points, actions, sounds, cuts."""
+    """Result of checking one split. Counts are of videos, questions, tracks, boxes, points, actions, sounds, cuts."""
 
     layout: Layout
     counts: Counter[str] = field(default_factory=Counter)

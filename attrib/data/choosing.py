@@ -1,4 +1,4 @@
-"""Which videos and questions of a data set are wanted, and what is said when there is no such thing."""
+"""Selection of a data set's videos and questions, and the messages for a selection without a match."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Choice:
         self._ids, self._seen = frozenset(ids), set[str]()
 
     def wants(self, video_id: str) -> bool:
-        """Whether the video is one of those that are wanted, which is noted."""
+        """Return whether the video is selected, and remember that it was seen."""
         self._seen.add(video_id)
         return not self._ids or video_id in self._ids
 
     @property
     def complete(self) -> bool:
-        """Whether no other video can be wanted."""
+        """Return whether no further video can be selected."""
         return bool(self._ids) and self._ids <= self._seen
 
     def questions(self, video: given.Video) -> list[given.MultipleChoice]:

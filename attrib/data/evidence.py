@@ -1,4 +1,4 @@
-"""What the answer to a question rests on, and the rule by which that is known. The first rule that fits counts.
+"""Evidence of a question's answer, and the rule that determines it. The first rule that fits counts.
 
 `exact`            the evidence file names it, by construction of the video
 `grounded`         the video's grounded question with the same id and text is answered by these tracks

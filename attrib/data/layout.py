@@ -1,4 +1,4 @@
-"""Which files of a data set's directory hold what, in the official layout of Perception Test and the explorer's."""
+"""Files of a data set's directory, in the official layout of the Perception Test and in the explorer's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is odd about one video's annotation: each kind by name, with what the reader makes of it, or that it is a fault.
+"""Oddities of one video's annotation: each kind by name, with its treatment by the reader, or as a fault.
 
 A fault is what the reader refuses, or what would make numbers wrong without a word.
 """
@@ -61,7 +61,7 @@ SLACK = 0.1  # seconds that a segment may last beyond the end
 
 @dataclass(frozen=True)
 class Odd:
-    """How many of one kind there are at one place."""
+    """Count of one kind of oddity in one location."""
 
     kind: str
     where: str

@@ -50,9 +50,10 @@ class PerceptionTest:
             raise InputError(f"limit: expected at least one video, got {shown(self.limit)}")
 
     def __iter__(self) -> Iterator[Sample]:
-        """Raises InputError when the annotations are missing or are not of this layout, with the place of the fault.
+        """Yield a sample for each selected question; one video's annotation is in memory at a time.
 
-        What was asked for and is not there is told at the end, with the nearest choice. One video is held at a time.
+        Raises InputError when the annotations are missing or not in this layout, with the location of the fault, and at
+        the end for a selection without a match, with the nearest choice.
         """
         layout = Layout.of(self.root, self.split)
         words = {"task": self.task, "area": self.area, "reasoning": self.reasoning, "tag": self.tag}
@@ -104,7 +105,7 @@ def checked(kind: TypeAdapter[_Checked], value: Any, where: str) -> _Checked:
 
 @dataclass(frozen=True)
 class Beside:
-    """What lies beside a split's annotations, by video id: cuts in original frames, exact evidence, counterfactuals."""
+    """Side files of a split, by video id: cuts in original frames, exact evidence, counterfactuals."""
 
     cuts: Mapping[str, int] = field(default_factory=dict)
     evidence: Mapping[str, Exact] = field(default_factory=dict)
@@ -177,7 +178,7 @@ def _annotated(parents: Iterable[int]) -> tuple[int, ...]:
 
 
 def _until(cut: float | None, evidence: Iterable[Evidence]) -> Iterator[Evidence]:
-    """What lies before the cut, after which nothing was shown."""
+    """Yield the evidence before the cut, after which nothing was shown."""
     for item in evidence:
         if cut is None:
             yield item

@@ -33,7 +33,7 @@ class Tasks:
 
     @property
     def questions(self) -> int:
-        """Of all tasks."""
+        """Number of questions of all tasks."""
         return sum(task.questions for task in self.tasks)
 
 
@@ -60,7 +60,7 @@ def tasks(root: str, split: str) -> Tasks:
 
 
 def counts(video: given.Video) -> Counter[str]:
-    """How much is annotated on one video."""
+    """Count the annotation of one video, by kind."""
     return Counter({
         "tracks": len(video.object_tracking),
         "boxes": sum(len(track.bounding_boxes) for track in video.object_tracking),

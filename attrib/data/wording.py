@@ -1,4 +1,4 @@
-"""Whether an annotation's label stands in a question's text: words as they are written, no language model, no lists.
+"""Match of annotation labels with a question's text: words as written, without a language model or lists.
 
 Words are runs of letters and digits in lower case, so that hyphens part them.
 """
@@ -22,7 +22,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def named(labels: Iterable[str], text: str) -> frozenset[str]:
-    """Which of the labels stand in the text, word after word, in the singular or plural (s, es).
+    """Return the labels that the text contains, word by word, in the singular or plural (s, es).
 
     The longest come first, and no word counts for two of them: of "water bottle" and "bottle" a text with "water
     bottles" names the first alone. Labels of nothing but function words and single characters name nothing.
@@ -48,7 +48,7 @@ def _same(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=2**12)
 def told_of(label: str, text: str) -> bool:
-    """Whether all of an action's content words ("Putting something into something": put) stand in the text.
+    """Return whether the text contains all content words of an action ("Putting something into something": put).
 
     Words are compared by their stems, in any order.
     """
@@ -71,7 +71,7 @@ def stem(word: str) -> str:
 
 
 def first_named(labels: Sequence[str], texts: Iterable[tuple[str, str]]) -> tuple[str, frozenset[str]]:
-    """Of (rule, text) pairs the first whose text names a label: its rule and those labels; empty where none does."""
+    """Return the first (rule, text) pair whose text names a label, as its rule and those labels; empty without one."""
     for rule, text in texts:
         found = named(labels, text)
         if found:

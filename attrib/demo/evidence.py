@@ -63,7 +63,7 @@ def edits(scene: Scene, family: Family) -> Iterator[Edit]:
 
 
 def faults(scene: Scene, family: Family) -> list[str]:
-    """What is wrong with the evidence that the family names for the scene; nothing, if all is as it should be."""
+    """List the faults of the evidence that the family names for the scene; empty where it is exact."""
     answer, items = family.answer(scene), needed(scene, family)
     if answer is None or not items:
         return ["no answer" if answer is None else "no evidence"]
@@ -91,7 +91,7 @@ def _rest(scene: Scene, items: list[Item]) -> Iterator[Item]:
 
 
 def _visible(scene: Scene, item: Item) -> bool:
-    """Whether two frames of its interval, drawn again without it, look different."""
+    """Return whether frames of its interval look different when drawn without it."""
     at = [item.start, (item.start + item.end) // 2]
     removed = scene.without({item.track}, item.start, item.end)
     return bool((render.frames(scene, at) != render.frames(removed, at)).any(axis=(1, 2, 3)).all())

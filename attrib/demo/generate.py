@@ -63,7 +63,7 @@ def items(videos: int, seed: int = 0) -> Iterator[Question]:
 
 
 def video_path(directory: Path, scene: Scene) -> Path:
-    """Where a scene's video lies."""
+    """Path of a scene's video."""
     return directory / "videos" / f"{annotate.video_id(scene)}.mp4"
 
 

@@ -117,7 +117,7 @@ class Trainer:
         return loss, {name: float(np.mean(hits)) for name, hits in sorted(right.items())}
 
     def parameters(self, stage: str) -> dict[str, torch.nn.Parameter]:
-        """What a stage trains."""
+        """Parameters that a stage trains, by name."""
         seeing = ("model.vision_tower", "model.multi_modal_projector")
         named = self.model.named_parameters()
         return {name: p for name, p in named if name.startswith(seeing) == (stage == "tower")}

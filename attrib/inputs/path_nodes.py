@@ -1,4 +1,4 @@
-"""Where to take gradients along a path whose score can be asked at any point, a forward pass each.
+"""Nodes at which to take gradients along a path, chosen by the score, which costs a forward pass a point.
 
 By the mean value theorem every segment of the path has a point where the slope of the score is its mean slope over the
 segment. A gradient taken there stands for the segment with its length as weight; the score says where that is.

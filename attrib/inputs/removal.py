@@ -1,4 +1,4 @@
-"""What the answer loses where parts of the clip, or of its visual tokens, are replaced by a baseline."""
+"""Drop of the answer where parts of the clip, or of its visual tokens, are replaced by a baseline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Removal:
 
     @staticmethod
     def of(subject: Subject, space: Space, baseline: Baseline) -> Removal:
-        """From the names of the space and of the baseline."""
+        """Build it from the names of the space and of the baseline."""
         return Removal(Inputs.of(subject, space), baseline_of(subject, space, baseline))
 
     @torch.no_grad()
@@ -56,7 +56,7 @@ class Cells:
 
     @staticmethod
     def of(inputs: Inputs, grid: TokenGrid, side: int) -> Cells:
-        """At most `side` rows and columns of cells, and no more than the token grid has."""
+        """Divide the frame into at most `side` rows and columns, and no more than the token grid has."""
         rows, columns = min(side, grid.rows), min(side, grid.columns)
         flat = inputs.grid is not None
         height, width = (grid.rows, grid.columns) if flat else inputs.values.shape[3:]

@@ -1,4 +1,4 @@
-"""What a gradient method differentiates: the clip's pixels, or its visual tokens; and baselines in either."""
+"""Spaces that gradient methods differentiate in, the clip's pixels or its visual tokens, and their baselines."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Inputs:
 
     @property
     def scale(self) -> float:
-        """What a noise level is a share of: the [0, 1] range of pixels, the standard deviation of the tokens."""
+        """Unit of a noise level: the [0, 1] range of pixels, or the standard deviation of the tokens."""
         return 1.0 if self.grid is None else float(self.values.std())
 
     def volume(self, values: Tensor) -> Float[Tensor, "t h w"]:
@@ -56,7 +56,7 @@ class Inputs:
 
 
 def require_space(space: str, *baselines: str) -> None:
-    """For a method's `__post_init__`. Raises ValueError for an unknown space or baseline, or a pair that is none."""
+    """Raise ValueError for an unknown space or baseline, or an impossible pair; for a method's `__post_init__`."""
     require_choice("space", space, get_args(Space))
     for baseline in baselines:
         require_choice("baseline", baseline, get_args(Baseline))

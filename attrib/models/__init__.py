@@ -19,9 +19,9 @@ DTYPES = ("float32", "bfloat16", "float16", "float64")
 def load(
     name: str, *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = False
 ) -> VideoModel:
-    """The model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
+    """Load the model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
 
-    Raises InputError when there is no such model, its family has no adapter, or device or dtype is not to be had.
+    Raises InputError when there is no such model, its family has no adapter, or device or dtype is not available.
     """
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
@@ -46,7 +46,7 @@ def _check_device(device: str) -> None:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} is not to be had here: {str(error).splitlines()[0]}") from error
+        raise InputError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
 
 
 def _family(name: str, revision: str | None, offline: bool) -> str:

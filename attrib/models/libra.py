@@ -19,7 +19,7 @@ Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
 
 @contextmanager
 def repaired(network: nn.Module) -> Iterator[None]:
-    """Within this context backward passes through a Llama decoder and a timm tower are repaired."""
+    """Context in which backward passes through a Llama decoder and a timm tower are repaired."""
     handles = []
     try:
         for name, module in network.named_modules():

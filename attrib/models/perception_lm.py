@@ -189,7 +189,7 @@ class PerceptionLM(
         return torch.cat([before, tokens.to(embedded.dtype), after], dim=1), visual
 
     def _logprobs(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
-        """Of the option letters at the last row; or of each token of a free answer, at the row before it."""
+        """Log-probabilities of option letters at the last row, or of a free answer's tokens at the row before each."""
         if question.reply is None:
             chosen = self._network.lm_head(states[:, -1])[:, [self._letter(letter) for letter in question.letters]]
             return torch.log_softmax(_single(chosen), dim=-1)
@@ -260,7 +260,7 @@ class PerceptionLM(
         return ids, slice(int(places[0]), int(places[-1]) + 1)
 
     def text_tokens(self, question: Question) -> int:
-        """How many tokens of the sequence are not visual."""
+        """Number of tokens of the sequence that are not visual."""
         return len(self._prompt(question, 1)[0]) - 1
 
     @lru_cache(maxsize=26)  # noqa: B019  as above
@@ -343,7 +343,7 @@ class PerceptionLM(
 
 
 def _single(logits: Tensor) -> Tensor:
-    """In at least float32."""
+    """Cast to float32 unless already wider."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 

@@ -47,7 +47,7 @@ def _each_once(blocks: Mapping[str, Iterable[nn.Parameter]]) -> Blocks:
 
 @contextmanager
 def randomised(blocks: Blocks, *seed: object) -> Iterator[None]:
-    """Within this context every parameter is drawn anew; then it is what it was, to the last bit, whatever happened.
+    """Context in which every parameter is drawn anew; afterwards it is restored to the last bit, also after an error.
 
     Draws are normal with the parameter's own mean and standard deviation. Seed, block and place decide them, so that a
     block is the same whatever others are drawn with it.
@@ -67,7 +67,7 @@ def randomised(blocks: Blocks, *seed: object) -> Iterator[None]:
 
 
 def _drawn(like: Tensor, generator: torch.Generator) -> Tensor:
-    """On the CPU, which draws the same on every machine."""
+    """Draw on the CPU, which gives the same values on every machine."""
     wide = like.to(torch.promote_types(like.dtype, torch.float32))
     std, mean = torch.std_mean(wide, correction=0)
     return (mean + std * torch.randn(wide.shape, generator=generator, dtype=wide.dtype)).to(like.dtype)

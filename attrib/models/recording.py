@@ -127,7 +127,7 @@ def _wrapped(layers: list[GradientCheckpointingLayer], record: AttentionRecord |
 
 
 def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRecord) -> Callable[..., Any]:
-    """What the record asks of a layer around its forward."""
+    """Wrap a layer's forward with the calls that the record needs."""
 
     def through(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
         record.enter(index, hidden)

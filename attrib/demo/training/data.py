@@ -28,7 +28,7 @@ from attrib.runtime.files import writing
 
 @dataclass(frozen=True)
 class Shown:
-    """What a training video shows, and the scene that its questions are about.
+    """A training video: what it shows, and the scene that its questions are about.
 
     With a `family` the evidence of that family's answer has been taken away, and only that question is asked.
     """

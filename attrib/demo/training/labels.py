@@ -1,4 +1,4 @@
-"""What each visual token should say: the attributes of the thing whose centre lies in its cell; screens say nothing.
+"""Targets of visual tokens: the attributes of the object whose centre is in the cell; none for screens.
 
 The decoder learns on these directly (one fixed code vector per attribute) while the tower learns to produce them.
 """
@@ -35,7 +35,7 @@ def cells(scene: Scene, grid: int, frames: Sequence[int] = READ_FRAMES) -> NDArr
 
 
 def _behind(scene: Scene, entity: Entity, frame: int) -> bool:
-    """Whether a screen covers its middle."""
+    """Return whether a screen covers the entity's centre."""
     x, y = entity.at(frame)
     screens = (e.at(frame) for e in scene.entities if e.kind == "screen" and e.present[frame])
     return any(max(abs(x - a), abs(y - b)) <= SCREEN for a, b in screens)

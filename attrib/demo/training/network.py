@@ -57,7 +57,7 @@ def answer_loss(logits: Tensor, answers: Tensor, letters: list[int]) -> Tensor:
 
 
 def presence(tokens: Tensor, codes: Tensor) -> Tensor:
-    """How much of each attribute's code a token holds: (..., attributes), 1 where it is there in full."""
+    """Projection of tokens on each attribute's code: (..., attributes), 1 for the full code."""
     return tokens @ codes.T / codes.square().sum(1)
 
 

@@ -65,7 +65,7 @@ def ask(
 
 
 def echo(rng: np.random.Generator) -> Asked:
-    """Which letter stands before a given word? Needs no video: the mere step from a word to its letter."""
+    """Ask which letter precedes a given word; needs no video and trains only the step from a word to its letter."""
     words = [str(w) for w in rng.permutation(list(COLOURS) if rng.random() < 0.5 else list(SHAPES))[:3]]
     place = int(rng.integers(len(LETTERS)))
     return Asked("echo", prompt(f"What is {words[place]}?", tuple(words)), LETTERS[place])
@@ -106,7 +106,7 @@ class Packer:
         return ids, ends, np.array(answers, np.int64)
 
     def mask(self, visual: int, questions: int) -> torch.Tensor:
-        """Who may look at whom, bool (1, 1, n, n): everything before, save for the blocks of other questions."""
+        """Attention mask, bool (1, 1, n, n): causal, without the blocks of other questions."""
         shared = len(self.prefix) + visual
         owner = torch.cat([torch.zeros(shared), 1 + torch.arange(questions).repeat_interleave(self.block)])
         allowed = (owner[None, :] == 0) | (owner[None, :] == owner[:, None])

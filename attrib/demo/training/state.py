@@ -68,7 +68,7 @@ class State:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within the block the parameters hold their averages."""
+        """Context in which the parameters hold their averages."""
         current = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.load_averaged()
         yield

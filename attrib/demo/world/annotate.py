@@ -102,7 +102,7 @@ def _segment(name: str, start: int, end: int, parents: list[int]) -> Record:
 
 
 def _numbered(segments: Iterable[Record]) -> list[Record]:
-    """By rising start, with their ids."""
+    """Sort segments by start and number them."""
     ordered = sorted(segments, key=lambda s: (s["timestamps"][0], s["parent_objects"]))
     return [{**segment, "id": i} for i, segment in enumerate(ordered)]
 

@@ -102,7 +102,7 @@ def _look(scene: Scene, frame: int) -> list[tuple[object, ...]]:
 
 
 def _in_order(scene: Scene, frame: int) -> list[Entity]:
-    """What is to be seen, from the back to the front: what moves over what rests, and screens over all."""
+    """Visible entities from back to front: moving ones over resting ones, screens over all."""
     shown = [e for e in scene.entities if e.present[frame] and not scene.hidden(e, frame)]
     return sorted(shown, key=lambda e: (e.kind == "screen", e.moving(frame), scene.struck(e, frame)))
 

@@ -58,7 +58,7 @@ class Entity:
         return x + self.wobble[frame], y
 
     def moving(self, frame: int) -> bool:
-        """Whether it is on its way to another place since the frame before, and was there in both; shaking is not."""
+        """Return whether it moved since the previous frame, being present in both; shaking does not count."""
         before = max(frame - 1, 0)
         return self.present[before] and self.present[frame] and self.centres[frame] != self.centres[before]
 
@@ -82,7 +82,7 @@ class Scene:
     impacts: tuple[Impact, ...] = ()
 
     def hidden(self, entity: Entity, frame: int) -> bool:
-        """Whether a screen stands in front of the whole of it."""
+        """Return whether a screen covers the entity completely."""
         (x, y), room = entity.at(frame), SCREEN - 1.2 * entity.radius
         screens = (e.at(frame) for e in self.entities if e.kind == "screen" and e.present[frame])
         return entity.kind != "screen" and any(max(abs(x - a), abs(y - b)) <= room for a, b in screens)
@@ -92,7 +92,7 @@ class Scene:
         return tuple(entity.present[i] and not self.hidden(entity, i) for i in range(FRAMES))
 
     def struck(self, entity: Entity, frame: int) -> bool:
-        """Whether it is there in the flash of an impact that really takes place: the hitter has come to it."""
+        """Return whether the frame shows the flash of an impact that takes place: the hitter has reached the entity."""
         hits = [i for i in self.impacts if i.struck == entity.id and i.start <= frame < i.end]
         return entity.present[frame] and any(e.moving(i.start) for i in hits for e in self.entities if e.id == i.hitter)
 

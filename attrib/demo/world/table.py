@@ -191,7 +191,7 @@ def _middle(slot: Cell) -> Point:
 
 
 def _path(begin: Point, goal: Point, start: int, length: int) -> list[Point]:
-    """At rest, then at even speed during frames [start, start + length), then at rest; in whole pixels."""
+    """Positions at rest, then at constant speed in frames [start, start + length), then at rest; in whole pixels."""
     share = np.clip((np.arange(FRAMES) - start + 1) / length, 0, 1)[:, None]
     points = (1 - share) * np.array(begin) + share * np.array(goal)
     return [(float(round(x)), float(round(y))) for x, y in points]

@@ -132,7 +132,7 @@ def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_pat
         (["--target", "option:7"], "expected an option from 0 to 1, got 7"),
         (["--target", "predictd"], "did you mean 'predicted'?"),
         (["--plugin", "/nowhere.py"], "no such file"),
-        (["--set", "model.device=warp"], "device 'warp' is not to be had here"),
+        (["--set", "model.device=warp"], "device 'warp' is not available"),
     ],
 )
 def test_bad_arguments_are_one_line(attrib: Run, clip: Path, tmp_path: Path, extra: list[str], message: str) -> None:

@@ -96,13 +96,13 @@ class Segment:
         require(self.end > self.start, f"{self.kind} {self.label!r}: [{self.start}, {self.end}) s is empty")
 
     def contains(self, times: FloatArray) -> NDArray[np.bool_]:
-        """Which of `times` (n,) lie in [start, end)."""
+        """Return which of `times` (n,) fall into [start, end)."""
         return (times >= self.start) & (times < self.end)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an answer rests on: one track during [start, end) seconds, and in what role."""
+    """Evidence of an answer: one track during [start, end) seconds, and its role."""
 
     track: int
     start: float = 0.0

@@ -1,4 +1,4 @@
-"""What parts of a run depend on, as hashes: what has the same key is not computed again."""
+"""Cache keys: hashes of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def annotation_hash(sample: Sample) -> str:
 
 
 def file_hashes(videos: Iterable[Path]) -> list[str]:
-    """What the files hold; one that is missing is told apart from any that is there."""
+    """Hashes of the files' contents; a missing file gets a hash of its own."""
     return [fingerprint([path]) if path.is_file() else f"{path.name} is missing" for path in videos]

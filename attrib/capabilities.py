@@ -58,12 +58,12 @@ class AnswersFreely(Capability):
 
     @abstractmethod
     def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:
-        """Generate the answer to a question without options, greedily. Raises InputError for an empty one."""
+        """What the model itself answers to a question without options, greedily. Raises InputError for nothing."""
 
 
 @dataclass(frozen=True, eq=False)
 class TokenLens:
-    """Logits of the text's tokens at every position, read by the LM head from the last layer's states.
+    """What a model's head makes of its last layer's states at every place, for the tokens of the text alone: logits.
 
     ids (m,): tokens of the user's words that follow the video, then those of the answer, the last `answer` ones.
     visual (n, m): the logit of each of them at each visual token; text (m - 1, m): at these tokens but the last.
@@ -82,7 +82,7 @@ class ReadsTokens(Capability):
 
     @abstractmethod
     def token_lens(self, tokens: Float[Tensor, "1 n d"], question: Question, reply: Reply) -> TokenLens:
-        """Read the head at all positions of the question, with its options if any, and `reply` as the answer."""
+        """Of the question with its options, if it has any, and `reply` as the answer."""
 
 
 class RecordsAttention(Capability):
@@ -92,15 +92,15 @@ class RecordsAttention(Capability):
 
     @abstractmethod
     def record_attention(self, record: AttentionRecord) -> AbstractContextManager[None]:
-        """Context in which forwards fill the record; the model is restored afterwards."""
+        """Within this context forwards fill the record; the model is left as it was found."""
 
     @abstractmethod
     def knock_out(self, cut: Knockout) -> AbstractContextManager[None]:
-        """Context in which that attention is cut. Raises InputError for a layer or head that does not exist."""
+        """Within this context that attention is cut. Raises InputError for a layer or head that is not there."""
 
     @abstractmethod
     def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
-        """Log-probabilities as from `score_tokens`, read by the LM head from any layer's output at all answer rows."""
+        """As `score_tokens`, read by the model's head from any layer's output at all answer rows."""
 
 
 class RecordsVisionAttention(Capability):
@@ -110,7 +110,7 @@ class RecordsVisionAttention(Capability):
 
     @abstractmethod
     def record_vision_attention(self, record: AttentionRecord) -> AbstractContextManager[None]:
-        """Context in which `encode` shows the record each layer, frames as the batch; `visual` are the positions."""
+        """Within this context `encode` shows the record each layer, frames as the batch; `visual` are the places."""
 
 
 class HasVisionLayers(Capability):
@@ -124,11 +124,11 @@ class HasVisionLayers(Capability):
 
     @abstractmethod
     def feature_map(self, layer: str, activation: Tensor) -> Float[Tensor, "bt c h w"]:
-        """A layer's output as a map per frame; tokens without a position (class token, text) are left out."""
+        """A layer's output as a map per frame; tokens that stand for no place (class token, text) are left out."""
 
     @abstractmethod
     def from_feature_map(self, layer: str, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
-        """The inverse: `activation` with its positions replaced by `features`."""
+        """The inverse: `activation` with its places replaced by `features`."""
 
 
 class NamesBlocks(Capability):
@@ -138,7 +138,7 @@ class NamesBlocks(Capability):
 
     @abstractmethod
     def parameter_blocks(self) -> Mapping[Part, Mapping[str, Sequence[nn.Parameter]]]:
-        """Blocks of the vision encoder and of the language model by name, from the input up, each parameter once."""
+        """Of the vision encoder and of the language model: blocks by name, from the input up, each parameter once."""
 
 
 class RepairsGradients(Capability):
@@ -148,4 +148,4 @@ class RepairsGradients(Capability):
 
     @abstractmethod
     def repaired_gradients(self) -> AbstractContextManager[None]:
-        """Context in which gradients are repaired; outputs stay the same to the last bit."""
+        """Within this context gradients are repaired; outputs are the same to the last bit."""

@@ -1,4 +1,4 @@
-"""Contract of a video language model: pixels in, log-probabilities of the options out, differentiable."""
+"""What attrib asks of a video language model: pixels in, log-probabilities of the options out, differentiable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """Boxes in normalised frame coordinates and frames that the visual tokens cover.
+    """Which box of normalised frame coordinates and which frames each visual token covers.
 
     Tokens are numbered row-major within a step and steps follow in time. A step covers `frames_per_step` clip frames.
     The spatial cells tile the whole frame evenly.
@@ -91,12 +91,12 @@ class VideoModel(ABC):
         """
 
     def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
-        """Log-probabilities as from `score_tokens`, from pixels; differentiable in them."""
+        """As `score_tokens`, from pixels; differentiable in them."""
         return self.score_tokens(self.encode(pixels), question)
 
     @property
     def device(self) -> torch.device:
-        """Device of the parameters."""
+        """Where the parameters lie."""
         return next(self.module.parameters()).device
 
     @property

@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Done:
-    """Results of one sample."""
+    """What one sample gave."""
 
     rows: tuple[dict[str, Any], ...]
     curves: tuple[curves.CurveRecord, ...]
@@ -92,7 +92,7 @@ def run(
 
 
 def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:
-    """Yield each sample's results, in the data set's order."""
+    """What each sample gives, in the data set's order."""
     count, total = len(plan.samples), len(plan.samples) * len(plan.methods)
     report_progress(step, plan.samples[0].id, 0, total)
     own = step if plan.workers == 1 else None  # progress within a sample; other processes could not tell it

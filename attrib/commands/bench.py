@@ -91,7 +91,7 @@ def _show_forecast(found: Forecast, as_json: bool) -> None:
 
 
 def _duration(seconds: float | None) -> str:
-    """Estimate in words, from the cost of earlier items of the same kind."""
+    """About how long, from what earlier items of the same kind took."""
     if seconds is None:
         return "unknown"
     return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -75,7 +75,15 @@ def batches(count: int, size: int) -> Iterator[slice]:
 
 def peak_memory(device: torch.device) -> int:
     """Peak bytes so far: on the GPU since the method began, on the CPU of the whole process since it started."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kibibytes if sys.platform == "darwin" else kibibytes * 1024
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _process_peak()
+
+
+def _process_peak() -> int:
+    """Peak resident bytes of this process; its present ones where the system keeps no peak."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        memory = psutil.Process().memory_info()
+        return int(getattr(memory, "peak_wset", memory.rss))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kibibytes but on macOS

@@ -1,4 +1,4 @@
-"""Safe reading of YAML and JSON, and pydantic's complaints in one line."""
+"""YAML and JSON that others wrote, and what pydantic says of it: read safely, or told in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MERGE, _TEXT = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 
 
 class _Loader(yaml.SafeLoader):
-    """Loader that reports the location of a malformed value, where PyYAML lets Python's errors through."""
+    """Tells the place of a value that its own tag or form does not fit, where PyYAML lets Python's errors through."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -60,7 +60,7 @@ def parse_yaml(text: str, what: str) -> Any:
 
 
 def _size(node: yaml.Node, above: tuple[yaml.Node, ...], known: dict[yaml.Node, int]) -> int:
-    """Count the values that a node stands for. Aliases share nodes, so each is visited once and none is expanded."""
+    """How many values a node stands for. Aliases share nodes, so that each is looked at once and none is expanded."""
     if node in known:
         return known[node]
     if node in above or len(above) >= DEEPEST:

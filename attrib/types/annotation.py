@@ -96,13 +96,13 @@ class Segment:
         require(self.end > self.start, f"{self.kind} {self.label!r}: [{self.start}, {self.end}) s is empty")
 
     def contains(self, times: FloatArray) -> NDArray[np.bool_]:
-        """Return which of `times` (n,) fall into [start, end)."""
+        """Which of `times` (n,) lie in [start, end)."""
         return (times >= self.start) & (times < self.end)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of an answer: one track during [start, end) seconds, and its role."""
+    """What an answer rests on: one track during [start, end) seconds, and in what role."""
 
     track: int
     start: float = 0.0

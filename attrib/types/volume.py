@@ -20,7 +20,7 @@ from attrib.types.validation import FloatArray, check_times, require
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of a volume: everything needed to compute it again, and its cost."""
+    """How a volume came about; everything needed to make it again, and what it cost."""
 
     method: str
     parameters: Mapping[str, Any] = field(default_factory=dict)

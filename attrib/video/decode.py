@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import cv2  # noqa: F401 - before decord: loaded after it, OpenCV gets decord's zlib and can no longer read PNG files
-import decord
 import numpy as np
 from numpy.typing import NDArray
 
 from attrib.errors import VideoError
+
+try:
+    import decord
+except ImportError:  # no wheels for macOS and ARM: PyAV reads the same frames, more slowly
+    decord = None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +24,8 @@ if TYPE_CHECKING:
 
 Frame = NDArray[np.uint8]
 
-decord.logging.set_level(decord.logging.QUIET)
+if decord is not None:
+    decord.logging.set_level(decord.logging.QUIET)
 
 
 class MissingFrame(Exception):
@@ -74,7 +79,9 @@ def lands(path: Path, key: int) -> bool:
 
 
 def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], indices: Sequence[int]) -> list[Frame]:
-    """Frames of `size` (height, width) as decord gives them; none where it cannot, or has other times than `times`."""
+    """Frames of `size` (height, width) by decord; none where it is missing, fails or has other times than `times`."""
+    if decord is None:
+        return []
     try:
         reader = decord.VideoReader(str(path.absolute()))
         own = np.asarray(reader.get_frame_timestamp(range(len(reader))), np.float64)[:, 0]  # from 0, float32

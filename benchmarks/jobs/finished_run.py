@@ -24,7 +24,7 @@ SAME_PLUGIN = "a run with a plug-in file is read with the same --plugin FILE"
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A finished run as its readers see it; tables, samples and volumes are read on first use."""
+    """What every reader of a run starts from; the rest is read when it is asked for, and then once."""
 
     directory: Path
     settings: Config
@@ -61,7 +61,7 @@ class FinishedRun:
 
     @cached_property
     def roles(self) -> Roles:
-        """Roles of the rows: controls, upper bounds, methods. Raises InputError for a method that is not registered."""
+        """Which rows are controls and upper bounds. Raises InputError for a method that is not registered."""
         try:
             return roles(self.settings)
         except UnknownName as error:

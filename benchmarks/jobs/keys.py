@@ -1,4 +1,4 @@
-"""Cache keys: hashes of everything that a result depends on."""
+"""What parts of a run depend on, as hashes: what has the same key is not computed again."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def annotation_hash(sample: Sample) -> str:
 
 
 def file_hashes(videos: Iterable[Path]) -> list[str]:
-    """Hashes of the files' contents; a missing file gets a hash of its own."""
+    """What the files hold; one that is missing is told apart from any that is there."""
     return [fingerprint([path]) if path.is_file() else f"{path.name} is missing" for path in videos]

@@ -12,7 +12,7 @@ from attrib.benchmarks.jobs.workers import can_fork
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
-from attrib.explaining.binding import FrameSampling, load
+from attrib.explaining import binding
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -45,7 +45,7 @@ class Plan:
             raise ConfigError("expected at least one method and one metric")
         groups = grouped(metrics)  # refuses a metric before the model is loaded
         target, data = Target.parse(config.target), dataset(config)
-        model = load(config.model)
+        model = binding.load(config.model)
         report_progress(step, "reading the data set", 0, 0)
         samples = tuple(data)
         if not samples:
@@ -62,9 +62,9 @@ class Plan:
         )  # fmt: skip
 
     @property
-    def sampling(self) -> FrameSampling:
-        """Frames of every clip: how many at most, and how they are spread."""
-        return FrameSampling.of(self.config.model, self.model)
+    def frames(self) -> int:
+        """Frames of every clip, at most."""
+        return self.config.model.frames or self.model.frames
 
     @property
     def workers(self) -> int:
@@ -73,7 +73,7 @@ class Plan:
 
     @property
     def one_process_because(self) -> str:
-        """Reason why this run cannot use the configured number of processes; empty where it can."""
+        """Why this run cannot use the configured number of processes; empty where it can."""
         if self.config.workers == 1:
             return ""
         if self.model.device.type != "cpu":
@@ -82,7 +82,7 @@ class Plan:
 
     @property
     def contrasts(self) -> bool:
-        """Return whether a metric needs the map of the strongest other option."""
+        """Whether a metric needs the map of the strongest other option."""
         return any(isinstance(metric.item, ContrastMetric) for metric in self.metrics)
 
     def peers(self, sample: Sample) -> tuple[Sample, ...]:

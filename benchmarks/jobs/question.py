@@ -11,8 +11,6 @@ from attrib import config, registry
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.config import Config
 from attrib.errors import InputError, shown
-from attrib.explaining.binding import FrameSampling
-from attrib.model import VideoModel
 
 MODEL = ("name", "revision", "dtype", "frames", "sampling")
 WAY_ON = "choose another directory (-O), or start anew there (--replace)"
@@ -29,7 +27,7 @@ def refuse_other_question(directory: Path, plan: Plan) -> None:
         earlier = config.parse(config.read(directory / "config.yaml"))
     except InputError as error:
         raise InputError(f"{directory} holds a run, but not what it was asked ({error}); {WAY_ON}") from error
-    before, now = question(earlier, plan.model), question(plan.config, plan.model)
+    before, now = question(earlier, plan.model.frames), question(plan.config, plan.model.frames)
     for name in {**before, **now}:
         old, new = before.get(name), now.get(name)
         if old != new:
@@ -38,15 +36,15 @@ def refuse_other_question(directory: Path, plan: Plan) -> None:
 
 
 def holds_run(directory: Path) -> bool:
-    """Return whether a directory has files that only a run writes."""
+    """Whether a directory has files that only a run writes."""
     return any((directory / name).exists() for name in ("config.yaml", "items", "log.jsonl", "results.parquet"))
 
 
-def question(settings: Config, network: VideoModel) -> dict[str, Any]:
-    """Settings that decide what the results are of, by their path, with the number of frames that is really read."""
+def question(settings: Config, frames: int) -> dict[str, Any]:
+    """Settings that decide what the results are of, by their path; `frames` is the model's own number of frames."""
     model = {f"model.{name}": getattr(settings.model, name) for name in MODEL}
     data = {f"data.{name}": value for name, value in _data(settings.data).items()}
-    model["model.frames"] = FrameSampling.of(settings.model, network).frames
+    model["model.frames"] = settings.model.frames or frames
     return {**data, **model, "target": settings.target, "seed": settings.seed}
 
 

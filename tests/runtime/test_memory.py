@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
 
 from attrib.errors import NotEnoughMemory
-from attrib.method import Method
-from attrib.runtime.memory import fitting
+from attrib.method import Batched, Method
+from attrib.runtime.memory import fitting, peak_memory
 from attrib.subject import Subject
 from attrib.testing import ToyModel, toy_subject
 
@@ -39,7 +41,7 @@ print(json.dumps([values, {item.method: item.error for item in limited.failures}
 
 
 @dataclass(frozen=True)
-class Starved(Method):
+class Starved(Batched, Method):
     """Asks for more than there is, in one of several ways."""
 
     way: str
@@ -74,6 +76,17 @@ def test_only_what_can_be_made_smaller_is_named() -> None:
 def test_another_error_stays_what_it_is() -> None:
     with pytest.raises(RuntimeError, match="of another kind"), fitting(ToyModel().dtype, "it", 4):
         raise RuntimeError("of another kind")
+
+
+def test_peak_of_the_process_is_the_kernels_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("no /proc: nothing to compare with")
+    kernel = int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) * 1024  # type: ignore[index]
+    assert peak_memory(torch.device("cpu")) == pytest.approx(kernel, rel=0.1)
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows, where psutil knows the peak
+    present = psutil.Process().memory_info().rss
+    assert peak_memory(torch.device("cpu")) == pytest.approx(present, rel=0.1)
 
 
 def test_a_run_under_a_memory_limit_goes_on_with_a_clean_model(tmp_path: Path) -> None:

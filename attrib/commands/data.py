@@ -14,7 +14,7 @@ from attrib.commands.options import JsonFlag, Split
 from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
-    from attrib.data.check import Checked, Finding
+    from attrib.data.check import Finding, SplitCheck
     from attrib.data.tasks import Task, Tasks
 
 data = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
@@ -37,9 +37,9 @@ def check(
 ) -> None:
     """Report what a data set contains, lacks, and has of oddities. Exit code 0: usable; 1: faults."""
     from attrib.data.check import check as checked
-    from attrib.data.layout import Layout
+    from attrib.data.layout import SplitFiles
 
-    layouts = (Layout.of(str(directory), split.value),) if split else Layout.every(str(directory))
+    layouts = (SplitFiles.of(str(directory), split.value),) if split else SplitFiles.every(str(directory))
     results = checked(layouts, videos)
     if as_json:
         print_json([_record(result) for result in results])
@@ -50,7 +50,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _record(result: Checked) -> dict[str, Any]:
+def _record(result: SplitCheck) -> dict[str, Any]:
     return {
         "annotations": str(result.layout.annotations), "split": result.layout.split,
         "counts": {name: result.counts[name] for name in COUNTS},
@@ -62,7 +62,7 @@ def _record(result: Checked) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(result: Checked) -> None:
+def _show(result: SplitCheck) -> None:
     screen.print(Text(f"{result.layout.annotations}", style="bold"))
     say(", ".join(f"{result.counts[name]:,} {name}" for name in COUNTS if result.counts[name] or name == "videos"))
     table = Table(box=None, pad_edge=False, show_header=False)

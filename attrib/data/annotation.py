@@ -1,6 +1,6 @@
-"""One video's annotation in the Perception Test layout, as JSON has it: what may be there, of what kind and range.
+"""Schema of one video's annotation in the Perception Test JSON layout: fields, types and ranges.
 
-Texts are trimmed, and characters that act on a terminal become spaces. Lists may be absent, empty or null.
+Texts are trimmed, and terminal control characters become spaces. Lists may be absent, empty or null.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 from attrib.errors import HARMFUL
 from attrib.types import Absence, Role
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")  # results are kept under it: no folder, not too long
-RATE = 30.0  # frames per second where the annotation does not say
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")  # it names the folder of results
+RATE = 30.0  # default frames per second
 _NOT_TEXT = re.compile(rf"{HARMFUL.pattern}|[\n\t]")
 
 
@@ -31,9 +31,9 @@ def _plain(name: str) -> str:
 
 def _unique(items: list[Any]) -> list[Any]:
     ids = [item.id for item in items]
-    twice = next((id for place, id in enumerate(ids) if id in ids[:place]), None)
-    if twice is not None:
-        raise PydanticCustomError("unique", f"id {twice} is given twice")
+    duplicate = next((id for index, id in enumerate(ids) if id in ids[:index]), None)
+    if duplicate is not None:
+        raise PydanticCustomError("unique", f"id {duplicate} is given twice")
     return items
 
 
@@ -41,7 +41,7 @@ Id = Annotated[int, Field(ge=0, lt=2**53)]
 Parent = Annotated[int, Field(ge=-1, lt=2**53)]  # -1: not annotated
 Microseconds = Annotated[float, Field(ge=-1e15, le=1e15)]
 Seconds = Annotated[float, Field(ge=-1e9, le=1e9)]
-Coordinate = Annotated[float, Field(ge=-1, le=2)]  # objects may leave [0, 1], but not by far: those are pixels
+Coordinate = Annotated[float, Field(ge=-1, le=2)]  # objects may leave [0, 1] a little; larger values are pixels
 Text = Annotated[str, Field(max_length=5_000), AfterValidator(lambda text: _NOT_TEXT.sub(" ", text).strip())]
 PlainName = Annotated[str, AfterValidator(_plain)]
 NoNull = BeforeValidator(_no_null)
@@ -55,7 +55,7 @@ class _Annotation(BaseModel):
 
 
 class Metadata(_Annotation):
-    """Metadata of the original video, which may have been thinned or cut since."""
+    """Metadata of the original video; the file at hand may have fewer frames or end earlier."""
 
     frame_rate: float = Field(RATE, gt=0, le=1000)
     video_id: Annotated[Text, Words] = ""
@@ -64,7 +64,7 @@ class Metadata(_Annotation):
 
 
 class ObjectTrack(_Annotation):
-    """One object: a box for each timestamp; `is_masked` is empty or has a flag for each."""
+    """Track of one object: a box for each timestamp; `is_masked` is empty or has a flag for each timestamp."""
 
     id: Id
     label: Text
@@ -72,11 +72,11 @@ class ObjectTrack(_Annotation):
     bounding_boxes: list[tuple[Coordinate, Coordinate, Coordinate, Coordinate]]
     is_masked: Annotated[list[bool], NoNull] = []
     is_occluder: bool | None = None
-    frame_ids: Numbers = []  # original frames; only looked at to judge the times
+    frame_ids: Numbers = []  # original frames; used only to check the timestamps
     initial_tracking_box: Numbers = []  # one-hot
 
     @model_validator(mode="after")
-    def _as_many(self) -> ObjectTrack:
+    def _same_count(self) -> ObjectTrack:
         boxes, times, flags = len(self.bounding_boxes), len(self.timestamps), len(self.is_masked)
         if boxes != times or flags not in (0, boxes):
             counts = f"{boxes} boxes, {times} timestamps and {flags} is_masked"
@@ -84,8 +84,8 @@ class ObjectTrack(_Annotation):
         return self
 
 
-class PointTrack(_Annotation):
-    """One point of an object: `points` (2, n), first y and then x, at n original frames; none where it is occluded."""
+class AnnotatedPoint(_Annotation):
+    """Track of one point: `points` (2, n), y before x, at n original frames; occluded frames are absent."""
 
     id: Id
     label: Text = ""
@@ -95,13 +95,13 @@ class PointTrack(_Annotation):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_points(cls, found: Any) -> Any:
-        """An empty list, or null, is a point that is never seen."""
-        empty = isinstance(found, dict) and not found.get("points", ())
-        return {**found, "points": ([], [])} if empty else found
+    def _no_points(cls, value: Any) -> Any:
+        """Replace null or an empty list (a point that is never visible) by empty coordinates."""
+        empty = isinstance(value, dict) and not value.get("points", ())
+        return {**value, "points": ([], [])} if empty else value
 
     @model_validator(mode="after")
-    def _as_many(self) -> PointTrack:
+    def _same_count(self) -> AnnotatedPoint:
         frames, (y, x) = len(self.frame_ids), self.points
         if not frames == len(y) == len(x):
             counts = f"{frames} frame_ids, {len(y)} y and {len(x)} x"
@@ -110,17 +110,17 @@ class PointTrack(_Annotation):
 
 
 class TimedSegment(_Annotation):
-    """An action, or a sound, that may be visible."""
+    """Interval of an action or a sound; `is_visible` tells whether a sound's source is in view."""
 
     label: Text
     timestamps: tuple[Microseconds, Microseconds]
     parent_objects: Parents = []
     is_visible: bool | None = None
-    frame_ids: Numbers = []  # as a track's
+    frame_ids: Numbers = []  # original frames of the two timestamps
 
 
 class MultipleChoice(_Annotation):
-    """A question with options; test videos have no answer, whether that is left out, null or -1."""
+    """Multiple-choice question. In the test split `answer_id` is absent, null or -1."""
 
     id: Id
     question: Text
@@ -132,13 +132,13 @@ class MultipleChoice(_Annotation):
 
     @property
     def right(self) -> str:
-        """The right option's text; empty where it is not known."""
+        """Text of the correct option; empty if unknown."""
         known = self.answer_id is not None and 0 <= self.answer_id < len(self.options)
         return self.options[self.answer_id] if known and self.answer_id is not None else ""
 
 
 class Grounded(_Annotation):
-    """A question that is answered by tracks."""
+    """Question whose answers are track ids."""
 
     id: Id
     question: Text
@@ -146,11 +146,11 @@ class Grounded(_Annotation):
 
 
 class Video(_Annotation):
-    """All that is annotated on one video."""
+    """Complete annotation of one video."""
 
     metadata: Annotated[Metadata, BeforeValidator(lambda value: {} if value is None else value)] = Metadata()
     object_tracking: Annotated[list[ObjectTrack], NoNull, AfterValidator(_unique)] = []
-    point_tracking: Annotated[list[PointTrack], NoNull] = []
+    point_tracking: Annotated[list[AnnotatedPoint], NoNull] = []
     action_localisation: Annotated[list[TimedSegment], NoNull] = []
     sound_localisation: Annotated[list[TimedSegment], NoNull] = []
     mc_question: Annotated[list[MultipleChoice], NoNull, AfterValidator(_unique)] = []
@@ -158,13 +158,13 @@ class Video(_Annotation):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain_form(cls, found: Any) -> Any:
-        """A bare list is the video's multiple-choice questions, as in the explorer's file."""
-        return {"mc_question": found} if isinstance(found, list) else found
+    def _bare_list(cls, value: Any) -> Any:
+        """Read a bare list as the video's multiple-choice questions (the layout of `explorer_data.json`)."""
+        return {"mc_question": value} if isinstance(value, list) else value
 
 
 class ExactEvidence(_Annotation):
-    """A track during [start, end) seconds, known by construction."""
+    """Evidence that is known by construction: a track during [start, end) seconds."""
 
     track: Id
     start: Seconds
@@ -172,8 +172,8 @@ class ExactEvidence(_Annotation):
     role: Role
 
 
-class Remade(_Annotation):
-    """A counterfactual video of a question."""
+class CounterfactualFile(_Annotation):
+    """Entry of `counterfactuals_{split}.json`: a video file that shows the scene without some of its content."""
 
     video: PlainName
     kind: Absence
@@ -184,4 +184,4 @@ class Remade(_Annotation):
 
 CUTS = TypeAdapter(dict[str, Annotated[int, Field(ge=-1, lt=2**53)]])  # original frames, exclusive; -1: no cut
 EVIDENCE = TypeAdapter(dict[str, dict[str, list[ExactEvidence]]])  # by video and question
-COUNTERFACTUALS = TypeAdapter(dict[str, dict[str, list[Remade]]])  # by video and question
+COUNTERFACTUALS = TypeAdapter(dict[str, dict[str, list[CounterfactualFile]]])  # by video and question

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from attrib.data import annotation as given
+from attrib.data import annotation
 from attrib.errors import UnknownName
 
 
-class Choice:
-    """Questions of wanted words, such as `area` to "physics", of videos of wanted ids; all of them without any.
+class Selection:
+    """Filter of questions by fields (such as `area`: "physics") and by video ids; an empty filter selects everything.
 
-    Words are compared trimmed and without regard to case. It remembers what there is, so that `check` can tell.
+    Values are compared trimmed and case-insensitively. The available values are remembered for the message of `check`.
     """
 
     def __init__(self, wanted: Mapping[str, str], ids: Iterable[str] = ()) -> None:
-        self._wanted = {kind: _folded(word) for kind, word in wanted.items() if word}
-        self._given = dict(wanted)
-        self._there: dict[str, dict[str, str]] = {kind: {} for kind in self._wanted}  # folded to as it is
+        self._wanted = {field: _folded(value) for field, value in wanted.items() if value}
+        self._as_typed = dict(wanted)
+        self._available: dict[str, dict[str, str]] = {field: {} for field in self._wanted}  # folded: original
         self._ids, self._seen = frozenset(ids), set[str]()
 
     def wants(self, video_id: str) -> bool:
@@ -30,23 +30,23 @@ class Choice:
         """Return whether no further video can be selected."""
         return bool(self._ids) and self._ids <= self._seen
 
-    def questions(self, video: given.Video) -> list[given.MultipleChoice]:
-        """Those of the video's questions that are wanted."""
-        return [item for item in video.mc_question if self._fits(item)]
+    def questions(self, video: annotation.Video) -> list[annotation.MultipleChoice]:
+        """Return the selected questions of the video."""
+        return [item for item in video.mc_question if self._matches(item)]
 
-    def _fits(self, item: given.MultipleChoice) -> bool:
-        own = {"task": [item.question], "area": [item.area], "reasoning": [item.reasoning], "tag": item.tag}
-        for kind, there in self._there.items():
-            there.update((_folded(word), word) for word in own[kind])
-        return all(word in map(_folded, own[kind]) for kind, word in self._wanted.items())
+    def _matches(self, item: annotation.MultipleChoice) -> bool:
+        values = {"task": [item.question], "area": [item.area], "reasoning": [item.reasoning], "tag": item.tag}
+        for field, available in self._available.items():
+            available.update((_folded(value), value) for value in values[field])
+        return all(value in map(_folded, values[field]) for field, value in self._wanted.items())
 
     def check(self) -> None:
-        """Raises UnknownName with the nearest choice for an id or a word that no video, or no question, has."""
+        """Raise UnknownName, with the nearest valid choice, for an id or a value that no video or question has."""
         for video_id in sorted(self._ids - self._seen):
             raise UnknownName("video", video_id, self._seen)
-        for kind, word in self._wanted.items():
-            if word not in self._there[kind]:
-                raise UnknownName(kind, self._given[kind].strip(), filter(None, self._there[kind].values()))
+        for field, value in self._wanted.items():
+            if value not in self._available[field]:
+                raise UnknownName(field, self._as_typed[field].strip(), filter(None, self._available[field].values()))
 
 
 def _folded(text: str) -> str:

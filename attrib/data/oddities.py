@@ -1,6 +1,6 @@
-"""Oddities of one video's annotation: each kind by name, with its treatment by the reader, or as a fault.
+"""Checks of one video's annotation: each kind of oddity with its consequence.
 
-A fault is what the reader refuses, or what would make numbers wrong without a word.
+A fault (FAULTS) is refused by the reader or would silently give wrong numbers; the reader copes with HANDLED.
 """
 
 from __future__ import annotations
@@ -12,47 +12,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.data import annotation as given
+from attrib.data import annotation
 
 FAULTS: Mapping[str, str] = {
-    "annotations that are not of this layout": "the data set cannot be read",
-    "times that look like milliseconds": "read as microseconds: everything lies in the first moment",
-    "times that do not fit the frame numbers": "the times are believed",
-    "videos that are missing": "a run records them, goes on with the others and exits with 1",
-    "videos that cannot be opened": "a run records them, goes on with the others and exits with 1",
-    "videos that are cut short or damaged": "the frames that can be read are used, with a warning",
+    "malformed annotations": "reading the data set stops there",
+    "times that look like milliseconds": "read as microseconds, so that everything happens in the first moment",
+    "times that contradict the frame numbers": "the times are used and the frame numbers ignored",
+    "missing video files": "a run records them as failed, continues with the others and exits with code 1",
+    "videos that cannot be opened": "a run records them as failed, continues with the others and exits with code 1",
+    "truncated or damaged videos": "the readable frames are used, with a warning",
 }
 HANDLED: Mapping[str, str] = {
     "videos without an annotation": "not used",
-    "videos without a question": "they make no sample",
-    "videos of another length than annotated": "what is annotated beyond the end is not met",
-    "frame counts that differ from the file's": "things are aligned by time, never by frame number",
-    "metadata without a frame rate": f"cuts and points count {given.RATE:g} frames per second",
-    "metadata of another video": "the annotation's key counts",
-    "questions without an answer": "explained, neither right nor wrong",
+    "videos without a question": "they give no sample",
+    "videos whose length differs from the annotation": "annotations after the end of the file are not used",
+    "frame counts that differ from the video file": "annotations are aligned by time, never by frame number",
+    "metadata without a frame rate": f"{annotation.RATE:g} frames per second are assumed for cuts and points",
+    "metadata with the id of another video": "the annotation's key is used as the video's id",
+    "questions without an answer": "explained, but counted neither as right nor as wrong",
     "questions with stray spaces in an option": "trimmed",
-    "questions with an option that is an option's letter": "left as they are",
-    "questions with options that are alike": "left as they are",
-    "grounded answers that name no track": "no evidence",
+    "questions with an option that equals an option letter": "used unchanged",
+    "questions with identical options": "used unchanged",
+    "grounded answers that name no track": "not used as evidence",
     "tracks without boxes": "never drawn or scored",
-    "boxes beyond the picture": "cut to it",
-    "boxes without area": "they cover nothing",
-    "boxes over the whole picture": "kept; overlap with them says little",
-    "boxes off the 30-frame grid": "their times count",
-    "times that go back": "sorted",
-    "several boxes at one time": "the first counts",
-    "initial boxes that are not the first": "not used",
-    "points beyond the picture": "not drawn",
-    "points that are never seen": "not drawn",
-    "parents that are not annotated": "left out",
-    "parents that name no track": "no evidence",
-    "segments without length": "left out",
-    "segments beyond the end": "cut to it when drawn",
-    "cuts outside cup games": "evidence ends there too",
-    "cuts beyond the end": "nothing is cut",
+    "boxes that reach outside the picture": "clipped to it",
+    "boxes without area": "never hit, as they cover no pixel",
+    "boxes that cover nearly the whole picture": "used, though overlap with them is hardly informative",
+    "boxes off the 30-frame grid": "used at their times",
+    "times that are not in order": "sorted",
+    "several boxes of a track at one time": "the first is used",
+    "initial boxes that are not the first of their track": "not used",
+    "points outside the picture": "not drawn",
+    "points that are never visible": "not drawn",
+    "parent objects that are not annotated": "dropped",
+    "parent objects that name no track": "not used as evidence",
+    "actions or sounds without length": "dropped",
+    "actions or sounds that end after the video": "shortened to its end when drawn",
+    "cuts in videos other than cup games": "evidence ends at the cut, as in cup games",
+    "cuts after the end of the video": "no effect",
     "cuts of unknown videos": "not used",
-    "boxes after the cut": "no evidence",
-    "evidence after the cut": "left out",
+    "boxes after the cut": "not used as evidence",
+    "evidence after the cut": "dropped",
 }
 WHOLE, GRID = 0.9, 30  # share of the picture, frames
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -60,84 +60,84 @@ SLACK = 0.1  # seconds that a segment may last beyond the end
 
 
 @dataclass(frozen=True)
-class Odd:
-    """Count of one kind of oddity in one location."""
+class Oddity:
+    """Oddity of one kind at one location, with its count."""
 
     kind: str
     where: str
     count: int = 1
 
 
-def odd_video(video: given.Video, raw: Any, cut: float | None, end: float | None) -> Iterator[Odd]:
-    """All that can be seen in the annotation alone; `cut` and the video's `end` in seconds, None where not known."""
+def odd_video(video: annotation.Video, raw: Any, cut: float | None, end: float | None) -> Iterator[Oddity]:
+    """Yield what the annotation alone shows; `cut` and the video's `end` are in seconds, None if unknown."""
     if not video.mc_question:
-        yield Odd("videos without a question", "")
+        yield Oddity("videos without a question", "")
     if isinstance(raw, dict) and "frame_rate" not in (raw.get("metadata") or {}):
-        yield Odd("metadata without a frame rate", "")
+        yield Oddity("metadata without a frame rate", "")
     yield from _questions(video, raw)
     yield from _boxes(video, cut)
     yield from _times(video)
     yield from _points(video)
     yield from _segments(video, end)
     if cut is not None and not video.metadata.is_cup_game:
-        yield Odd("cuts outside cup games", f"at {cut:.2f} s")
+        yield Oddity("cuts in videos other than cup games", f"at {cut:.2f} s")
     if cut is not None and end is not None and cut > end + SLACK:
-        yield Odd("cuts beyond the end", f"at {cut:.2f} s of {end:.2f} s")
+        yield Oddity("cuts after the end of the video", f"at {cut:.2f} s of {end:.2f} s")
 
 
-def _questions(video: given.Video, raw: Any) -> Iterator[Odd]:
-    written = (raw.get("mc_question") if isinstance(raw, dict) else raw) or ()
-    for item, plain in zip(video.mc_question, written, strict=True):
+def _questions(video: annotation.Video, raw: Any) -> Iterator[Oddity]:
+    untrimmed = (raw.get("mc_question") if isinstance(raw, dict) else raw) or ()
+    for item, plain in zip(video.mc_question, untrimmed, strict=True):
         where = f"question {item.id}"
         if item.answer_id is None:
-            yield Odd("questions without an answer", where)
+            yield Oddity("questions without an answer", where)
         stray = [str(option) for option in plain["options"] if str(option) != str(option).strip()]
         if stray:
-            yield Odd("questions with stray spaces in an option", f"{where}: {stray[0]!r}")
+            yield Oddity("questions with stray spaces in an option", f"{where}: {stray[0]!r}")
         if set(_LETTERS[: len(item.options)]).intersection(map(str.upper, item.options)):
-            yield Odd("questions with an option that is an option's letter", f"{where}: {', '.join(item.options)}")
+            yield Oddity("questions with an option that equals an option letter", f"{where}: {', '.join(item.options)}")
         if len(set(item.options)) < len(item.options):
-            yield Odd("questions with options that are alike", where)
+            yield Oddity("questions with identical options", where)
     tracks = {track.id for track in video.object_tracking}
     for grounded in video.grounded_question:
         for track in grounded.answers:
             if tracks and track not in tracks:
-                yield Odd("grounded answers that name no track", f"grounded question {grounded.id}: {track}")
+                yield Oddity("grounded answers that name no track", f"grounded question {grounded.id}: {track}")
 
 
-def _boxes(video: given.Video, cut: float | None) -> Iterator[Odd]:
-    """All boxes of the video at once, (n, 4), with the track (n,) of each: thousands of videos are to take seconds."""
+def _boxes(video: annotation.Video, cut: float | None) -> Iterator[Oddity]:
+    """Check all boxes of the video in one array (n, 4), for speed; `owner` (n,) holds the track of each box."""
     tracks = video.object_tracking
     for track in tracks:
         if not track.bounding_boxes:
-            yield Odd("tracks without boxes", f"track {track.id}")
+            yield Oddity("tracks without boxes", f"track {track.id}")
         if track.initial_tracking_box[:1] == [0]:
-            yield Odd("initial boxes that are not the first", f"track {track.id}")
+            yield Oddity("initial boxes that are not the first of their track", f"track {track.id}")
     boxes = np.array([box for track in tracks for box in track.bounding_boxes], np.float64).reshape(-1, 4)
     owner = np.repeat([track.id for track in tracks], [len(track.bounding_boxes) for track in tracks])
     times = np.array([time for track in tracks for time in track.timestamps], np.float64)
     frames = np.array([frame for track in tracks for frame in track.frame_ids], np.float64)
     sides = np.clip(boxes[:, 2:], 0, 1) - np.clip(boxes[:, :2], 0, 1)
     area = np.where((sides > 0).all(axis=1), sides.prod(axis=1), 0)
-    same = np.diff(owner, prepend=-1) == 0  # as the box before
+    same = np.diff(owner, prepend=-1) == 0  # same track as the previous box
     step = np.diff(times, prepend=0)
-    found = {
-        "boxes beyond the picture": ((boxes < 0) | (boxes > 1)).any(axis=1),
+    flags_by_kind = {
+        "boxes that reach outside the picture": ((boxes < 0) | (boxes > 1)).any(axis=1),
         "boxes without area": area == 0,
-        "boxes over the whole picture": area >= WHOLE,
+        "boxes that cover nearly the whole picture": area >= WHOLE,
         "boxes off the 30-frame grid": frames % GRID != 0 if len(frames) == len(boxes) else [],
-        "times that go back": same & (step < 0),
-        "several boxes at one time": same & (step == 0),
+        "times that are not in order": same & (step < 0),
+        "several boxes of a track at one time": same & (step == 0),
         "boxes after the cut": times >= (np.inf if cut is None else cut * 1e6),
     }
-    for kind, flags in found.items():
+    for kind, flags in flags_by_kind.items():
         if np.any(flags):
-            yield Odd(kind, f"track {owner[np.argmax(flags)]}", int(np.sum(flags)))
+            yield Oddity(kind, f"track {owner[np.argmax(flags)]}", int(np.sum(flags)))
 
 
-def _times(video: given.Video) -> Iterator[Odd]:
-    """Times held against frame numbers, where both are given: their ratio says in which unit the times are."""
-    items: list[given.ObjectTrack | given.TimedSegment] = [*video.object_tracking, *video.action_localisation]
+def _times(video: annotation.Video) -> Iterator[Oddity]:
+    """Compare times with frame numbers, where both exist; their ratio shows a wrong unit of time."""
+    items: list[annotation.ObjectTrack | annotation.TimedSegment] = [*video.object_tracking, *video.action_localisation]
     pairs = [
         (np.asarray(item.timestamps, np.float64), np.asarray(item.frame_ids, np.float64))
         for item in (*items, *video.sound_localisation)
@@ -145,48 +145,48 @@ def _times(video: given.Video) -> Iterator[Odd]:
     ]
     if not pairs:
         return
-    times, frames = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    times, frames = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
     ratio = _unit(times, frames / video.metadata.frame_rate * 1e6)
     if ratio is not None and 0.0005 < ratio < 0.002:
-        yield Odd("times that look like milliseconds", f"at frame {frames.max():g}: {times.max():g}")
+        yield Oddity("times that look like milliseconds", f"at frame {frames.max():g}: {times.max():g}")
     elif ratio is not None and not 0.9 < ratio < 1.1:
-        yield Odd("times that do not fit the frame numbers", f"at frame {frames.max():g}: {times.max():g}")
+        yield Oddity("times that contradict the frame numbers", f"at frame {frames.max():g}: {times.max():g}")
 
 
 def _unit(times: NDArray[np.float64], expected: NDArray[np.float64]) -> float | None:
-    """The median ratio of times to what is expected of their frames; None where all are at the start."""
+    """Median ratio of times to expected times; None if all are expected at 0."""
     later = expected > 0
     return float(np.median(times[later] / expected[later])) if later.any() else None
 
 
-def _points(video: given.Video) -> Iterator[Odd]:
+def _points(video: annotation.Video) -> Iterator[Oddity]:
     for point in video.point_tracking:
         xy = np.asarray(point.points, np.float64)
         outside = int(((xy < 0) | (xy > 1)).any(axis=0).sum())
         if outside:
-            yield Odd("points beyond the picture", f"point {point.id}", outside)
+            yield Oddity("points outside the picture", f"point {point.id}", outside)
         if not xy.size:
-            yield Odd("points that are never seen", f"point {point.id}")
+            yield Oddity("points that are never visible", f"point {point.id}")
     yield from _parents(video, ((f"point {point.id}", point.parent_objects) for point in video.point_tracking))
 
 
-def _segments(video: given.Video, end: float | None) -> Iterator[Odd]:
+def _segments(video: annotation.Video, end: float | None) -> Iterator[Oddity]:
     kinds = (("action", video.action_localisation), ("sound", video.sound_localisation))
-    found = [(f"{kind} {place}", item) for kind, items in kinds for place, item in enumerate(items)]
-    for where, item in found:
+    segments = [(f"{kind} {index}", item) for kind, items in kinds for index, item in enumerate(items)]
+    for where, item in segments:
         start, stop = item.timestamps
         if stop == start:
-            yield Odd("segments without length", where)
+            yield Oddity("actions or sounds without length", where)
         if end is not None and stop / 1e6 > end + SLACK:
-            yield Odd("segments beyond the end", f"{where}: {stop / 1e6:.2f} s of {end:.2f} s")
-    yield from _parents(video, ((where, item.parent_objects) for where, item in found))
+            yield Oddity("actions or sounds that end after the video", f"{where}: {stop / 1e6:.2f} s of {end:.2f} s")
+    yield from _parents(video, ((where, item.parent_objects) for where, item in segments))
 
 
-def _parents(video: given.Video, items: Iterable[tuple[str, Sequence[int]]]) -> Iterator[Odd]:
+def _parents(video: annotation.Video, items: Iterable[tuple[str, Sequence[int]]]) -> Iterator[Oddity]:
     tracks = {track.id for track in video.object_tracking}
     for where, parents in items:
         for parent in parents:
             if parent < 0:
-                yield Odd("parents that are not annotated", where)
+                yield Oddity("parent objects that are not annotated", where)
             elif parent not in tracks:
-                yield Odd("parents that name no track", f"{where}: {parent}")
+                yield Oddity("parent objects that name no track", f"{where}: {parent}")

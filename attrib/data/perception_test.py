@@ -1,4 +1,4 @@
-"""The Perception Test layout (Patraucean et al. 2023, arXiv 2305.13786): videos and annotations to samples."""
+"""Reader of the Perception Test layout (Patraucean et al. 2023, arXiv 2305.13786); yields samples."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from attrib.data import annotation as given
-from attrib.data.choosing import Choice
+from attrib.data import annotation
+from attrib.data.choosing import Selection
 from attrib.data.evidence import Exact, evidence_of
-from attrib.data.layout import Layout
+from attrib.data.layout import SplitFiles
 from attrib.data.stream import entries
 from attrib.errors import InputError, UnknownName, shown
 from attrib.runtime.parsing import complaint, read_json
 from attrib.types import Counterfactual, Evidence, PointTrack, Question, Sample, Segment, SegmentKind, Track
 
 MICROSECONDS = 1e6
-_Checked = TypeVar("_Checked")
-_VIDEO = TypeAdapter(given.Video)
+_Value = TypeVar("_Value")
+_VIDEO = TypeAdapter(annotation.Video)
 
 
 @dataclass(frozen=True)
 class PerceptionTest:
-    """Samples of a directory with `videos/`, `all_{split}.json` and, where there are any, cuts, evidence and more.
+    """Samples of a directory with `videos/`, `all_{split}.json` and optional side files (cuts, evidence, ...).
 
     Without `all_{split}.json`, `mc_question_{split}.json` or `explorer_data.json` is read, which may map videos to
-    plain lists of questions; `root` may be such a file itself. One sample per multiple-choice question, in the order of
-    the file: of the questions with that text (`task`), `area`, `reasoning` and `tag`, of the videos `ids`, of the first
-    `limit` videos that have one. Grounded questions have no options that a model could choose among, so they make no
-    samples: they are evidence (see `evidence`), which ends at the cut. `counterfactuals_{split}.json` lists files of
-    `counterfactuals/`, by video id and question id. A video that is missing is no fault here: reading it tells.
+    plain lists of questions; `root` may also be such a file. There is one sample per multiple-choice question, in file
+    order. Filters: question text (`task`), `area`, `reasoning`, `tag`, video `ids`, and the first `limit` videos with a
+    selected question. Grounded questions have no options that a model could choose among; they serve as evidence (see
+    `evidence`), which ends at the cut. `counterfactuals_{split}.json` lists files of `counterfactuals/`, by video id
+    and question id. A missing video raises no error here, but when it is opened.
     """
 
     root: str
@@ -55,117 +55,124 @@ class PerceptionTest:
         Raises InputError when the annotations are missing or not in this layout, with the location of the fault, and at
         the end for a selection without a match, with the nearest choice.
         """
-        layout = Layout.of(self.root, self.split)
+        layout = SplitFiles.of(self.root, self.split)
         words = {"task": self.task, "area": self.area, "reasoning": self.reasoning, "tag": self.tag}
-        beside, choice, count = Beside.of(layout), Choice(words, self.ids), 0
-        for video_id, found in videos(layout, choice):
-            questions = choice.questions(found)
+        side_files, selection, count = SideFiles.of(layout), Selection(words, self.ids), 0
+        for video_id, video in videos(layout, selection):
+            questions = selection.questions(video)
             if not questions:
                 continue
             count += 1
             try:
-                yield from samples(layout, video_id, found, questions, beside)
+                yield from samples(layout, video_id, video, questions, side_files)
             except InputError as error:
                 raise InputError(f"{layout.annotations}: {video_id}: {error}") from None
             if count == self.limit:
                 return
-        choice.check()
+        selection.check()
 
     def sample(self, video_id: str, question_id: int | None = None) -> Sample:
-        """One question on one video; its id may be left out where there is only one. Raises InputError, UnknownName."""
-        found = {sample.question.id: sample for sample in replace(self, ids=(video_id,), limit=None)}
-        if not found:
+        """Return one question on one video; the id is optional if there is only one question.
+
+        Raises InputError, or UnknownName for an unknown video or question.
+        """
+        by_id = {sample.question.id: sample for sample in replace(self, ids=(video_id,), limit=None)}
+        if not by_id:
             raise InputError(f"{video_id} has no multiple-choice question")
-        if question_id is None and len(found) > 1:
-            known = "; ".join(f"{id}: {sample.question.text}" for id, sample in found.items())
-            raise InputError(f"{video_id} has {len(found)} questions, choose one by its id: {known}")
-        if question_id is not None and question_id not in found:
-            raise UnknownName(f"question of {video_id}", str(question_id), map(str, found))
-        return found[next(iter(found)) if question_id is None else question_id]
+        if question_id is None and len(by_id) > 1:
+            known = "; ".join(f"{id}: {sample.question.text}" for id, sample in by_id.items())
+            raise InputError(f"{video_id} has {len(by_id)} questions, choose one by its id: {known}")
+        if question_id is not None and question_id not in by_id:
+            raise UnknownName(f"question of {video_id}", str(question_id), map(str, by_id))
+        return by_id[next(iter(by_id)) if question_id is None else question_id]
 
 
-def videos(layout: Layout, choice: Choice | None = None) -> Iterator[tuple[str, given.Video]]:
-    """Ids and annotations, one video at a time, of those that are wanted. Raises InputError for the first fault."""
+def videos(layout: SplitFiles, selection: Selection | None = None) -> Iterator[tuple[str, annotation.Video]]:
+    """Yield ids and annotations of the selected videos, one at a time. Raises InputError for the first fault."""
     for video_id, value in entries(layout.annotations):
-        if not given.PLAIN_NAME.fullmatch(video_id):
+        if not annotation.PLAIN_NAME.fullmatch(video_id):
             raise InputError(f"{layout.annotations}: video id {shown(video_id)} is not a plain file name")
-        if choice is None or choice.wants(video_id):
-            yield video_id, checked(_VIDEO, value, f"{layout.annotations}: {video_id}")
-        if choice is not None and choice.complete:
+        if selection is None or selection.wants(video_id):
+            yield video_id, validated(_VIDEO, value, f"{layout.annotations}: {video_id}")
+        if selection is not None and selection.complete:
             return
 
 
-def checked(kind: TypeAdapter[_Checked], value: Any, where: str) -> _Checked:
-    """The value as its kind. Raises InputError with the place of its first fault."""
+def validated(schema: TypeAdapter[_Value], value: Any, where: str) -> _Value:
+    """Validate a value by its schema. Raises InputError with the location of the first fault."""
     try:
-        return kind.validate_python(value)
+        return schema.validate_python(value)
     except ValidationError as error:
         raise InputError(complaint(error, where)) from None
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Side files of a split, by video id: cuts in original frames, exact evidence, counterfactuals."""
+class SideFiles:
+    """Content of a split's optional files, by video id: cuts in original frames, exact evidence, counterfactuals."""
 
     cuts: Mapping[str, int] = field(default_factory=dict)
     evidence: Mapping[str, Exact] = field(default_factory=dict)
-    remade: Mapping[str, Mapping[str, Sequence[given.Remade]]] = field(default_factory=dict)
+    counterfactuals: Mapping[str, Mapping[str, Sequence[annotation.CounterfactualFile]]] = field(default_factory=dict)
 
     @staticmethod
-    def of(layout: Layout) -> Beside:
-        """Read what is there. Raises InputError for what is not of this layout."""
-        evidence = _optional(layout.beside("evidence"), given.EVIDENCE)
-        remade = _optional(layout.beside("counterfactuals"), given.COUNTERFACTUALS)
-        return Beside(_optional(layout.beside("cut_frame_mapping"), given.CUTS), evidence, remade)
+    def of(layout: SplitFiles) -> SideFiles:
+        """Read the files that exist. Raises InputError for a file that does not have this layout."""
+        evidence = _optional(layout.side_file("evidence"), annotation.EVIDENCE)
+        counterfactuals = _optional(layout.side_file("counterfactuals"), annotation.COUNTERFACTUALS)
+        return SideFiles(_optional(layout.side_file("cut_frame_mapping"), annotation.CUTS), evidence, counterfactuals)
 
-    def cut(self, video_id: str, video: given.Video) -> float | None:
-        """The time in seconds from which on nothing was shown; None where there is no cut."""
+    def cut(self, video_id: str, video: annotation.Video) -> float | None:
+        """Time in seconds at which the shown video was cut off; None if it was not cut."""
         frame = self.cuts.get(video_id, -1)
         return frame / video.metadata.frame_rate if frame >= 0 else None
 
 
-def _optional(path: Path, kind: TypeAdapter[dict[str, _Checked]]) -> dict[str, _Checked]:
-    return checked(kind, read_json(path), f"{path}:") if path.exists() else {}
+def _optional(path: Path, schema: TypeAdapter[dict[str, _Value]]) -> dict[str, _Value]:
+    return validated(schema, read_json(path), f"{path}:") if path.exists() else {}
 
 
 def samples(
-    layout: Layout, video_id: str, video: given.Video, questions: Iterable[given.MultipleChoice], beside: Beside
+    layout: SplitFiles,
+    video_id: str,
+    video: annotation.Video,
+    questions: Iterable[annotation.MultipleChoice],
+    side_files: SideFiles,
 ) -> Iterator[Sample]:
-    """The samples of some questions on one video."""
-    end, rate = beside.cut(video_id, video), video.metadata.frame_rate
+    """Yield the samples of some questions on one video."""
+    cut, rate = side_files.cut(video_id, video), video.metadata.frame_rate
     tracks = tuple(map(_track, video.object_tracking))
     points = tuple(_point(item, rate) for item in video.point_tracking)
     actions = tuple(_segments("action", video.action_localisation))
     segments = (*actions, *_segments("sound", video.sound_localisation))
     for item in questions:
         question = Question(item.question, tuple(item.options), item.answer_id, item.id)
-        rule, evidence = evidence_of(item, video, actions, beside.evidence.get(video_id))
-        listed = beside.remade.get(video_id, {}).get(str(item.id), ())
+        rule, evidence = evidence_of(item, video, actions, side_files.evidence.get(video_id))
+        edited = side_files.counterfactuals.get(video_id, {}).get(str(item.id), ())
         yield Sample(
             id=f"{video_id}_{item.id}", video=layout.video(video_id), question=question, task=question.text,
-            tracks=tracks, segments=segments, points=points, evidence=tuple(_until(end, evidence)), cut=end, rule=rule,
+            tracks=tracks, segments=segments, points=points, evidence=tuple(_until(cut, evidence)), cut=cut, rule=rule,
             area=item.area, reasoning=item.reasoning, tags=tuple(item.tag),
-            counterfactuals=tuple(_counterfactuals(layout.folder / "counterfactuals", listed)),
+            counterfactuals=tuple(_counterfactuals(layout.folder / "counterfactuals", edited)),
         )  # fmt: skip
 
 
-def _track(item: given.ObjectTrack) -> Track:
-    """Times rise whatever the order of the file; of several boxes at one time the first counts."""
+def _track(item: annotation.ObjectTrack) -> Track:
+    """Convert a track; boxes are sorted by time, and the first of several boxes at one time is used."""
     times, first = np.unique(np.asarray(item.timestamps, np.float64) / MICROSECONDS, return_index=True)
     boxes = np.asarray(item.bounding_boxes, np.float64).reshape(-1, 4)
     hidden = np.asarray(item.is_masked or [False] * len(boxes), bool)
     return Track(item.id, item.label, times, boxes[first], hidden[first], bool(item.is_occluder))
 
 
-def _point(item: given.PointTrack, rate: float) -> PointTrack:
-    """Points have frames of the original and no times; y is stored before x. Order and doubles as with tracks."""
+def _point(item: annotation.AnnotatedPoint, rate: float) -> PointTrack:
+    """Convert a point track: frame numbers to seconds, (y, x) to (x, y); sorted, without duplicate times."""
     times, first = np.unique(np.asarray(item.frame_ids, np.float64) / rate, return_index=True)
-    y, x = (np.asarray(part, np.float64) for part in item.points)
+    y, x = (np.asarray(coordinates, np.float64) for coordinates in item.points)
     return PointTrack(item.id, item.label, times, np.stack([x, y], axis=1)[first], _annotated(item.parent_objects))
 
 
-def _segments(kind: SegmentKind, items: Iterable[given.TimedSegment]) -> Iterator[Segment]:
-    """Those that last."""
+def _segments(kind: SegmentKind, items: Iterable[annotation.TimedSegment]) -> Iterator[Segment]:
+    """Yield the segments; those without length are dropped."""
     for item in items:
         start, end = (time / MICROSECONDS for time in item.timestamps)
         if end != start:
@@ -173,12 +180,12 @@ def _segments(kind: SegmentKind, items: Iterable[given.TimedSegment]) -> Iterato
 
 
 def _annotated(parents: Iterable[int]) -> tuple[int, ...]:
-    """Parents but for -1, which says that none is annotated."""
+    """Parents without -1, which stands for "not annotated"."""
     return tuple(parent for parent in parents if parent >= 0)
 
 
 def _until(cut: float | None, evidence: Iterable[Evidence]) -> Iterator[Evidence]:
-    """Yield the evidence before the cut, after which nothing was shown."""
+    """Yield the evidence before the cut, shortened to end there."""
     for item in evidence:
         if cut is None:
             yield item
@@ -186,7 +193,7 @@ def _until(cut: float | None, evidence: Iterable[Evidence]) -> Iterator[Evidence
             yield replace(item, end=min(item.end, cut))
 
 
-def _counterfactuals(folder: Path, items: Iterable[given.Remade]) -> Iterator[Counterfactual]:
+def _counterfactuals(folder: Path, items: Iterable[annotation.CounterfactualFile]) -> Iterator[Counterfactual]:
     for item in items:
         end = float("inf") if item.end is None else item.end
         yield Counterfactual(folder / item.video, item.kind, item.track, item.start, end)

@@ -1,4 +1,4 @@
-"""Entries of a JSON object, one at a time: annotations of thousands of videos need not fit into memory at once."""
+"""Streaming reader of a JSON object: one entry at a time, so that annotations need not fit into memory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import ijson
 
 from attrib.errors import InputError, shown
 
-CHUNK = 2**10  # bytes read at once: half as many levels can open and close unnoticed
-DEEPEST = 400  # brackets that are open at the end of a chunk, those inside texts included; annotations have six
+CHUNK = 2**10  # bytes read at once; up to half as many levels can open and close within a chunk, uncounted
+DEEPEST = 400  # open brackets at the end of a chunk, including those inside texts; annotations have six
 
 
 def entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield key and value of each entry of the JSON object in `path`, in the file's order.
 
-    Little more than one entry is in memory. Raises InputError for a file that cannot be read, is no JSON object, gives
-    a key twice or is nested too deeply; the entries before the fault have been yielded by then.
+    About one entry is in memory at a time. Raises InputError for a file that cannot be read, is not a JSON object, has
+    a duplicate key or is nested too deeply; entries before the fault are yielded first.
     """
     try:
         with path.open("rb") as file:
@@ -39,7 +39,7 @@ def entries(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _require_object(file: BinaryIO) -> None:
-    """Raise InputError where the file holds a list, a text or a number; of such a file ijson yields nothing."""
+    """Raise InputError for a list, a text or a number, for which ijson would yield nothing."""
     start = file.read(CHUNK).lstrip()
     if start and not start.startswith(b"{"):
         raise InputError(f"expected a JSON object, got {shown(start[:20].decode(errors='replace'))}")
@@ -47,14 +47,14 @@ def _require_object(file: BinaryIO) -> None:
 
 
 class _Shallow:
-    """A file whose brackets are counted as they are read: ijson takes memory that grows with the square of depth."""
+    """File wrapper that limits the nesting depth: ijson's memory grows with the square of the depth."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._open = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Read bytes. Raises ValueError where too many brackets are open."""
+        """Read bytes. Raises ValueError if too many brackets are open."""
         chunk = self._file.read(size)
         self._open += sum(chunk.count(sign) for sign in (b"[", b"{")) - sum(chunk.count(sign) for sign in (b"]", b"}"))
         if self._open > DEEPEST:
@@ -63,7 +63,7 @@ class _Shallow:
 
 
 class _Unique(dict[str, Any]):
-    """A mapping that refuses a key that it has."""
+    """Mapping that raises ValueError for a duplicate key."""
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in self:

@@ -1,18 +1,18 @@
-"""The tasks of a data set: a task is one question's text and all the videos that it is asked of."""
+"""Tasks of a data set; a task is a question text with all videos that it is asked about."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from attrib.data import annotation as given
-from attrib.data.layout import Layout
+from attrib.data import annotation
+from attrib.data.layout import SplitFiles
 from attrib.data.perception_test import videos
 
 
 @dataclass
 class Task:
-    """One question's text with the numbers of its videos, of questions, and of what is annotated on these videos."""
+    """Question text with the numbers of its videos, its questions and the annotations on these videos."""
 
     text: str
     videos: int = 0
@@ -24,9 +24,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Tasks:
-    """All tasks of a split, the one with most videos first; `videos` counts those without a question too."""
+    """Tasks of a split, most videos first; `videos` includes videos without a question."""
 
-    layout: Layout
+    layout: SplitFiles
     tasks: tuple[Task, ...]
     videos: int
     without_question: int
@@ -38,28 +38,28 @@ class Tasks:
 
 
 def tasks(root: str, split: str) -> Tasks:
-    """Count them, one video in memory at a time. Raises InputError for what is not of the layout."""
-    layout = Layout.of(root, split)
-    found: dict[str, Task] = {}
+    """Count the tasks of a split, one video in memory at a time. Raises InputError for malformed annotations."""
+    layout = SplitFiles.of(root, split)
+    by_text: dict[str, Task] = {}
     total, empty = 0, 0
     for _, video in videos(layout):
         total += 1
         empty += not video.mc_question
-        own, asked = counts(video), set()
+        annotated, questions = counts(video), set()
         for item in video.mc_question:
-            task = found.setdefault(item.question, Task(item.question))
+            task = by_text.setdefault(item.question, Task(item.question))
             task.questions += 1
             task.areas[item.area] += 1
             task.reasonings[item.reasoning] += 1
-            if item.question not in asked:
-                asked.add(item.question)
+            if item.question not in questions:
+                questions.add(item.question)
                 task.videos += 1
-                task.annotated += own
-    ordered = sorted(found.values(), key=lambda task: (-task.videos, -task.questions, task.text))
+                task.annotated += annotated
+    ordered = sorted(by_text.values(), key=lambda task: (-task.videos, -task.questions, task.text))
     return Tasks(layout, tuple(ordered), total, empty)
 
 
-def counts(video: given.Video) -> Counter[str]:
+def counts(video: annotation.Video) -> Counter[str]:
     """Count the annotation of one video, by kind."""
     return Counter({
         "tracks": len(video.object_tracking),

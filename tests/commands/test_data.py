@@ -44,11 +44,11 @@ def test_check_says_what_is_there(attrib: Run, world: Path, tmp_path: Path) -> N
     assert code == 1
     assert found["counts"]["videos"] == 3
     faults = {item["kind"]: item["examples"] for item in found["findings"] if item["fault"]}
-    assert faults["videos that are missing"] == [gone.stem]
+    assert faults["missing video files"] == [gone.stem]
     assert faults["videos that cannot be opened"][0].startswith(f"{broken.stem} cannot be read as a video")
     code, out, _ = attrib("data", "check", copy)
     assert code == 1
-    assert "videos that are missing: a run records them" in " ".join(out.split())
+    assert "missing video files: a run records them" in " ".join(out.split())
 
 
 def test_what_is_no_data_set_is_one_line(attrib: Run, world: Path, tmp_path: Path) -> None:

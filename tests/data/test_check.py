@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from attrib import video
-from attrib.data.check import Checked, check
-from attrib.data.layout import Layout
+from attrib.data.check import SplitCheck, check
+from attrib.data.layout import SplitFiles
 from attrib.data.oddities import FAULTS, HANDLED
 from attrib.errors import InputError
 
@@ -86,43 +86,49 @@ TRACK = ("object_tracking", 1)
 MC = ("mc_question", 0)
 # By kind: a change and how many of that kind it makes; other kinds may come with it.
 CASES: dict[str, tuple[Change, int]] = {
-    "annotations that are not of this layout": (within(*TRACK, "id", value=0), 1),
+    "malformed annotations": (within(*TRACK, "id", value=0), 1),
     "times that look like milliseconds": (lambda found, root: scaled(found, 1e-3), 1),
-    "times that do not fit the frame numbers": (lambda found, root: scaled(found, 2), 1),
-    "videos that are missing": (videos(Path.unlink), 1),
+    "times that contradict the frame numbers": (lambda found, root: scaled(found, 2), 1),
+    "missing video files": (videos(Path.unlink), 1),
     "videos that cannot be opened": (videos(lambda path: path.write_text("no video")), 1),
-    "videos that are cut short or damaged": (videos(cut_short), 1),
+    "truncated or damaged videos": (videos(cut_short), 1),
     "videos without an annotation": (videos(lambda path: shutil.copy(path, path.with_name("w.mp4"))), 1),
     "videos without a question": (within("mc_question", value=[]), 1),
-    "videos of another length than annotated": (within("metadata", "num_frames", value=40 * RATE), 1),
-    "frame counts that differ from the file's": (within("metadata", "num_frames", value=4 * RATE + 1), 1),
+    "videos whose length differs from the annotation": (within("metadata", "num_frames", value=40 * RATE), 1),
+    "frame counts that differ from the video file": (within("metadata", "num_frames", value=4 * RATE + 1), 1),
     "metadata without a frame rate": (lambda found, root: found["metadata"].pop("frame_rate") and None, 1),
-    "metadata of another video": (within("metadata", "video_id", value="u"), 1),
+    "metadata with the id of another video": (within("metadata", "video_id", value="u"), 1),
     "questions without an answer": (within(*MC, "answer_id", value=-1), 1),
     "questions with stray spaces in an option": (within(*MC, "options", value=["yes ", " no", "so"]), 1),
-    "questions with an option that is an option's letter": (within(*MC, "options", value=["a", "C", "d"]), 1),
-    "questions with options that are alike": (within(*MC, "options", value=["x1", "x1", "x2"]), 1),
+    "questions with an option that equals an option letter": (within(*MC, "options", value=["a", "C", "d"]), 1),
+    "questions with identical options": (within(*MC, "options", value=["x1", "x1", "x2"]), 1),
     "grounded answers that name no track": (within("grounded_question", 0, "answers", value=[0, 7, 8]), 2),
     "tracks without boxes": (
         lambda found, root: found["object_tracking"][1].update(bounding_boxes=[], timestamps=[], is_masked=[]), 1,
     ),
-    "boxes beyond the picture": (within(*TRACK, "bounding_boxes", 2, value=[-0.1, 0.2, 0.3, 0.4]), 1),
+    "boxes that reach outside the picture": (within(*TRACK, "bounding_boxes", 2, value=[-0.1, 0.2, 0.3, 0.4]), 1),
     "boxes without area": (within(*TRACK, "bounding_boxes", 2, value=[0.5, 0.2, 0.3, 0.4]), 1),
-    "boxes over the whole picture": (within(*TRACK, "bounding_boxes", 2, value=[0, 0, 1, 0.95]), 1),
+    "boxes that cover nearly the whole picture": (within(*TRACK, "bounding_boxes", 2, value=[0, 0, 1, 0.95]), 1),
     "boxes off the 30-frame grid": (within(*TRACK, "frame_ids", value=[0, 30, 71, 90]), 1),
-    "times that go back": (within(*TRACK, "timestamps", value=[0, 2 * SECOND, SECOND, 3 * SECOND]), 1),
-    "several boxes at one time": (within(*TRACK, "timestamps", value=[0, SECOND, SECOND, 3 * SECOND]), 1),
-    "initial boxes that are not the first": (within(*TRACK, "initial_tracking_box", value=[0, 1, 0, 0]), 1),
-    "points beyond the picture": (within("point_tracking", 0, "points", value=[[1.1, 0.2], [0.3, -0.4]]), 2),
-    "points that are never seen": (lambda found, root: found["point_tracking"][0].update(points=[], frame_ids=[]), 1),
-    "parents that are not annotated": (within("action_localisation", 0, "parent_objects", value=[-1, 0]), 1),
-    "parents that name no track": (within("point_tracking", 0, "parent_objects", value=[5, 1, 6]), 2),
-    "segments without length": (within("sound_localisation", 0, "timestamps", value=[SECOND, SECOND]), 1),
-    "segments beyond the end": (within("sound_localisation", 0, "timestamps", value=[SECOND, 5 * SECOND]), 1),
-    "cuts outside cup games": (
+    "times that are not in order": (within(*TRACK, "timestamps", value=[0, 2 * SECOND, SECOND, 3 * SECOND]), 1),
+    "several boxes of a track at one time": (within(*TRACK, "timestamps", value=[0, SECOND, SECOND, 3 * SECOND]), 1),
+    "initial boxes that are not the first of their track": (
+        within(*TRACK, "initial_tracking_box", value=[0, 1, 0, 0]), 1,
+    ),
+    "points outside the picture": (within("point_tracking", 0, "points", value=[[1.1, 0.2], [0.3, -0.4]]), 2),
+    "points that are never visible": (
+        lambda found, root: found["point_tracking"][0].update(points=[], frame_ids=[]), 1,
+    ),
+    "parent objects that are not annotated": (within("action_localisation", 0, "parent_objects", value=[-1, 0]), 1),
+    "parent objects that name no track": (within("point_tracking", 0, "parent_objects", value=[5, 1, 6]), 2),
+    "actions or sounds without length": (within("sound_localisation", 0, "timestamps", value=[SECOND, SECOND]), 1),
+    "actions or sounds that end after the video": (
+        within("sound_localisation", 0, "timestamps", value=[SECOND, 5 * SECOND]), 1,
+    ),
+    "cuts in videos other than cup games": (
         both(within("metadata", "is_cup_game", value=0), beside("cut_frame_mapping", {"v": 110})), 1,
     ),
-    "cuts beyond the end": (beside("cut_frame_mapping", {"v": 150}), 1),
+    "cuts after the end of the video": (beside("cut_frame_mapping", {"v": 150}), 1),
     "cuts of unknown videos": (beside("cut_frame_mapping", {"u": 5}), 1),
     "boxes after the cut": (beside("cut_frame_mapping", {"v": 60}), 4),  # at 2 s and 3 s, of two tracks
     "evidence after the cut": (
@@ -133,7 +139,7 @@ CASES: dict[str, tuple[Change, int]] = {
     ),
 }  # fmt: skip
 # What cannot but come with a change.
-ALONG = {"videos of another length than annotated": {"frame counts that differ from the file's"}}
+ALONG = {"videos whose length differs from the annotation": {"frame counts that differ from the video file"}}
 
 
 def scaled(found: dict[str, Any], factor: float) -> None:
@@ -149,14 +155,14 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def checked(root: Path, film: Path, change: Change | None = None, decode: bool = False) -> Checked:
+def checked(root: Path, film: Path, change: Change | None = None, decode: bool = False) -> SplitCheck:
     (root / "videos").mkdir()
     shutil.copy(film, root / "videos" / "v.mp4")
     found = sound()
     if change:
         change(found, root)
     (root / "all_valid.json").write_text(json.dumps({"v": found}))
-    (done,) = check(Layout.every(str(root)), decode)
+    (done,) = check(SplitFiles.every(str(root)), decode)
     return done
 
 
@@ -176,7 +182,7 @@ def test_every_kind_has_a_case() -> None:
 @pytest.mark.parametrize("kind", CASES)
 def test_each_kind_is_found_alone(kind: str, tmp_path: Path, film: Path) -> None:
     change, count = CASES[kind]
-    done = checked(tmp_path, film, change, decode=kind == "videos that are cut short or damaged")
+    done = checked(tmp_path, film, change, decode=kind == "truncated or damaged videos")
     found = {finding.kind: finding for finding in done.findings}
     assert set(found) == {kind} | ALONG.get(kind, set())
     assert found[kind].count == count
@@ -203,17 +209,17 @@ def test_options_of_several_letters_and_without_text_are_no_option_letters(tmp_p
 )
 def test_what_the_reader_refuses_is_a_fault(change: Change, message: str, tmp_path: Path, film: Path) -> None:
     (finding,) = checked(tmp_path, film, change).findings
-    assert (finding.kind, finding.count) == ("annotations that are not of this layout", 1)
+    assert (finding.kind, finding.count) == ("malformed annotations", 1)
     assert message in finding.examples[0]
 
 
 def test_a_file_cut_short_is_a_fault_and_the_rest_is_counted(tmp_path: Path) -> None:
     path = official.write(tmp_path, 5, boxes=3, tracks=2, points=1) / "all_train.json"
     path.write_text(path.read_text()[:-200])
-    (done,) = check(Layout.every(str(tmp_path)))
+    (done,) = check(SplitFiles.every(str(tmp_path)))
     assert done.counts["videos"] == 4
     assert [finding.kind for finding in done.findings if finding.is_fault] == [
-        "videos that are missing", "annotations that are not of this layout",
+        "missing video files", "malformed annotations",
     ]  # fmt: skip
 
 
@@ -221,8 +227,8 @@ def test_what_acts_on_a_terminal_is_shown_as_text(tmp_path: Path) -> None:
     (tmp_path / "all_valid.json").write_text(
         json.dumps({"\x1b[31mred": [], "w" * 900: [], "v": {"mc_question": "\u202e"}})
     )
-    (done,) = check(Layout.every(str(tmp_path)))
-    bad = done.found["annotations that are not of this layout"]
+    (done,) = check(SplitFiles.every(str(tmp_path)))
+    bad = done.by_kind["malformed annotations"]
     assert bad.count == 3
     assert bad.examples[0].startswith("\\x1b[31mred ")
     assert all(place.isprintable() and len(place) <= 240 for place in bad.examples)
@@ -234,24 +240,24 @@ def test_splits_are_checked_together(tmp_path: Path, film: Path) -> None:
     (tmp_path / "videos").mkdir()
     for name in ("video_0", "video_1", "video_7"):
         shutil.copy(film, tmp_path / "videos" / f"{name}.mp4")
-    train, test = check(Layout.every(str(tmp_path)))
+    train, test = check(SplitFiles.every(str(tmp_path)))
     assert (train.layout.split, test.layout.split) == ("train", "test")
-    assert train.found["videos without an annotation"].examples == ["video_7.mp4"]
-    assert "videos without an annotation" not in test.found
+    assert train.by_kind["videos without an annotation"].examples == ["video_7.mp4"]
+    assert "videos without an annotation" not in test.by_kind
     assert train.counts["boxes"] == 12  # 2 videos, 2 tracks, 3 boxes
     with pytest.raises(InputError, match="expected the directory of a data set"):
-        Layout.every(str(tmp_path / "nothing"))
+        SplitFiles.every(str(tmp_path / "nothing"))
 
 
 def test_the_real_sets(shared_data: Path) -> None:
-    (done,) = check(Layout.every(str(shared_data / "perception_test" / "valid_cup_game")))
+    (done,) = check(SplitFiles.every(str(shared_data / "perception_test" / "valid_cup_game")))
     assert not any(finding.is_fault for finding in done.findings)
-    assert done.found["boxes after the cut"].count == 3  # the last of each cup's 12
+    assert done.by_kind["boxes after the cut"].count == 3  # the last of each cup's 12
     assert done.counts["boxes"] == 36
-    (done,) = check(Layout.every(str(shared_data / "perception_test")))
+    (done,) = check(SplitFiles.every(str(shared_data / "perception_test")))
     counted = {finding.kind: finding.count for finding in done.findings}
     assert counted == {
-        "videos that are missing": 237, "videos without a question": 5,
+        "missing video files": 237, "videos without a question": 5,
         "questions with stray spaces in an option": 13,
-        "questions with an option that is an option's letter": 18,  # "abc" is none
+        "questions with an option that equals an option letter": 18,  # "abc" is none
     }  # fmt: skip

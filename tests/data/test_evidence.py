@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from attrib.data import annotation as given
+from attrib.data import annotation
 from attrib.data.evidence import evidence_of
-from attrib.data.wording import named, stem, told_of
+from attrib.data.wording import labels_in, mentions_action, stem
 from attrib.types import Evidence, Segment
 
 LABELS = {0: "water bottle", 1: "bottle", 2: "cup", 3: "cup", 4: "coffee-machine", 5: "box"}
 QUESTION = {"id": 3, "question": "What is it?", "options": ["one", "two", "three"], "answer_id": 1}
 
 
-def video(grounded: list[dict[str, Any]] | None = None, **metadata: Any) -> given.Video:
+def video(grounded: list[dict[str, Any]] | None = None, **metadata: Any) -> annotation.Video:
     tracks = [{"id": id, "label": label, "timestamps": [0], "bounding_boxes": [[0, 0, 1, 1]]}
               for id, label in LABELS.items()]  # fmt: skip
-    return given.Video.model_validate(
+    return annotation.Video.model_validate(
         {"metadata": metadata, "object_tracking": tracks, "grounded_question": grounded or []}
     )
 
 
-def asked(**changes: Any) -> given.MultipleChoice:
-    return given.MultipleChoice.model_validate({**QUESTION, **changes})
+def asked(**changes: Any) -> annotation.MultipleChoice:
+    return annotation.MultipleChoice.model_validate({**QUESTION, **changes})
 
 
-def found(item: given.MultipleChoice, actions: tuple[Segment, ...] = (), **kinds: Any) -> tuple[str, list[int]]:
+def found(item: annotation.MultipleChoice, actions: tuple[Segment, ...] = (), **kinds: Any) -> tuple[str, list[int]]:
     rule, evidence = evidence_of(item, video(**kinds), actions)
     return rule, [part.track for part in evidence]
 
@@ -47,11 +47,11 @@ def found(item: given.MultipleChoice, actions: tuple[Segment, ...] = (), **kinds
     ],
 )
 def test_labels_in_a_text(text: str, labels: set[str]) -> None:
-    assert named(LABELS.values(), text) == labels
+    assert labels_in(LABELS.values(), text) == labels
 
 
 def test_labels_that_say_nothing_name_nothing() -> None:
-    assert named(["a", "the", "", "A", "1"], "the person holds a letter A 1") == frozenset()
+    assert labels_in(["a", "the", "", "A", "1"], "the person holds a letter A 1") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_other_words_do_not() -> None:
 
 
 def test_an_action_is_told_of_by_its_content_words_alone() -> None:
-    assert told_of("Putting something into something", "What did the person put into the bag?")
-    assert not told_of("Putting something into something", "What did the person take?")
-    assert not told_of("Clapping hands", "The person claps")
-    assert not told_of("something", "something")
+    assert mentions_action("Putting something into something", "What did the person put into the bag?")
+    assert not mentions_action("Putting something into something", "What did the person take?")
+    assert not mentions_action("Clapping hands", "The person claps")
+    assert not mentions_action("something", "something")
 
 
 def test_exact_evidence_counts_before_all_else() -> None:
-    parts = {"3": [given.ExactEvidence(track=1, start=0.5, end=1, role="context")]}
+    parts = {"3": [annotation.ExactEvidence(track=1, start=0.5, end=1, role="context")]}
     same = [{"id": 3, "question": "What is it?", "answers": [2]}]
     assert evidence_of(asked(), video(same), (), parts) == ("exact", (Evidence(1, 0.5, 1.0, "context"),))
     assert evidence_of(asked(), video(same), (), {"3": []}) == ("exact", ())

@@ -13,6 +13,7 @@ from attrib import registry
 from attrib.errors import InputError, UnknownName
 from attrib.model import VideoModel
 
+CONVERTED = {"internvl_chat": "internvl", "llava_qwen": "llava_onevision"}  # remote code: its family in transformers
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 
 
@@ -25,7 +26,7 @@ def load(
     """
     if dtype not in DTYPES:
         raise UnknownName("dtype", dtype, DTYPES)
-    _check_device(device)
+    _check_device(device, dtype)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision, "offline": offline}
     if name in registry.names("models"):
         entry = registry.get("models", name)
@@ -40,13 +41,14 @@ def _missing_checkpoint(family: str) -> VideoModel:
     raise InputError(f"model {family!r} is a family: give a checkpoint directory or id of that family instead")
 
 
-def _check_device(device: str) -> None:
+def _check_device(device: str, dtype: str) -> None:
+    """Raise InputError for a device that is not available, lacks `dtype` (mps: float64), or holds no data (meta)."""
     import torch
 
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} is not available: {str(error).splitlines()[0]}") from error
+        torch.ones(1, device=device, dtype=getattr(torch, dtype)).add(1).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise InputError(f"device {device!r} is not available for {dtype}: {str(error).splitlines()[0]}") from error
 
 
 def _family(name: str, revision: str | None, offline: bool) -> str:
@@ -54,7 +56,9 @@ def _family(name: str, revision: str | None, offline: bool) -> str:
     family = _model_type(name, revision, offline)
     families = [entry for entry in registry.names("models") if entry != "demo"]
     if family not in families:
-        raise InputError(f"model {name!r} is of the family {family!r}; adapters exist for: {', '.join(families)}")
+        converted = CONVERTED.get(family)
+        hint = f"; the -HF conversion of this model ({converted}) would work" if converted in families else ""
+        raise InputError(f"model {name!r} is of the family {family!r}; adapters exist for: {', '.join(families)}{hint}")
     return family
 
 

@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
-from transformers import AutoModelForImageTextToText, AutoProcessor
-from transformers.utils import logging
 
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.capabilities import (
@@ -32,6 +30,7 @@ from attrib.capabilities import (
 from attrib.errors import InputError
 from attrib.model import TokenGrid, VideoModel
 from attrib.models.libra import repaired
+from attrib.models.loading import Checkpoint, load_checkpoint, one_line_errors
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
 from attrib.models.replying import generated, given, refuse_reserved
@@ -47,19 +46,6 @@ DEMO = Path(__file__).parent.parent / "demo" / "checkpoint"
 DEFAULT_FRAMES = 16
 TOWER = 2**20  # numbers that one of the tower's layers gives at once on the CPU: one frame at full size
 LONGEST = 64  # tokens of a generated answer, unless the checkpoint says otherwise
-
-
-@contextmanager
-def _quiet_bar(quiet: bool) -> Iterator[None]:
-    """transformers' progress bar is for downloads; for weights that lie here it only flickers."""
-    enabled = logging.is_progress_bar_enabled()
-    if quiet and enabled:
-        logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if enabled:
-            logging.enable_progress_bar()
 
 
 def option_prompt(question: Question) -> str:
@@ -104,20 +90,15 @@ class PerceptionLM(
         offline: bool = False,
     ) -> PerceptionLM:  # fmt: skip
         """A checkpoint directory or id. Raises InputError in one line when it cannot be loaded."""
-        folder = Path(checkpoint)
-        where = {"revision": revision, "local_files_only": offline or folder.is_dir()}
-        try:
-            with _quiet_bar(folder.is_dir()):
-                processor = AutoProcessor.from_pretrained(str(checkpoint), **where)
-                network = AutoModelForImageTextToText.from_pretrained(
-                    str(checkpoint), dtype=getattr(torch, dtype), attn_implementation="sdpa", use_safetensors=True,
-                    **where,
-                )  # fmt: skip
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"model {checkpoint}: cannot be loaded: {str(error).strip().splitlines()[0]}") from error
-        local = fingerprint(folder.glob("*.safetensors")) if folder.is_dir() else None
+        source = Checkpoint(str(checkpoint), revision, offline)
+        processor, network = load_checkpoint(source, dtype)
+        local = fingerprint(Path(checkpoint).glob("*.safetensors")) if source.local else None
         commit = local or getattr(network.config, "_commit_hash", None) or revision
-        return PerceptionLM(network.to(device), processor, str(checkpoint), commit)
+        with one_line_errors(source, "network"):
+            model = PerceptionLM(network.to(device), processor, source.name, commit)
+        with one_line_errors(source, "chat template"):
+            model._prompt(Question("Which?"), 1)
+        return model
 
     @property
     def module(self) -> nn.Module:

@@ -7,8 +7,8 @@ with AttentionMaskInterface too, or padding and sliding windows would be left ou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -31,6 +31,7 @@ WATCHED = "attrib_watched_sdpa"
 class _Watch:
     record: AttentionRecord | None = None
     cut: Knockout | None = None
+    seen: set[int] = field(default_factory=set)  # layers of the decoder's forward so far
 
 
 # By module and not by context: on a GPU the backward computes layers again in a thread of its own.
@@ -38,13 +39,14 @@ _watches: WeakKeyDictionary[nn.Module, _Watch] = WeakKeyDictionary()
 
 
 def _watched_sdpa(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
     """SDPA, then what the module's watch asks for."""
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     watch = _watches.get(module)
     if watch is None:
         return output, None
+    watch.seen.add(module.layer_idx)
     traits = _traits(module, query, attention_mask, kwargs)
     if watch.cut is not None:
         traits["cut"] = watch.cut
@@ -101,13 +103,33 @@ def watching(decoder: Any, record: AttentionRecord | None = None, cut: Knockout 
     try:
         _watches.update(dict.fromkeys(modules, watch))
         decoder.set_attn_implementation(WATCHED)
-        with _wrapped(layers, record):
+        if decoder.config._attn_implementation != WATCHED:
+            raise UnsupportedModel(f"{type(decoder).__name__}: its attention can be neither recorded nor cut")
+        with nullcontext() if decoder in before else _every_layer_seen(decoder, watch.seen), _wrapped(layers, record):
             yield
     finally:
         decoder.set_attn_implementation(implementation)
         for module in modules:
             _watches.pop(module, None)
         _watches.update(before)
+
+
+@contextmanager
+def _every_layer_seen(decoder: Any, seen: set[int]) -> Iterator[None]:
+    """Raise UnsupportedModel after a forward of which a layer showed no attention: there nothing would be cut."""
+
+    def check(*_: Any) -> None:
+        missed = sorted(set(range(decoder.config.num_hidden_layers)) - seen)
+        if missed:
+            layers = ", ".join(map(str, missed))
+            raise UnsupportedModel(f"{type(decoder).__name__}: its layers {layers} show no attention to record or cut")
+
+    hooks = (decoder.register_forward_pre_hook(lambda *_: seen.clear()), decoder.register_forward_hook(check))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

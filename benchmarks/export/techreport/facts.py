@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.resources import files
@@ -23,7 +22,7 @@ from attrib.types import SaliencyVolume
 
 BUILT_IN = "demo"
 ANNOTATED = ("exact", "grounded")  # rules of evidence that are annotation; others are a reading of it
-CITATION = re.compile(r"\(((?:cf\. )?[^()]*\b(?:19|20)\d\d\b[^()]*)\)|\b([A-Z][\w-]+ et al\. (?:19|20)\d\d)")
+OWN = "defined here"  # the reference of a method that no paper describes
 
 
 def model(run: FinishedRun, note: str = "") -> dict[str, str]:
@@ -117,21 +116,17 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def methods(numbers: Numbers) -> Iterator[dict[str, str]]:
-    """Of each row of the run: label, kind, what it is (the class's own first sentence), its reference, parameters."""
+    """Yield each method's label, kind, description (its class's first sentence), reference and parameters."""
     entries = {entry.label: entry for entry in method_entries(numbers.run.settings)}
     for label in numbers.order:
         entry = entries[label]
-        words = " ".join((inspect.getdoc(type(entry.item)) or "").split("\n\n")[0].split()).replace("`", "")
+        method = entry.item
+        words = " ".join((inspect.getdoc(type(method)) or "").split("\n\n")[0].split()).replace("`", "")
         yield {
-            "label": label, "kind": numbers.kind(label), "about": words, "reference": reference(entry),
+            "label": label, "kind": numbers.kind(label), "about": words,
+            "reference": "" if method.reference == OWN else method.reference,
             "given": _given(numbers, entry),
         }  # fmt: skip
-
-
-def reference(entry: Entry) -> str:
-    """The first paper that the class's documentation names; empty where it names none."""
-    found = CITATION.search(" ".join((inspect.getdoc(type(entry.item)) or "").split()))
-    return (found[1] or found[2]) if found else ""
 
 
 def _given(numbers: Numbers, entry: Entry) -> str:

@@ -200,6 +200,7 @@ def test_methods_are_told_with_their_paper_and_parameters(tmp_path: Path) -> Non
     assert told["mine"]["given"] == "smoothgrad, samples = 4"
     assert told["mine"]["reference"] == "Smilkov et al. 2017, eq. 2"
     assert told["motion"]["kind"] == "control"
+    assert told["motion"]["reference"] == ""  # "defined here" is no paper
 
 
 LISTS = {"": [], "a": ["a"], "a and b": ["a", "b"], "a, b and c": list("abc"),

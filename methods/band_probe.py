@@ -48,5 +48,5 @@ class BandProbe(Batched, Method):
             axis, index = bands[number]
             return cells.places(torch.zeros(cells.shape).index_fill(axis, torch.tensor([index]), 1).bool())
 
-        drops = removal.drops(len(bands), gone, self.batch).double().clamp(min=0)
+        drops = removal.drops(len(bands), gone, self.batch).cpu().double().clamp(min=0)
         return torch.einsum("t,y,x->tyx", *drops.split(cells.shape)) ** (1 / 3)

@@ -59,7 +59,7 @@ class IntegratedGradients(Batched, Method):
         known = {0.0: path.scores([0.0])[0], 1.0: float(subject.log_odds(subject.logprobs[None]))}
         change = known[1.0] - known[0.0]
         total = self._fixed(path) if self.steps else self._adaptive(path, Profile(path.scores, known))
-        error = abs(float(total.double().sum()) - change) / max(abs(change), LEAST)
+        error = abs(float(total.cpu().double().sum()) - change) / max(abs(change), LEAST)
         reports = {"completeness_error": error, "score_change": change}
         costs = {"gradient_evaluations": float(path.gradients), "forward_evaluations": float(path.forwards)}
         return Attribution(inputs.volume(total[None]), {**reports, **costs})
@@ -78,7 +78,7 @@ class IntegratedGradients(Batched, Method):
             for segment, node, (score, slope) in zip(fresh, nodes, path.slopes(nodes), strict=True):
                 profile.known[node] = score
                 share = (segment[1] - segment[0]) * slope
-                parts[segment] = Part(node, share, float(share.double().sum()) - profile.change(segment))
+                parts[segment] = Part(node, share, float(share.cpu().double().sum()) - profile.change(segment))
             fresh = []
             for segment in self._worst(parts, profile.change((0.0, 1.0)), (self.max_steps - path.gradients) // 2):
                 node = parts.pop(segment).node

@@ -59,7 +59,7 @@ def localising(found: HeadStatistics, count: int) -> tuple[Head, ...]:
     point farthest from the line between greatest and least.
     """
     mass, entropy = found.visual_mass.flatten(), found.spatial_entropy.flatten()
-    looking = mass >= bend(mass.double())
+    looking = mass >= bend(mass.cpu().double())
     order = entropy.masked_fill(~looking, float("inf")).argsort(stable=True).tolist()
     heads = found.visual_mass.shape[1]
     return tuple(divmod(index, heads) for index in order[: min(count, int(looking.sum()))])

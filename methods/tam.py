@@ -60,7 +60,7 @@ def activation(lens: TokenLens, token: int) -> Float[Tensor, " n"]:
     Other tokens' rectified maps are averaged, weighted by the rectified logit of this token at them; the least-squares
     multiple of that mean is taken off. Tokens of the same id do not interfere.
     """
-    maps, at_text = lens.visual.double().clamp(min=0), lens.text.double().clamp(min=0)
+    maps, at_text = (each.cpu().double().clamp(min=0) for each in (lens.visual, lens.text))
     context = [other for other in range(token) if lens.ids[other] != lens.ids[token]]
     weights = at_text[context, token]
     interference = maps[:, context] @ (weights / weights.sum().clamp(min=LEAST))

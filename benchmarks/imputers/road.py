@@ -61,7 +61,7 @@ def _cell_colours(canvas: Canvas) -> NDArray[np.float64]:
     pixels = canvas.pixels
     row, column = (torch.nn.functional.one_hot(torch.from_numpy(each)).to(pixels) for each in canvas.cell_of_pixel)
     colours = torch.einsum("yr,tkyx,xc->trck", row / row.sum(dim=0), pixels, column / column.sum(dim=0))
-    return colours.double().cpu().numpy()
+    return colours.cpu().double().numpy()
 
 
 def between(colours: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The built-in world: videos whose questions have exactly known evidence, and a tiny model that answers them."""
+"""Built-in world: videos with questions whose evidence is exactly known, and a tiny model that answers them."""
 
 from __future__ import annotations
 

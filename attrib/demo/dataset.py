@@ -1,4 +1,4 @@
-"""The built-in world as a data set: generated on first use, kept in the user's cache folder."""
+"""Built-in world as a data set: generated on first use and cached in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrib.types import Sample
 
 
 def cache_folder() -> Path:
-    """`$ATTRIB_CACHE`, else `$XDG_CACHE_HOME/attrib`, else `~/.cache/attrib`."""
+    """Path of the cache: `$ATTRIB_CACHE`, else `$XDG_CACHE_HOME/attrib`, else `~/.cache/attrib`."""
     named = os.environ.get("ATTRIB_CACHE")
     if named:
         return Path(named)
@@ -21,10 +21,10 @@ def cache_folder() -> Path:
 
 @dataclass(frozen=True)
 class Demo:
-    """`videos` held-out videos of the built-in world, balanced over its question families; `seed` chooses them.
+    """`videos` held-out videos of the built-in world, balanced over its question families; `seed` selects them.
 
-    They are written to `root`, or to the cache folder when it is empty, once for each setting, with `counterfactuals`
-    also each video with something taken away: what counterfactual metrics and the model gate need.
+    They are generated once for each setting, into `root` or, if that is empty, into the cache folder. `counterfactuals`
+    adds copies of each video with content removed, which counterfactual metrics and the model gate require.
     """
 
     videos: int = 24
@@ -33,7 +33,7 @@ class Demo:
     counterfactuals: bool = True
 
     def __iter__(self) -> Iterator[Sample]:
-        """Generate what is missing, then read it as any data set in the official layout."""
+        """Generate the data set if it is missing, then read it like any data set in the official layout."""
         from attrib.demo.generate import generate  # drawing code that only this data set needs
 
         name = f"demo-{self.videos}-{self.seed}" + "-counterfactual" * self.counterfactuals

@@ -1,8 +1,8 @@
 """Accuracy of the built-in model on held-out videos: `python -m attrib.demo.evaluate [--videos N] [--json]`.
 
-Through real video files and the same adapter that users have. Beside each family's accuracy stand those on blank
-(mid-grey) videos and on videos of other questions of the family, which should both be at chance, 1/3, and with the
-frames in random order, which should hurt where the order matters.
+The model runs on video files through the same adapter as any other model. For each question family, the table also
+shows the accuracy on blank (mid-grey) videos and on videos of other questions of the family, which should both be at
+chance (1/3), and on frames in random order, which should be lower where the order matters.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from attrib.errors import AttribError
 from attrib.model import VideoModel
 from attrib.types import Question, Sample
 
-SEED = 1  # of the generated set: neither a training seed nor the benchmark's own set
-PARTNERS = 3  # other videos that each question is asked of, so that chance is measured well
+SEED = 1  # of the generated set; different from the training seeds and from the benchmark's set
+PARTNERS = 3  # other videos that each question is asked about, for a precise estimate of chance
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Shares of right answers among `videos` held-out videos of one family."""
+    """Accuracy on `videos` held-out videos of one family: as they are, blank, swapped and with shuffled frames."""
 
     family: str
     videos: int
@@ -50,35 +50,35 @@ SHARES = tuple(field.name for field in fields(Accuracy)[2:])
 
 
 def evaluate(directory: Path, model: str = "demo") -> list[Accuracy]:
-    """One row per family found in a generated directory, in the order of `FAMILIES`, then their mean."""
+    """Return a row for each family present in a generated directory, in the order of `FAMILIES`, then their mean."""
     with workers() as pool:
-        done = pool.map(partial(_family, directory, model), FAMILIES)
-        rows = [row for row in progress(done, "evaluating", len(FAMILIES)) if row.videos]
+        results = pool.map(partial(_family, directory, model), FAMILIES)
+        rows = [row for row in progress(results, "evaluating", len(FAMILIES)) if row.videos]
     means = {key: sum(getattr(row, key) for row in rows) / len(rows) for key in SHARES} if rows else {}
     return [*rows, Accuracy("mean", sum(row.videos for row in rows), **means)] if rows else []
 
 
 def _family(directory: Path, name: str, family: str) -> Accuracy:
-    """One family, in a process of its own."""
+    """Evaluate one family, in a process of its own."""
     with torch.no_grad():
         samples = [s for s in PerceptionTest(str(directory)) if s.question.text == FAMILIES[family].question]
         return accuracy(models.load(name), family, samples)
 
 
 def accuracy(model: VideoModel, family: str, samples: Sequence[Sample]) -> Accuracy:
-    """The shares for samples of one family. On blank videos every option stands at every letter once."""
+    """Evaluate samples of one family. On blank videos each question is asked with every rotation of its options."""
     right = dict.fromkeys(SHARES, 0.0)
     rng = np.random.default_rng(SEED)
     shuffled = [rng.permutation(model.frames) for _ in samples]
-    seen = [_encoded(model, sample, order) for sample, order in zip(samples, shuffled, strict=True)]
+    tokens = [_encoded(model, sample, order) for sample, order in zip(samples, shuffled, strict=True)]
     blank = model.encode(torch.full_like(_pixels(model, samples[0]), 0.5)[None]) if samples else None
     for i, sample in enumerate(samples):
-        asked = sample.question
+        question = sample.question
         others = (i + 1 + rng.choice(len(samples) - 1, min(PARTNERS, len(samples) - 1), replace=False)) % len(samples)
-        right["accuracy"] += _right(model, seen[i][0], asked)
-        right["shuffled"] += _right(model, seen[i][1], asked)
-        right["swapped"] += float(np.mean([_right(model, seen[j][0], asked) for j in others.tolist()] or [0.0]))
-        right["blank"] += float(np.mean([_right(model, blank, turned) for turned in _turned(asked)]))
+        right["accuracy"] += _right(model, tokens[i][0], question)
+        right["shuffled"] += _right(model, tokens[i][1], question)
+        right["swapped"] += float(np.mean([_right(model, tokens[j][0], question) for j in others.tolist()] or [0.0]))
+        right["blank"] += float(np.mean([_right(model, blank, rotated) for rotated in _rotated(question)]))
     return Accuracy(family, len(samples), **{key: value / max(len(samples), 1) for key, value in right.items()})
 
 
@@ -87,18 +87,18 @@ def _pixels(model: VideoModel, sample: Sample) -> Tensor:
 
 
 def _encoded(model: VideoModel, sample: Sample, order: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Visual tokens of the video as it is, and with its frames in the given order."""
+    """Visual tokens of the video, and of the video with its frames in the given order."""
     pixels = _pixels(model, sample)
     return model.encode(pixels[None]), model.encode(pixels[torch.from_numpy(order)][None])
 
 
 def _right(model: VideoModel, tokens: Tensor | None, question: Question) -> float:
-    assert tokens is not None  # there is a blank video as soon as there is a sample
+    assert tokens is not None  # None only without samples
     return float(int(model.score_tokens(tokens, question).argmax()) == question.answer)
 
 
-def _turned(question: Question) -> Iterator[Question]:
-    """The question with its options turned round, once for each letter that the right one can stand at."""
+def _rotated(question: Question) -> Iterator[Question]:
+    """Yield the question with each rotation of its options, so that the right one stands at each letter once."""
     count = len(question.options)
     assert question.answer is not None  # generated questions have one
     for turn in range(count):
@@ -107,7 +107,7 @@ def _turned(question: Question) -> Iterator[Question]:
 
 
 def table(rows: Sequence[Accuracy]) -> Table:
-    """The rows for a terminal."""
+    """Table of the rows for a terminal."""
     out = Table(title="accuracy on held-out videos (chance 0.333)")
     for column in ("family", "videos", *SHARES):
         out.add_column(column, justify="left" if column == "family" else "right")
@@ -117,12 +117,12 @@ def table(rows: Sequence[Accuracy]) -> Table:
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Accuracy of a model on held-out videos of the built-in world.")
-    parser.add_argument("--videos", type=int, default=500, help="of each family")
-    parser.add_argument("--model", default="demo", help="name, checkpoint directory or id")
-    parser.add_argument("--directory", type=Path, help="where the videos are kept; by default they are not")
-    parser.add_argument("--json", action="store_true", help="print nothing but JSON")
+    parser.add_argument("--videos", type=int, default=500, help="number of videos of each family")
+    parser.add_argument("--model", default="demo", help="model name, checkpoint directory or hub id")
+    parser.add_argument("--directory", type=Path, help="folder for the videos; default: a temporary one")
+    parser.add_argument("--json", action="store_true", help="print only JSON")
     arguments = parser.parse_args()
     most = MOST_VIDEOS // len(FAMILIES)
     if not 1 <= arguments.videos <= most:

@@ -1,6 +1,6 @@
-"""Write the built-in data set: `python -m attrib.demo.generate DIR --videos N --seed S [--counterfactuals]`.
+"""Writer of the built-in data set: `python -m attrib.demo.generate DIR --videos N --seed S [--counterfactuals]`.
 
-Generated videos come from scene seeds below `settings.TRAINING_SEEDS` and are therefore never seen in training.
+Generated videos use scene seeds below `settings.TRAINING_SEEDS`, so that none of them occurs in training.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from attrib.errors import InputError
 from attrib.runtime.files import write_text
 
 MOST_VIDEOS, SEEDS = 10_000, 100_000
-Question = tuple[Scene, Family, int]  # the last is the place of the right option
+GeneratedItem = tuple[Scene, Family, int]  # the last is the index of the right option
 
 
 def generate(
@@ -35,31 +35,31 @@ def generate(
 ) -> Path:
     """Write videos, annotations and evidence into `directory`, in the official layout, and return it.
 
-    Families take turns. `counterfactuals` adds, for each video, the same video with something taken away, in some 25
-    ways. A complete set made with the same settings is kept as it is; anything else is made anew. Raises InputError
-    when `videos` or `seed` is out of range or the directory cannot be written.
+    Families alternate. `counterfactuals` adds about 25 copies of each video with different content removed. A complete
+    set with the same settings is reused; otherwise all files are written again. Raises InputError if `videos` or `seed`
+    is out of range or the directory cannot be written.
     """
     if not 1 <= videos <= MOST_VIDEOS:
         raise InputError(f"videos: expected 1 to {MOST_VIDEOS}, got {videos}")
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed: expected 0 to {SEEDS - 1}, got {seed}")
     directory = Path(directory)
-    made: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "world": VERSION, "videos": videos, "seed": seed, "split": split, "counterfactuals": counterfactuals,
     }  # fmt: skip
-    if not _complete(directory, made):
-        write_text(directory / f"generated_{split}.json", "{}")  # from here on what lies there is no complete set
-        _write(directory, made)
+    if not _complete(directory, settings):
+        write_text(directory / f"generated_{split}.json", "{}")  # mark the set as incomplete
+        _write(directory, settings)
     return directory
 
 
-def items(videos: int, seed: int = 0) -> Iterator[Question]:
-    """Scene, family and the right option's place of each generated video; places are even within every family."""
+def items(videos: int, seed: int = 0) -> Iterator[GeneratedItem]:
+    """Yield scene, family and index of the right option of each video; indices are balanced within every family."""
     for index in range(videos):
         event = EVENTS[index % len(EVENTS)]
-        turn, place = divmod(index // len(EVENTS), 3)
-        places = np.random.default_rng([seed, index % len(EVENTS), turn]).permutation(3)
-        yield sample(seed * MOST_VIDEOS + index, event), FAMILIES[event], int(places[place])
+        block, turn = divmod(index // len(EVENTS), 3)
+        order = np.random.default_rng([seed, index % len(EVENTS), block]).permutation(3)
+        yield sample(seed * MOST_VIDEOS + index, event), FAMILIES[event], int(order[turn])
 
 
 def video_path(directory: Path, scene: Scene) -> Path:
@@ -67,60 +67,61 @@ def video_path(directory: Path, scene: Scene) -> Path:
     return directory / "videos" / f"{annotate.video_id(scene)}.mp4"
 
 
-def _complete(directory: Path, made: dict[str, Any]) -> bool:
-    names = ["all", "evidence"] + ["counterfactuals"] * made["counterfactuals"]
+def _complete(directory: Path, settings: dict[str, Any]) -> bool:
+    names = ["all", "evidence"] + ["counterfactuals"] * settings["counterfactuals"]
     try:
-        same = json.loads((directory / f"generated_{made['split']}.json").read_text(encoding="utf-8")) == made
-        parts = [json.loads((directory / f"{name}_{made['split']}.json").read_bytes()) for name in names]
+        same = json.loads((directory / f"generated_{settings['split']}.json").read_text(encoding="utf-8")) == settings
+        contents = [json.loads((directory / f"{name}_{settings['split']}.json").read_bytes()) for name in names]
     except (OSError, ValueError):
         return False
-    scenes = (scene for scene, _, _ in items(made["videos"], made["seed"]))
+    scenes = (scene for scene, _, _ in items(settings["videos"], settings["seed"]))
     files = [video_path(directory, scene) for scene in scenes]
-    if made["counterfactuals"]:
-        files += [directory / "counterfactuals" / entry["video"] for part in parts[2].values() for entry in part["0"]]
+    if settings["counterfactuals"]:
+        listed = (entry["video"] for by_question in contents[2].values() for entry in by_question["0"])
+        files += [directory / "counterfactuals" / name for name in listed]
     return same and all(path.is_file() for path in files)
 
 
-def _write(directory: Path, made: dict[str, Any]) -> None:
-    split = made["split"]
+def _write(directory: Path, settings: dict[str, Any]) -> None:
+    split = settings["split"]
     files: dict[str, dict[str, Any]] = {"all": {}, "evidence": {}}
-    files |= {"counterfactuals": {}} if made["counterfactuals"] else {}
-    todo = list(items(made["videos"], made["seed"]))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # drawing and encoding let go of Python's lock
-        drawn = pool.map(partial(_drawn, directory, made["counterfactuals"]), todo)
-        told = progress(drawn, "generating videos", len(todo))
-        for (scene, family, place), written in zip(todo, told, strict=True):
+    files |= {"counterfactuals": {}} if settings["counterfactuals"] else {}
+    todo = list(items(settings["videos"], settings["seed"]))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # drawing and encoding release Python's lock
+        results = pool.map(partial(_write_videos, directory, settings["counterfactuals"]), todo)
+        tracked = progress(results, "generating videos", len(todo))
+        for (scene, family, right), entries in zip(todo, tracked, strict=True):
             name = annotate.video_id(scene)
-            files["all"][name] = annotate.annotation(scene, family, split, place)
+            files["all"][name] = annotate.annotation(scene, family, split, right)
             files["evidence"][name] = annotate.evidence(scene, family)
-            if made["counterfactuals"]:
-                files["counterfactuals"][name] = {"0": written}
+            if settings["counterfactuals"]:
+                files["counterfactuals"][name] = {"0": entries}
     for name, content in files.items():
         write_text(directory / f"{name}_{split}.json", json.dumps(content))
-    write_text(directory / f"generated_{split}.json", json.dumps(made))  # last: its presence says that all is there
+    write_text(directory / f"generated_{split}.json", json.dumps(settings))  # last: it marks the set as complete
 
 
-def _drawn(directory: Path, counterfactuals: bool, question: Question) -> list[dict[str, Any]]:
-    """Write one video and, if wanted, its counterfactual ones, whose entries are returned."""
-    scene, family, _ = question
+def _write_videos(directory: Path, counterfactuals: bool, item: GeneratedItem) -> list[dict[str, Any]]:
+    """Write one video and, on request, its counterfactual videos; return the entries of the latter."""
+    scene, family, _ = item
     frames, times = render.frames(scene), np.arange(FRAMES) / RATE
     video.write(video_path(directory, scene), frames, times)
-    written = []
+    entries = []
     for edit in edits(scene, family) if counterfactuals else ():
         name = f"{annotate.video_id(scene)}_{edit.name}.mp4"
         video.write(directory / "counterfactuals" / name, render.edited(frames, scene, edit.scene), times)
-        written.append({**edit.seconds(), "video": name})
-    return written
+        entries.append({**edit.seconds(), "video": name})
+    return entries
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Write videos and annotations of the built-in world.")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--videos", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", default="valid")
-    parser.add_argument("--counterfactuals", action="store_true", help="also each video with something taken away")
+    parser.add_argument("--counterfactuals", action="store_true", help="also write copies with content removed")
     try:
         print(generate(**vars(parser.parse_args())))
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Worker processes for drawing, one for each core with one thread each, and how far they have got."""
+"""Pool of worker processes, one single-threaded process per core, and a progress bar."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 def workers() -> ProcessPoolExecutor:
-    """A pool whose workers begin anew, so that they inherit no locks and no threads."""
+    """Return a pool of spawned processes, which inherit no locks or threads."""
     return ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_single)
 
 
 def progress(items: Iterable[T], what: str, total: int) -> Iterator[T]:
-    """The items, with a bar on the terminal while they come; nothing is shown where there is no terminal."""
+    """Yield the items, with a progress bar if stderr is a terminal."""
     console = Console(stderr=True)
     yield from track(items, what, total, console=console, transient=True, disable=not console.is_terminal)
 

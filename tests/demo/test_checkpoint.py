@@ -81,7 +81,7 @@ def test_the_table_and_the_rows_agree(rows: dict[str, evaluate.Accuracy]) -> Non
 def test_options_turn_round_with_their_answer() -> None:
     """On a blank video every option stands at every letter once, and the right one stays the right one."""
     question = Question("Q", ("a", "b", "c"), 1)
-    turned = list(evaluate._turned(question))
+    turned = list(evaluate._rotated(question))
     assert [(q.options, q.answer) for q in turned] == [
         (("a", "b", "c"), 1),
         (("b", "c", "a"), 0),

@@ -76,7 +76,7 @@ def test_whatever_else_takes_part_stands_among_the_options() -> None:
 
 def test_a_scene_without_a_single_answer_is_refused() -> None:
     scene = sample(0, "cups").only(())
-    with pytest.raises(ValueError, match="no single answer"):
+    with pytest.raises(ValueError, match="a unique answer"):
         FAMILIES["cups"].options(scene, np.random.default_rng(0), 0)
 
 

@@ -1,1 +1,1 @@
-"""Scenes of the built-in world: laid from a seed, drawn, annotated and asked about."""
+"""Scenes of the built-in world: sampled from a seed, drawn, annotated and asked about."""

@@ -1,4 +1,4 @@
-"""A scene's annotation in the official Perception Test layout, and the evidence of its answer."""
+"""Annotation of a scene in the official Perception Test layout, and the evidence of its answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Record = dict[str, Any]
 _MICROSECONDS = 1_000_000 / RATE  # per frame
 
 
-def annotation(scene: Scene, family: Family, split: str, place: int) -> Record:
-    """Everything about one video; the right option stands at `place` (0, 1 or 2)."""
+def annotation(scene: Scene, family: Family, split: str, right: int) -> Record:
+    """Complete annotation of one video; `right` (0, 1 or 2) is the index of the right option."""
     return {
         "metadata": {
             "split": split, "video_id": video_id(scene), "frame_rate": RATE, "num_frames": FRAMES,
@@ -27,7 +27,7 @@ def annotation(scene: Scene, family: Family, split: str, place: int) -> Record:
         "point_tracking": [],
         "action_localisation": _numbered(_actions(scene)),
         "sound_localisation": _numbered(_sounds(scene)),
-        "mc_question": [_mc_question(scene, family, place)],
+        "mc_question": [_mc_question(scene, family, right)],
         "grounded_question": [{
             "id": 0, "question": family.request, "answers": evidence_tracks(scene, family), "area": family.area,
             "reasoning": "descriptive",
@@ -36,27 +36,27 @@ def annotation(scene: Scene, family: Family, split: str, place: int) -> Record:
 
 
 def video_id(scene: Scene) -> str:
-    """The video's name without its ending."""
+    """Name of the video, without the extension."""
     return f"video_{scene.seed}"
 
 
 def label(entity: Entity) -> str:
-    """The track's label; a card's face is no part of it, since most frames hide it."""
+    """Label of the entity's track; it does not mention a card's face, since most frames hide it."""
     return entity.kind if entity.kind in ("card", "screen") else f"{entity.colour} {entity.shape}"
 
 
 def evidence_tracks(scene: Scene, family: Family) -> list[int]:
-    """Ids of the tracks that the answer rests on, rising."""
+    """Sorted ids of the tracks that determine the answer."""
     return sorted({item.track for item in family.evidence(scene) if item.role != "context"})
 
 
 def evidence(scene: Scene, family: Family) -> Record:
-    """The entry of `evidence_*.json`: question id to items in half-open seconds."""
+    """Entry of `evidence_*.json`: evidence items, in half-open seconds, by question id."""
     return {"0": [item.seconds() for item in family.evidence(scene)]}
 
 
 def _track(scene: Scene, entity: Entity) -> Record:
-    """Boxes go on while the thing is hidden, as in the official annotations; `is_masked` says when."""
+    """Track record. As in the official annotations, boxes continue while the entity is hidden (`is_masked`)."""
     frames = [i for i in range(FRAMES) if entity.present[i]]
     return {
         "id": entity.id, "label": label(entity), "is_occluder": int(entity.kind == "screen"),
@@ -74,7 +74,7 @@ _LABELS = ("Moving something", "Shaking something", "Something appearing for a w
 
 
 def _actions(scene: Scene) -> Iterator[Record]:
-    """Everything that is done with something, whether a question asks for it or not."""
+    """Yield every action in the scene, whether or not a question is about it."""
     for entity in scene.entities:
         flags: dict[str, Sequence[bool]] = {
             "Moving something": [entity.moving(i) for i in range(FRAMES)],
@@ -107,9 +107,9 @@ def _numbered(segments: Iterable[Record]) -> list[Record]:
     return [{**segment, "id": i} for i, segment in enumerate(ordered)]
 
 
-def _mc_question(scene: Scene, family: Family, place: int) -> Record:
+def _mc_question(scene: Scene, family: Family, right: int) -> Record:
     rng = np.random.default_rng([scene.seed, 104729])
     return {
-        "id": 0, "question": family.question, "options": list(family.options(scene, rng, place)), "answer_id": place,
+        "id": 0, "question": family.question, "options": list(family.options(scene, rng, right)), "answer_id": right,
         "area": family.area, "reasoning": "descriptive", "tag": list(family.tags),
     }  # fmt: skip

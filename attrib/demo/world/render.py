@@ -1,4 +1,4 @@
-"""Drawing: a scene's frames as uint8 RGB, and the exact mask and box of one thing in them."""
+"""Renderer: the frames of a scene as uint8 RGB, and the exact mask and box of an entity."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attrib.demo.world import sprites
 from attrib.demo.world.scene import FRAMES, SCREEN, SIZE, Entity, Scene
 
 _TABLES = ((150, 120, 92), (118, 128, 108), (124, 130, 142), (158, 148, 136), (112, 104, 100), (142, 128, 146))
-_GHOSTS = 4  # fading images behind a thing that moves
+_GHOSTS = 4  # fading images behind a moving entity
 
 
 def background(seed: int) -> NDArray[np.float32]:
-    """A table top (SIZE, SIZE, 3) in [0, 1]: a muted colour with grain, stripes or blotches and uneven light."""
+    """Table top (SIZE, SIZE, 3) in [0, 1]: a muted colour with grain or stripes, blotches and uneven light."""
     rng = np.random.default_rng([seed, 7919])
     base = np.array(_TABLES[rng.integers(len(_TABLES))], np.float32) / 255
     grain = _noise(rng, (SIZE, SIZE // 16) if rng.random() < 0.5 else (SIZE // 3, SIZE // 3))
@@ -40,10 +40,10 @@ def _paste(frame: NDArray[np.float32], sprite: sprites.Image, centre: tuple[floa
     left, top = round(centre[0]) - sprites.MARGIN, round(centre[1]) - sprites.MARGIN
     x0, y0 = max(left, 0), max(top, 0)
     x1, y1 = min(left + 2 * sprites.MARGIN, SIZE), min(top + 2 * sprites.MARGIN, SIZE)
-    part = sprite[y0 - top : y1 - top, x0 - left : x1 - left]
-    alpha = part[..., 3:] * opacity
+    visible = sprite[y0 - top : y1 - top, x0 - left : x1 - left]
+    alpha = visible[..., 3:] * opacity
     region = frame[y0:y1, x0:x1]
-    region += alpha * (part[..., :3] - region)
+    region += alpha * (visible[..., :3] - region)
 
 
 def _sprite(entity: Entity, frame: int) -> sprites.Image:
@@ -51,50 +51,50 @@ def _sprite(entity: Entity, frame: int) -> sprites.Image:
         return sprites.card(entity.shape, entity.radius, entity.turned[frame])
     if entity.kind == "screen":
         return sprites.screen()
-    return sprites.thing(entity.shape, entity.colour, entity.radius)
+    return sprites.object_or_cup(entity.shape, entity.colour, entity.radius)
 
 
 def draw(canvas: NDArray[np.float32], entity: Entity, frame: int, struck: bool = False) -> None:
     """Paint one present entity into the canvas (SIZE, SIZE, 3), in place, with its shadow, trail and sparkles.
 
-    `struck`: it stands in the flash of an impact.
+    `struck`: also draw the flash of an impact.
     """
-    here = np.array(entity.at(frame))
+    centre = np.array(entity.at(frame))
     sprite = _sprite(entity, frame)
     if entity.moving(frame):
-        step = here - np.array(entity.centres[frame - 1])
+        step = centre - np.array(entity.centres[frame - 1])
         for ghost in range(_GHOSTS, 0, -1):
-            _paste(canvas, sprite, tuple(here - 0.55 * ghost * step), 0.62 - 0.12 * ghost)
-    if struck:  # beneath, so that the shape stays to be seen
-        _paste(canvas, sprites.flash(entity.radius), tuple(here))
+            _paste(canvas, sprite, tuple(centre - 0.55 * ghost * step), 0.62 - 0.12 * ghost)
+    if struck:  # below the entity, so that its shape stays visible
+        _paste(canvas, sprites.flash(entity.radius), tuple(centre))
     if entity.sparkling[frame]:
-        _paste(canvas, sprites.sparkles(entity.radius), tuple(here))
-    _paste(canvas, sprite, tuple(here))
+        _paste(canvas, sprites.sparkles(entity.radius), tuple(centre))
+    _paste(canvas, sprite, tuple(centre))
 
 
 def frames(scene: Scene, indices: Sequence[int] = range(FRAMES)) -> NDArray[np.uint8]:
-    """Frames `indices` of the scene: uint8 (n, SIZE, SIZE, 3), RGB."""
+    """Render frames `indices` of the scene: uint8 (n, SIZE, SIZE, 3), RGB."""
     table = background(scene.seed)
-    drawn = []
+    images = []
     for index in indices:
         canvas = table.copy()
         for entity in _in_order(scene, index):
             draw(canvas, entity, index, scene.struck(entity, index))
-        drawn.append((canvas * 255 + 0.5).astype(np.uint8))
-    return np.stack(drawn)
+        images.append((canvas * 255 + 0.5).astype(np.uint8))
+    return np.stack(images)
 
 
-def edited(shown: NDArray[np.uint8], scene: Scene, other: Scene) -> NDArray[np.uint8]:
-    """The frames of `other`, which is `scene` with something taken away; frames `shown` that stay the same are kept."""
+def edited(originals: NDArray[np.uint8], scene: Scene, other: Scene) -> NDArray[np.uint8]:
+    """Render `other`, an edit of `scene`; unchanged frames are copied from the scene's frames `originals`."""
     changed = [i for i in range(FRAMES) if _look(scene, i) != _look(other, i)]
-    out = shown.copy()
+    out = originals.copy()
     if changed:
         out[changed] = frames(other, changed)
     return out
 
 
 def _look(scene: Scene, frame: int) -> list[tuple[object, ...]]:
-    """Everything that decides how a frame of a given table looks."""
+    """Everything that determines how a frame looks on a given table."""
     return [
         (e.id, e.at(frame), e.moving(frame), scene.struck(e, frame), e.turned[frame], e.sparkling[frame])
         for e in _in_order(scene, frame)
@@ -102,13 +102,13 @@ def _look(scene: Scene, frame: int) -> list[tuple[object, ...]]:
 
 
 def _in_order(scene: Scene, frame: int) -> list[Entity]:
-    """Visible entities from back to front: moving ones over resting ones, screens over all."""
-    shown = [e for e in scene.entities if e.present[frame] and not scene.hidden(e, frame)]
-    return sorted(shown, key=lambda e: (e.kind == "screen", e.moving(frame), scene.struck(e, frame)))
+    """Visible entities from back to front: moving entities above resting ones, screens above all."""
+    visible = [e for e in scene.entities if e.present[frame] and not scene.hidden(e, frame)]
+    return sorted(visible, key=lambda e: (e.kind == "screen", e.moving(frame), scene.struck(e, frame)))
 
 
 def mask(entity: Entity, frame: int) -> NDArray[np.bool_]:
-    """The pixels (SIZE, SIZE) that the thing itself covers, hidden or not; no shadow, flash, sparkles or trail."""
+    """Mask (SIZE, SIZE) of the entity, hidden or not, without its shadow, flash, sparkles and trail."""
     canvas = np.zeros((SIZE, SIZE, 3), np.float32)
     if entity.present[frame]:
         cover = sprites.mask("card" if entity.kind == "card" else entity.shape, _extent(entity))
@@ -121,7 +121,7 @@ def _extent(entity: Entity) -> int:
 
 
 def box(entity: Entity, frame: int) -> tuple[float, float, float, float]:
-    """The tight normalised xyxy box around `mask`. Raises ValueError where the thing is absent."""
+    """Tight normalised xyxy box around `mask`. Raises ValueError if the entity is absent."""
     rows, columns = np.nonzero(mask(entity, frame))
     if len(rows) == 0:
         raise ValueError(f"entity {entity.id} is absent in frame {frame}")

@@ -1,6 +1,6 @@
-"""Scenes: what lies on the table, and what happens to it in each frame. Everything follows from one seed.
+"""Scenes: entities on a table and their state in each frame.
 
-Coordinates are pixels of the rendered 256 x 256 frame, x to the right and y down; time is counted in frames.
+Coordinates are pixels of the rendered 256 x 256 frame, x to the right and y down; times are frame numbers.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-VERSION = 3  # raised whenever the same seed gives other videos
+VERSION = 3  # increased whenever the same seed gives different videos
 SIZE = 256
 FRAMES = 16
 RATE = 4.0  # frames per second
-SLOTS = 4  # things lie near the centres of a SLOTS x SLOTS grid, so that none hides another
+SLOTS = 4  # entities rest near the centres of a SLOTS x SLOTS grid, so that none covers another
 PITCH = SIZE / SLOTS
-OBJECTS = 4  # that can be seen; one more may be hidden behind a screen
-SCREEN = 31  # half the side of a screen, which hides what stands behind its middle
+OBJECTS = 4  # visible ones; another may be hidden behind a screen
+SCREEN = 31  # half the side of a screen, which hides what is behind its centre
 WOBBLE = 5.0  # pixels to either side
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -35,10 +35,10 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Entity:
-    """One thing on the table. Every tuple has one entry per frame.
+    """Object, cup, card or screen on the table. Every tuple has one entry per frame.
 
-    `centres`: where it lies; `wobble`: pixels that it is off to the right while it shakes. `turned`: a card shows its
-    face. `sparkling`: little stars surround it as it comes or goes. `shape` of a card is what is printed on its face.
+    `centres`: position; `wobble`: offset to the right, in pixels, while it shakes. `turned`: the card shows its face.
+    `sparkling`: little stars surround it as it appears or disappears. The `shape` of a card is printed on its face.
     """
 
     id: int
@@ -53,19 +53,19 @@ class Entity:
     sparkling: Flags = (False,) * FRAMES
 
     def at(self, frame: int) -> Point:
-        """Its middle as it is drawn."""
+        """Centre of the entity as drawn, including the wobble."""
         x, y = self.centres[frame]
         return x + self.wobble[frame], y
 
     def moving(self, frame: int) -> bool:
-        """Return whether it moved since the previous frame, being present in both; shaking does not count."""
+        """Return whether it moved since the previous frame and is present in both; shaking does not count."""
         before = max(frame - 1, 0)
         return self.present[before] and self.present[frame] and self.centres[frame] != self.centres[before]
 
 
 @dataclass(frozen=True)
 class Impact:
-    """`hitter` reaches `struck` in frame `start`; the flash lasts up to frame `end`, half-open."""
+    """Impact: entity `hitter` reaches entity `struck` in frame `start`; the flash fills frames [start, end)."""
 
     hitter: int
     struck: int
@@ -75,7 +75,7 @@ class Impact:
 
 @dataclass(frozen=True)
 class Scene:
-    """All entities, by rising id, what hits what, and the seed of the table's look."""
+    """Entities sorted by id, the impacts between them, and the seed of the table's appearance."""
 
     seed: int
     entities: tuple[Entity, ...]
@@ -88,23 +88,23 @@ class Scene:
         return entity.kind != "screen" and any(max(abs(x - a), abs(y - b)) <= room for a, b in screens)
 
     def seen(self, entity: Entity) -> Flags:
-        """The frames in which it is there and not hidden."""
+        """Flags of the frames in which the entity is present and not hidden."""
         return tuple(entity.present[i] and not self.hidden(entity, i) for i in range(FRAMES))
 
     def struck(self, entity: Entity, frame: int) -> bool:
-        """Return whether the frame shows the flash of an impact that takes place: the hitter has reached the entity."""
+        """Return whether the frame shows the flash of an impact: a present, moving hitter has reached the entity."""
         hits = [i for i in self.impacts if i.struck == entity.id and i.start <= frame < i.end]
         return entity.present[frame] and any(e.moving(i.start) for i in hits for e in self.entities if e.id == i.hitter)
 
     def without(self, ids: Iterable[int], start: int = 0, end: int = FRAMES) -> Scene:
-        """The same scene in which the entities `ids` are absent during frames [start, end)."""
+        """Copy of the scene in which the entities `ids` are absent during frames [start, end)."""
         gone = frozenset(ids)
         inside = np.array([start <= i < end for i in range(FRAMES)])
-        kept = (_hide(e, inside) if e.id in gone else e for e in self.entities)
-        return replace(self, entities=tuple(e for e in kept if any(e.present)))
+        edited = (_hide(e, inside) if e.id in gone else e for e in self.entities)
+        return replace(self, entities=tuple(e for e in edited if any(e.present)))
 
     def only(self, ids: Iterable[int]) -> Scene:
-        """The same scene with nothing but the entities `ids`."""
+        """Copy of the scene with no entities except `ids`."""
         return self.without({e.id for e in self.entities} - frozenset(ids))
 
 
@@ -116,5 +116,5 @@ def _hide(entity: Entity, inside: np.ndarray) -> Entity:
 
 
 def span(start: int, end: int) -> Flags:
-    """True in frames [start, end)."""
+    """Flags that are true in frames [start, end)."""
     return tuple(start <= i < end for i in range(FRAMES))

@@ -1,4 +1,4 @@
-"""Pictures of the things on the table: RGBA float32 (n, n, 4) in [0, 1], drawn once and kept."""
+"""Cached pictures of the entities on the table: RGBA float32 (n, n, 4) in [0, 1]."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from attrib.demo.world.scene import COLOURS, SCREEN
 
 Image = NDArray[np.float32]
-MARGIN = 46  # half side of every sprite in pixels: room for the largest thing and its shadow
+MARGIN = 46  # half the side of every sprite in pixels: room for the largest entity and its shadow
 _FINE = 4  # drawn this many times larger, then averaged, for smooth edges
 
 
@@ -35,12 +35,12 @@ def _polygon(shape: str, radius: float) -> NDArray[np.float64]:
         return radius * np.array([[-0.86, -1.12], [0.86, -1.12], [0.86, 1.12], [-0.86, 1.12]])
     if shape == "screen":
         return radius * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
-    raise ValueError(f"no such shape: {shape}")
+    raise ValueError(f"unknown shape: {shape}")
 
 
 @lru_cache(maxsize=256)
 def mask(shape: str, radius: float) -> Image:
-    """Coverage (2 * MARGIN, 2 * MARGIN) in [0, 1] of a shape centred in the sprite."""
+    """Coverage (2 * MARGIN, 2 * MARGIN) in [0, 1] of a shape that is centred in the sprite."""
     side = 2 * MARGIN * _FINE
     canvas = np.zeros((side, side), np.uint8)
     middle, fine = side // 2, radius * _FINE
@@ -66,7 +66,7 @@ def _shaded(cover: Image, colour: tuple[int, int, int]) -> Image:
 
 
 def _with_shadow(rgb: Image, cover: Image) -> Image:
-    """RGBA: the picture over its own soft shadow."""
+    """RGBA picture with a soft shadow below it."""
     shadow = cv2.GaussianBlur(np.roll(cover, (5, 4), (0, 1)), (0, 0), 3.5) * 0.42
     alpha = cover + shadow * (1 - cover)
     colour = rgb * (cover / np.maximum(alpha, 1e-6))[..., None]
@@ -74,8 +74,8 @@ def _with_shadow(rgb: Image, cover: Image) -> Image:
 
 
 @lru_cache(maxsize=1024)
-def thing(shape: str, colour: str, radius: int) -> Image:
-    """An object or a cup."""
+def object_or_cup(shape: str, colour: str, radius: int) -> Image:
+    """Sprite of an object or a cup."""
     cover = mask(shape, radius)
     rgb = _shaded(cover, COLOURS[colour])
     if shape == "cup":
@@ -84,7 +84,7 @@ def thing(shape: str, colour: str, radius: int) -> Image:
 
 
 def _bands(rgb: Image, radius: int) -> Image:
-    """A cup upside down: a lighter base above, two dark grooves and a rim below."""
+    """Draw the bands of an upside-down cup: a lighter base at the top, two dark grooves and a rim at the bottom."""
     rgb = rgb.copy()
     middle = MARGIN
     grey = np.float32(0.5)
@@ -97,7 +97,7 @@ def _bands(rgb: Image, radius: int) -> Image:
 
 @lru_cache(maxsize=256)
 def card(shape: str, radius: int, turned: bool) -> Image:
-    """A playing card: its face with a printed shape, or its patterned back."""
+    """Sprite of a playing card: its face with a printed shape, or its patterned back."""
     cover = mask("card", radius)
     if turned:
         rgb = _shaded(cover, (252, 250, 240))
@@ -114,7 +114,7 @@ def card(shape: str, radius: int, turned: bool) -> Image:
 
 @lru_cache(maxsize=1)
 def screen() -> Image:
-    """A board of four upright planks that hides what is behind it, RGBA."""
+    """Sprite of a screen: a board of four upright planks."""
     cover = mask("screen", SCREEN)
     rgb = _shaded(cover, (156, 106, 62))
     columns = np.arange(2 * MARGIN) - MARGIN + SCREEN
@@ -126,7 +126,7 @@ def screen() -> Image:
 
 @lru_cache(maxsize=32)
 def flash(radius: int) -> Image:
-    """Light around a thing that is hit, RGBA: a warm halo with twelve rays."""
+    """Sprite of the light around a struck entity: a warm halo with twelve rays."""
     rows, columns = np.mgrid[-MARGIN:MARGIN, -MARGIN:MARGIN].astype(np.float32) + 0.5
     distance, angle = np.hypot(rows, columns), np.arctan2(rows, columns)
     halo = 1 / (1 + np.exp((distance - 1.28 * radius) / 2.2))
@@ -138,7 +138,7 @@ def flash(radius: int) -> Image:
 
 @lru_cache(maxsize=32)
 def sparkles(radius: int) -> Image:
-    """Eight little four-pointed stars around a thing, RGBA, bluish white."""
+    """Sprite of eight little bluish white four-pointed stars around an entity."""
     side = 2 * MARGIN * _FINE
     canvas = np.zeros((side, side), np.uint8)
     turns = np.arange(8) * np.pi / 4

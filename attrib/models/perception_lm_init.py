@@ -180,17 +180,6 @@ def build(
         return PerceptionLMForConditionalGeneration._from_config(config(shape, tokenizer), dtype=dtype).eval()
 
 
-def write_checkpoint(
-    directory: str | Path,
-    shape: Shape | None = None,
-    tokenizer: PreTrainedTokenizerFast | None = None,
-    seed: int = 0,
-) -> Path:
-    """Write a loadable checkpoint of `shape` (default: test sizes, byte tokenizer) and return its directory."""
-    shape, tokenizer = shape or Shape(), tokenizer or byte_tokenizer()
-    return save(directory, build(shape, tokenizer, seed), processor(shape, tokenizer))
-
-
 def save(directory: str | Path, model: PerceptionLMForConditionalGeneration, processor: PerceptionLMProcessor) -> Path:
     """Write model and processor in the official layout into `directory`, which is made if need be."""
     directory = Path(directory)

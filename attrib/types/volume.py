@@ -67,10 +67,6 @@ class SaliencyVolume:
         """Negative values set to 0."""
         return self._with(np.maximum(self.values, 0))
 
-    def absolute(self) -> SaliencyVolume:
-        """Absolute values."""
-        return self._with(np.abs(self.values))
-
     def normalised(self, percentile: float = 100.0) -> SaliencyVolume:
         """Divided by the given percentile of the whole volume's absolute values and clipped to [-1, 1]."""
         scale = float(np.percentile(np.abs(self.values), percentile)) or float(np.abs(self.values).max())
@@ -86,14 +82,6 @@ class SaliencyVolume:
                 _pool(columns, self.values.shape[2]),
             )
         )
-
-    def resize_to(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Values (t, H, W) at the size of `frames` (t, H, W, 3), bilinear; for drawing, never for scoring."""
-        import cv2  # heavy, and only drawing needs it
-
-        require(len(frames) == len(self.values), f"expected {len(self.values)} frames, got {len(frames)}")
-        size = (frames.shape[2], frames.shape[1])
-        return np.stack([cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) for v in self.values]).astype(np.float32)
 
     def save(self, path: str | Path) -> None:
         """Write an .npz (no pickle) with values, times and the provenance as JSON, beside and then renamed."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from torch import Tensor
 
 from attrib.attention.statistics import answer_statistics, spatial_entropy, tower_statistics
@@ -15,7 +16,7 @@ from attrib.attention_record import AttentionRecord, Knockout, LayerRecord, sink
 from attrib.capabilities import RecordsAttention, require
 from attrib.errors import InputError, UnsupportedModel
 from attrib.models.perception_lm import PerceptionLM
-from attrib.models.perception_lm_init import Shape, write_checkpoint
+from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.testing import toy_subject
 from attrib.types import Clip, Question

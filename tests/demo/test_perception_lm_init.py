@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib.models.perception_lm_init import (
@@ -15,7 +16,6 @@ from attrib.models.perception_lm_init import (
     byte_tokenizer,
     config,
     word_tokenizer,
-    write_checkpoint,
 )
 
 SHAPES = {

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoints import write_checkpoint
 
 from attrib.models.perception_lm import PerceptionLM
-from attrib.models.perception_lm_init import Shape, write_checkpoint
+from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.types import Clip, Question
 

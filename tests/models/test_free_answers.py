@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib.attention_record import AttentionRecord
 from attrib.errors import InputError
 from attrib.models.perception_lm import PerceptionLM
-from attrib.models.perception_lm_init import Shape, byte_tokenizer, word_tokenizer, write_checkpoint
+from attrib.models.perception_lm_init import Shape, byte_tokenizer, word_tokenizer
 from attrib.models.replying import generated
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
@@ -19,7 +20,7 @@ from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError, NotEnoughMemory, UnsupportedModel
 from attrib.models import load
 from attrib.models.perception_lm import PerceptionLM
-from attrib.models.perception_lm_init import Shape, build, byte_tokenizer, write_checkpoint
+from attrib.models.perception_lm_init import Shape, build, byte_tokenizer
 from attrib.types import Question
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib.attention_record import AttentionRecord, LayerRecord
 from attrib.errors import InputError
 from attrib.models import load
 from attrib.models.perception_lm import PerceptionLM, option_prompt
-from attrib.models.perception_lm_init import Shape, write_checkpoint
+from attrib.models.perception_lm_init import Shape
 from attrib.types import Clip, Question
 
 QUESTION = Question("Which cup hides the ball?", ("the left one", "B", "the <b>right</b> one"), answer=2)

@@ -163,7 +163,6 @@ class TestVolume:
     def test_views_by_hand(self) -> None:
         signed = volume([[[-4, 1]], [[2, 0]]])
         assert signed.positive().values.tolist() == [[[0, 1]], [[2, 0]]]
-        assert signed.absolute().values.tolist() == [[[4, 1]], [[2, 0]]]
         assert signed.normalised().values.tolist() == [[[-1, 0.25]], [[0.5, 0]]]
         assert signed.values.tolist() == [[[-4, 1]], [[2, 0]]]
         assert signed.positive().provenance is MADE
@@ -211,24 +210,6 @@ class TestOnGrid:
         found = volume(values).on_grid(rows, columns).values
         np.testing.assert_allclose(found, expected, atol=1e-6)
         np.testing.assert_allclose(found.mean(axis=(1, 2)), values.mean(axis=(1, 2)), atol=1e-6)
-
-
-class TestResize:
-    def test_bilinear_between_pixel_centres(self) -> None:
-        frames = np.zeros((1, 2, 4, 3), np.uint8)
-        found = volume([[[0.0, 1]]]).resize_to(frames)
-        np.testing.assert_allclose(found, [[[0, 0.25, 0.75, 1]] * 2], atol=1e-6)
-
-    def test_signs_and_frames_are_kept(self) -> None:
-        found = volume([[[-3.0]], [[5.0]]]).resize_to(np.zeros((2, 7, 9, 3), np.uint8))
-        assert found.dtype == np.float32
-        assert found.shape == (2, 7, 9)
-        assert np.unique(found[0]).tolist() == [-3]
-        assert np.unique(found[1]).tolist() == [5]
-
-    def test_another_number_of_frames_is_refused(self) -> None:
-        with pytest.raises(InputError, match="expected 1 frames, got 2"):
-            volume([[[0.0, 1]]]).resize_to(np.zeros((2, 2, 4, 3), np.uint8))
 
 
 class TestFile:

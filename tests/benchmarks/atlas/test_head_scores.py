@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import write_checkpoint
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
 from attrib.benchmarks.atlas.knockout import Scene, random_heads, token_sets
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.models.perception_lm import PerceptionLM
-from attrib.models.perception_lm_init import Shape, write_checkpoint
+from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.testing import toy_sample, toy_subject
 from attrib.types import Clip, Evidence, Question, Sample, Track

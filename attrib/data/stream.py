@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,9 +25,11 @@ def entries(path: Path) -> Iterator[tuple[str, Any]]:
         with path.open("rb") as file:
             _require_object(file)
             known: set[str] = set()
-            for key, value in ijson.kvitems(_Shallow(file), "", use_float=True, map_type=_Unique, buf_size=CHUNK):
-                if key in known:
-                    raise ValueError(f"key {shown(key)} is given twice")
+            twice: list[str] = []
+            kind = partial(_Watched, twice)
+            for key, value in ijson.kvitems(_Shallow(file), "", use_float=True, map_type=kind, buf_size=CHUNK):
+                if key in known or twice:
+                    raise ValueError(f"key {shown(twice[0] if twice else key)} is given twice")
                 known.add(key)
                 yield key, value
     except OSError as error:
@@ -62,10 +65,14 @@ class _Shallow:
         return chunk
 
 
-class _Unique(dict[str, Any]):
-    """Mapping that raises ValueError for a duplicate key."""
+class _Watched(dict[str, Any]):
+    """Mapping that notes duplicate keys. It must not raise, since ijson ignores the errors of setting an item."""
+
+    def __init__(self, twice: list[str]) -> None:
+        super().__init__()
+        self._twice = twice
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in self:
-            raise ValueError(f"key {shown(key)} is given twice")
+            self._twice.append(key)
         super().__setitem__(key, value)

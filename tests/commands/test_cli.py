@@ -74,7 +74,7 @@ def test_list_shows_everything(attrib: Run) -> None:
     found = json.loads(out)
     assert code == 0
     assert {entry["name"] for entry in found["methods"]} >= {"grad_cam", "random"}
-    assert found["methods"][0].keys() == {"name", "description", "parameters", "source"}
+    assert found["methods"][0].keys() == {"name", "description", "needs", "parameters", "source"}
     code, out, _ = attrib("list", "metrics")
     assert code == 0
     assert "srg" in out
@@ -230,7 +230,8 @@ imputers: [mean]
     assert len(table[table["method"] == "grad_cam"]) == 2 * 3
     broken = table[table["method"] == "broken_map"]
     assert broken["value"].isna().all()
-    assert broken["reason"].str.contains("not finite").all()
+    assert broken["error"].str.contains("not finite").all()
+    assert (broken["reason"] == "").all()
     assert (folder / "videos" / "random").is_dir()
     assert not (folder / "videos" / "broken_map").exists()
     code, out, _ = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")

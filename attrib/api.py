@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import config, registry
-from attrib.errors import InputError, nearest
+from attrib import config
 from attrib.explaining import request
 from attrib.explaining.binding import FrameSampling, bind_sample, explain_settings, load
 from attrib.explaining.explanation import Explanation, attribute
 from attrib.method import Method
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
+from attrib.settings.benchmark import bench_settings, run_directory
 from attrib.subject import Subject, Target
 from attrib.types import Question, Sample
 
@@ -24,11 +22,7 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
 
-OPTIONS = {
-    "target": "--target",
-    "methods": "--method",
-    "data": "--data",
-}  # arguments, not settings
+OPTIONS = {"target": "--target", "methods": "--method", "data": "--data"}  # arguments, not settings
 
 
 def explain(
@@ -126,47 +120,6 @@ def bench_forecast(
     return forecast(_bench_config(settings, overrides), directory, step, retry_failed, replace)
 
 
-def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
-    """Default directory of a run: runs/NAME of a YAML file, runs/demo without settings, runs/custom of a mapping."""
-    return Path("runs") / ("custom" if isinstance(settings, Mapping) else Path(settings or "demo").stem)
-
-
 def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: Iterable[str]) -> config.Config:
-    found = settings if isinstance(settings, Mapping) else bench_settings(settings)
-    return config.parse(config.override(found, overrides))
-
-
-def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
-    """A YAML file's settings with each plug-in file's methods and metrics added; without one the built-in benchmark's.
-
-    `path` may be the plain name of a shipped one, such as `perception_test`, where no such file lies here. Raises
-    InputError when a file cannot be read or run.
-    """
-    found = config.read(_settings_file(Path(path or "demo")))
-    for plugin in plugins:
-        for kind, names in registry.load_plugin(plugin).items():
-            section = found.setdefault(kind, {}) if kind != "imputers" else _imputer_section(found, names)
-            if isinstance(section, dict):  # if it is not, the settings are refused when they are parsed
-                named = {*section, *(given.get(kind[:-1]) for given in section.values() if isinstance(given, dict))}
-                section.update(dict.fromkeys(name for name in names if name not in named))
-    return found
-
-
-def _imputer_section(settings: dict[str, Any], added: list[str]) -> Any:
-    """The section `imputers`, as a mapping where imputers are to be added to a list of names or to the default."""
-    default = config.Config.model_fields["imputers"].default
-    section = settings.get("imputers", default)
-    if added:
-        section = config.imputer_section(section) if isinstance(section, list) else section
-        settings["imputers"] = dict(section) if section is default else section
-    return settings.get("imputers")
-
-
-def _settings_file(path: Path) -> Path:
-    """The file, or the shipped one of that name."""
-    if path.suffix or os.path.isfile(path):
-        return path
-    shipped = {found.stem: found for found in Path(str(files("attrib.configs"))).glob("*.yaml")}
-    if str(path) not in shipped:
-        raise InputError(f"{path}: expected a YAML file or the name of a shipped one; {nearest(str(path), shipped)}")
-    return shipped[str(path)]
+    base = settings if isinstance(settings, Mapping) else bench_settings(settings)
+    return config.parse(config.override(base, overrides))

@@ -12,12 +12,12 @@ import torch
 
 import attrib
 from attrib import config, video
-from attrib.api import bench_settings
 from attrib.errors import InputError, UnsupportedModel
 from attrib.method import Method
 from attrib.methods.centre import Centre
 from attrib.methods.raw_attention import RawAttention
 from attrib.model import VideoModel
+from attrib.settings.benchmark import bench_settings
 from attrib.subject import Subject
 from attrib.testing import COLUMNS, FRAMES, QUESTION, RED, ROWS, ToyModel, toy_clip
 from attrib.types import Evidence, Sample, Segment, Track

@@ -50,8 +50,9 @@ def bench(
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
     from attrib import api
+    from attrib.settings.benchmark import bench_settings, run_directory
 
-    settings, directory = api.bench_settings(config_file, plugin or ()), output or api.run_directory(config_file)
+    settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file)
     if dry_run:
         with progress(as_json) as step:
             found = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)

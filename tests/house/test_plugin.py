@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from attrib import config, registry
-from attrib.api import bench_settings
 from attrib.errors import UnknownName
+from attrib.settings.benchmark import bench_settings
 from attrib.testing import check_imputer, check_method, check_metric, toy_sample, toy_subject, toy_volume
 
 from installing import copy_tracked, install, python

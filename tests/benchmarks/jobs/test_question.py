@@ -13,6 +13,7 @@ from attrib import api
 from attrib.benchmarks.jobs.question import question
 from attrib.config import Config
 from attrib.errors import InputError
+from attrib.settings.benchmark import run_directory
 
 Attrib = Callable[..., tuple[int, str, str]]
 
@@ -127,4 +128,4 @@ def test_the_command_refuses_with_code_2_and_names_the_default_directory(
     ("given", "folder"), [(None, "demo"), ("some/mine.yaml", "mine"), ("perception_test", "perception_test")]
 )
 def test_the_default_directory_has_the_configurations_name(given: str | None, folder: str) -> None:
-    assert api.run_directory(given) == Path("runs") / folder
+    assert run_directory(given) == Path("runs") / folder

@@ -1,0 +1,55 @@
+"""Read the settings of a benchmark, add plug-ins to them and choose the directory of its run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from attrib import config, registry
+from attrib.errors import InputError, nearest
+
+
+def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
+    """Default directory of a run: runs/NAME for NAME.yaml, runs/demo without settings, runs/custom for a mapping."""
+    return Path("runs") / ("custom" if isinstance(settings, Mapping) else Path(settings or "demo").stem)
+
+
+def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
+    """Settings of a YAML file, by default the built-in benchmark's, with the classes of each plug-in file added.
+
+    `path` may also be the plain name of a shipped configuration, such as `perception_test`; a file of that name in the
+    working directory comes first. Raises InputError when a file cannot be read or run.
+    """
+    settings = config.read(_settings_file(Path(path or "demo")))
+    for plugin in plugins:
+        for kind, names in registry.load_plugin(plugin).items():
+            section = settings.setdefault(kind, {}) if kind != "imputers" else _imputer_section(settings, names)
+            if isinstance(section, dict):  # `config.parse` refuses a section of another type
+                listed = {*section, *(row.get(kind[:-1]) for row in section.values() if isinstance(row, dict))}
+                section.update(dict.fromkeys(name for name in names if name not in listed))
+    return settings
+
+
+def _imputer_section(settings: dict[str, Any], added: list[str]) -> Any:
+    """Section `imputers` of the settings; a list of names or the default becomes a mapping where `added` has names."""
+    default = config.Config.model_fields["imputers"].default
+    section = settings.get("imputers", default)
+    if added:
+        section = config.imputer_section(section) if isinstance(section, list) else section
+        settings["imputers"] = dict(section) if section is default else section
+    return settings.get("imputers")
+
+
+def _settings_file(path: Path) -> Path:
+    """Path itself, or that of the shipped configuration with this name. Raises InputError for an unknown name."""
+    if path.suffix or os.path.isfile(path):
+        return path
+    shipped = {file.stem: file for file in Path(str(files("attrib.configs"))).glob("*.yaml")}
+    if str(path) not in shipped:
+        raise InputError(
+            f"{path}: expected a YAML file or the name of a shipped configuration; {nearest(str(path), shipped)}"
+        )
+    return shipped[str(path)]

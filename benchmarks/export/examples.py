@@ -1,4 +1,4 @@
-"""Which videos are shown, by rule: of each task the best, the median or the worst, and one exception."""
+"""Rule that selects the example videos: best, median or worst of each task, and one exception."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Why = Literal["best", "median", "worst", "exception"]
 
 
 class Example(NamedTuple):
-    """One sample that is shown: why, of how many of its task, and the value of `method` that it was chosen by."""
+    """A sample selected as example: the reason, its value under the selecting metric, and the size `of` its task."""
 
     sample: str
     video: str
@@ -27,26 +27,26 @@ class Example(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What examples are chosen by."""
+    """Metric and method by whose values examples are selected."""
 
     column: Column
     method: str
 
 
 def choice(numbers: Numbers) -> Choice | None:
-    """The leading alignment metric and the method with its best mean; without one, the first column that there is."""
+    """Leading alignment metric (else the first column) and the method with the best mean; None without any value."""
     column = numbers.alignment or next(iter(numbers.columns), None)
     methods = numbers.leading(column, 1) if column else []
     return Choice(column, methods[0]) if column and methods else None
 
 
 def examples(numbers: Numbers, whys: Sequence[Why]) -> list[Example]:
-    """Of each task, those with most videos first; with `exception` one more, of all tasks, which is not shown yet."""
+    """Examples of each task, largest task first; `exception` adds the worst sample of all tasks not selected yet."""
     by = choice(numbers)
     if by is None:
         return []
     rows = numbers.values(by.column, [by.method]).sort_values(["value", "sample"], kind="stable")
-    rows = rows if by.column.direction != "low" else rows[::-1]  # the worst first
+    rows = rows if by.column.direction != "low" else rows[::-1]  # worst first
     parts = sorted((part for _, part in rows.groupby("task", sort=True)), key=lambda part: -part["video"].nunique())
     found = [example for part in parts for example in _of_task(part, whys)]
     shown = {example.sample for example in found}
@@ -55,7 +55,7 @@ def examples(numbers: Numbers, whys: Sequence[Why]) -> list[Example]:
 
 
 def _of_task(part: pd.DataFrame, whys: Sequence[Why]) -> list[Example]:
-    """Each sample once: of a task with a single one it is the median."""
+    """Examples of one task, each sample at most once; the only sample of a task is its median."""
     places = {"median": (len(part) - 1) // 2, "best": len(part) - 1, "worst": 0}
     taken: dict[int, Why] = {}
     for why in ("median", "best", "worst"):
@@ -72,13 +72,13 @@ def _example(part: pd.DataFrame, place: int, why: Why) -> Example:
 
 
 def told(example: Example, by: Choice) -> str:
-    """Why it is shown, in a line: `median of 3: object_auc of relevance .83`."""
+    """One line with the reason of the selection: `median of 3: object_auc of relevance .83`."""
     why = f"{example.why} of {example.of}" if example.why != "exception" else "exception"
     return f"{why}: {by.column.title} of {by.method} {short(example.value)}"
 
 
 def shown_methods(numbers: Numbers) -> list[str]:
-    """What is drawn of each example: the best in alignment, the best in faithfulness (or the second), a control."""
+    """Methods drawn for each example: best in alignment, best in faithfulness (or second best), best control."""
     by = choice(numbers)
     if by is None:
         return []
@@ -89,7 +89,7 @@ def shown_methods(numbers: Numbers) -> list[str]:
 
 
 def short(value: float) -> str:
-    """`.83`, `1.00`, `7.78`, with a true minus sign below zero; `undefined` for NaN."""
+    """Number as text: `.83`, `1.00`, `7.78`, with a typographic minus sign; `undefined` for NaN."""
     if not np.isfinite(value):
         return "undefined"
     size = f"{abs(value):.2f}"

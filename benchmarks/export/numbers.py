@@ -1,4 +1,4 @@
-"""The numbers of a finished run that are drawn, printed and told; each is a row of the run's own tables."""
+"""Numbers of a finished run for figures, notebook and report; each is a row of the run's own tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from attrib.benchmarks.tables.tally import Tally, tally
 from attrib.errors import InputError
 
 KINDS: tuple[RowKind, ...] = get_args(RowKind)
-ALIGNMENT = ("object_auc", "shuffled_auc", "segment_shuffled_auc")  # primary ones; the first there is leads
+ALIGNMENT = ("object_auc", "shuffled_auc", "segment_shuffled_auc")  # primary metrics; the first with values leads
 MOST_COLUMNS = 4
 
 
 class Share(NamedTuple):
-    """Which share of a task's videos is told: columns of tasks.csv, and in words."""
+    """A share of a task's videos: its column in tasks.csv, its chance level, and its meaning in words."""
 
     column: str
     chance: float
@@ -32,33 +32,33 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Numbers:
-    """A finished run, read for its hand-in. Nothing here is computed anew but orders and choices."""
+    """Tables of a finished run for export. Selects and sorts rows, and computes no new results."""
 
     run: FinishedRun
 
     @property
     def roles(self) -> Roles:
-        """Which rows are controls and upper bounds."""
+        """Roles of the methods: method, control or upper bound."""
         return self.run.roles
 
     @cached_property
     def tally(self) -> Tally:
-        """How many samples there are, and how many are answered correctly."""
+        """Counts of samples and of correct answers."""
         return tally(self.run.results)
 
     @cached_property
     def videos(self) -> int:
-        """How many videos the results are of."""
+        """Number of videos in the results."""
         return int(self.run.results["video"].nunique())
 
     @cached_property
     def tasks(self) -> int:
-        """How many tasks the results are of."""
+        """Number of tasks in the results."""
         return int(self.run.results["task"].nunique())
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
-        """The rows of all questions. Raises InputError where the table lacks columns."""
+        """Rows of the leaderboard over all questions. Raises InputError if columns are missing."""
         table = self.run.table("leaderboard")
         wanted = {"subset", "method", "metric", "imputer", "mean", "low", "high", "chance", "videos", "control",
                   "control_mean", "difference", "difference_low", "difference_high"}  # fmt: skip
@@ -69,35 +69,35 @@ class Numbers:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The primary metrics with values, by the first imputer; without one the first metrics there are."""
+        """Primary metrics with values, under the first imputer; without any, the first MOST_COLUMNS metrics."""
         known = self.leaderboard.dropna(subset="mean")
         names = list(dict.fromkeys(known["metric"]))
         chosen = [name for name in self.run.metrics.primary if name in names] or names[:MOST_COLUMNS]
         return tuple(self._column(columns_of(known[known["metric"] == name])) for name in chosen)
 
     def _column(self, columns: list[Column]) -> Column:
-        """The one of the first imputer in the order of the run's settings."""
+        """Column of the imputer that the run's settings name first."""
         imputers = self.run.settings.imputers
         return next((one for name in imputers for one in columns if one.imputer == name), columns[0])
 
     @cached_property
     def alignment(self) -> Column | None:
-        """The column by which examples are chosen: the first primary alignment metric with values."""
+        """First primary alignment metric with values, by which examples are selected."""
         found = {column.metric: column for column in self.columns}
         return next((found[name] for name in ALIGNMENT if name in found), None)
 
     @cached_property
     def faithfulness(self) -> Column | None:
-        """`srg`, where it has values."""
+        """Column of `srg`; None if it has no values."""
         return next((column for column in self.columns if column.metric == "srg"), None)
 
     def kind(self, method: str) -> RowKind:
-        """What a row is."""
+        """Kind of a row: method, control or bound."""
         return self.roles.kind(method)
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Each method's place among those of its kind, in the order of the run's settings: it decides the colour."""
+        """Index of each method within its kind, in the order of the settings; it determines the colour."""
         counts = dict.fromkeys(KINDS, 0)
         found = {}
         for method in self.run.settings.methods:
@@ -108,7 +108,7 @@ class Numbers:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Methods, then controls, then bounds; each by mean rank over the columns, best first."""
+        """Methods, then controls, then bounds, each sorted by mean rank over the columns, best first."""
         ranks = []
         for column in self.columns:
             means = self.of(column)["mean"]
@@ -118,11 +118,11 @@ class Numbers:
         return tuple(sorted(methods, key=lambda name: (KINDS.index(self.kind(name)), mean.get(name, np.inf))))
 
     def of(self, column: Column) -> pd.DataFrame:
-        """The leaderboard's rows of one column, by method."""
+        """Leaderboard rows of one column, indexed by method."""
         return column.of(self.leaderboard).set_index("method")
 
     def leading(self, column: Column | None, count: int = 1) -> list[str]:
-        """The methods, no controls, with the best means of a column."""
+        """Methods (no controls or bounds) with the best means of a column."""
         if column is None:
             return [name for name in self.order if self.kind(name) == "method"][:count]
         rows = self.of(column).dropna(subset="mean")
@@ -130,13 +130,13 @@ class Numbers:
         return list(rows.sort_values("mean", ascending=column.direction == "low", kind="stable").index[:count])
 
     def best_control(self, column: Column | None) -> str | None:
-        """The control with the best mean of a column."""
+        """Control with the best mean of a column; None without one."""
         rows = self.of(column).dropna(subset="control") if column else pd.DataFrame()
         return None if rows.empty else str(rows["control"].iloc[0])
 
     @cached_property
     def task_rows(self) -> pd.DataFrame | None:
-        """tasks.csv, with empty texts where there is no group; None where the run has none."""
+        """Rows of tasks.csv, with missing texts as ""; None if the run has no such table."""
         table = self.run.table("tasks")
         shares = {f"{name}{end}" for name in ("beats", "above") for end in ("", "_low", "_high")}
         wanted = {"kind", "group", "split", "method", "metric", "imputer", "null", "partners", "beats_chance", "videos",
@@ -148,7 +148,7 @@ class Numbers:
         return table.assign(**texts)
 
     def generality(self, column: Column, kind: str = "task") -> pd.DataFrame:
-        """Rows of tasks.csv of one metric against re-paired annotation, all answers; empty where there are none."""
+        """Rows of tasks.csv of one metric and all answers, tested against other videos' annotation; may be empty."""
         rows = self.task_rows
         if rows is None:
             return pd.DataFrame()
@@ -156,7 +156,7 @@ class Numbers:
         return part[part["null"].isin(["pairing", ""]) & part["above"].notna()].reset_index(drop=True)
 
     def share(self, rows: pd.DataFrame) -> Share:
-        """`beats` where the maps have enough partners for it; else `above`."""
+        """`beats` if the maps have enough partner videos for a significance test; else `above`."""
         if len(rows) and rows["partners"].median() >= LEAST_PARTNERS:
             return Share("beats", float(rows["beats_chance"].mean()), "p ≤ .05 within the video")
         chance = float(middle_chance(rows["partners"].to_numpy(np.float64)).mean()) if len(rows) else 0.5
@@ -164,21 +164,21 @@ class Numbers:
 
     @cached_property
     def chosen(self) -> tuple[Column, ...]:
-        """The columns that have generality rows, in the order of ALIGNMENT, then the others."""
+        """Columns with generality rows: first ALIGNMENT, then the others."""
         there = [column for column in self.columns if not self.generality(column).empty]
         return tuple(sorted(there, key=lambda column: [*ALIGNMENT, column.metric].index(column.metric)))
 
     def values(self, column: Column, methods: Sequence[str]) -> pd.DataFrame:
-        """The defined results of a column and some methods: sample, video, task, method, value."""
+        """Defined results of a column for these methods: sample, video, task, method, value."""
         rows = column.of(scored(self.run.results))
         return rows[rows["method"].isin(methods) & rows["value"].notna()]
 
     @cached_property
     def seconds(self) -> pd.Series:
-        """Median seconds of a map, by method."""
+        """Median seconds to compute a map, by method."""
         return self.run.results.groupby("method")["seconds"].median()
 
 
 def _text(column: pd.Series) -> pd.Series:
-    """Empty where there is nothing."""
+    """Column as text, with "" for missing values."""
     return column.astype("object").fillna("").astype(str)

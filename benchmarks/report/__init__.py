@@ -1,1 +1,1 @@
-"""The report of a finished run: one page that opens without a server, and what is too large for it beside it."""
+"""HTML report of a finished run: one page that opens without a server, and a folder of files too large for it."""

@@ -1,4 +1,4 @@
-"""The rows and columns of the report: which kind each method is, and what each metric asks, in its own words."""
+"""Rows and columns of the report: the kind of each method, and what each metric measures, from its docstring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NULL = "null"  # the parameter of the attention methods that divides by the cont
 
 
 def methods(settings: Config, parts: Roles) -> list[dict[str, Any]]:
-    """Label, kind, what it is, its parameters, and the label of its null-divided twin where the run has one."""
+    """Label, kind, description, parameters and, where the run has one, null-divided twin of every method."""
     entries = method_entries(settings)
     return [
         {
@@ -25,7 +25,7 @@ def methods(settings: Config, parts: Roles) -> list[dict[str, Any]]:
 
 
 def _twin(entry: Entry, entries: list[Entry]) -> str | None:
-    """The row of the same method and parameters, divided by its content-free twin."""
+    """Label of the same method with the same parameters, divided by its content-free twin; None without one."""
     if entry.parameters.get(NULL) != "raw":
         return None
     wanted = {**entry.parameters, NULL: "divided"}
@@ -33,7 +33,7 @@ def _twin(entry: Entry, entries: list[Entry]) -> str | None:
 
 
 def metrics(settings: Config) -> list[dict[str, Any]]:
-    """The columns: label and imputer, which axis they belong to, direction, chance in words, and the paper."""
+    """Label, imputer, axis, direction, chance level in words and reference of every metric."""
     return [
         {
             "key": key(entry.label, entry.parameters.get("imputer")), "label": entry.label,
@@ -46,16 +46,16 @@ def metrics(settings: Config) -> list[dict[str, Any]]:
 
 
 def key(metric: str, imputer: str | None) -> str:
-    """How a column is called in the page."""
+    """Name of a column in the page."""
     return f"{metric} {imputer}" if imputer else metric
 
 
 def axis(entry: Entry) -> str:
-    """Metrics that ask the model judge faithfulness; those of segments time; the others space."""
+    """Axis that a metric measures: faithfulness if it queries the model, time if it needs segments, else space."""
     needs = set(entry.item.needs)
     return FAITHFULNESS if needs & {"model", "counterfactuals"} else TIME if "segments" in needs else SPACE
 
 
 def _says(item: Any) -> str:
-    """The first paragraph of what its class says of itself."""
+    """First paragraph of the docstring of its class."""
     return " ".join((inspect.getdoc(type(item)) or "").partition("\n\n")[0].split())

@@ -1,4 +1,4 @@
-"""Mean deletion and insertion curves over videos, with a band."""
+"""Mean deletion and insertion curves with their 95 % bands over videos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESAMPLES = 1_000  # enough for a band
 
 
 def lines(run: FinishedRun) -> dict[str, Any]:
-    """Steps (shares of the cells), and each mean curve with its 95 % band over videos; method "" is chance."""
+    """Steps (fractions of the cells) and, for each curve, mean and 95 % band over videos; method "" is chance."""
     groups = kept_curves(run).groupby(["method", "imputer", "order"], sort=False)
     return {"steps": list(STEPS), "rows": [_row(names, part) for names, part in groups]}
 

@@ -1,4 +1,4 @@
-"""The head of the report: what was asked of whom, how well the model answers, and what a reader has to be warned of."""
+"""Head of the report: the run's settings, the model's accuracy, and warnings that limit the conclusions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONAL = {  # table, and what is not shown without it
 
 
 def head(run: FinishedRun) -> dict[str, Any]:
-    """What was asked, in words, and the model's accuracy."""
+    """Settings of the run in words, and the model's accuracy."""
     settings, count = run.settings, tally(run.results)
     packages = run.environment.get("packages", {})
     data = {key: value for key, value in settings.data.items() if key not in ("name", "root")}
@@ -54,7 +54,7 @@ def _told(settings: Mapping[str, Any]) -> str:
 
 
 def accuracy(results: pd.DataFrame) -> dict[str, Any]:
-    """Right answers of those whose right answer is known, and the share with its Wilson interval."""
+    """Number and share of correct answers among questions with a known answer, with the Wilson 95 % interval."""
     count = tally(results)
     right, asked = count.correct, count.judged
     if not asked:
@@ -65,7 +65,7 @@ def accuracy(results: pd.DataFrame) -> dict[str, Any]:
 
 
 def warnings(run: FinishedRun) -> Iterator[str]:
-    """What limits the conclusions, one sentence each."""
+    """Yield one sentence for each limit on the conclusions."""
     videos = int(run.results["video"].nunique())
     if videos < videos_for_usual():
         yield (
@@ -100,7 +100,7 @@ def _guessing(run: FinishedRun) -> Iterator[str]:
 
 
 def failures(run: FinishedRun) -> list[dict[str, str]]:
-    """What ended with an error, in the results and beside them."""
+    """Every failure of the run: sample, method, step and error message."""
     found = []
     for name in ("results", "sanity", "floors", "nulls"):
         table = run.results if name == "results" else run.long(name)

@@ -1,4 +1,4 @@
-"""Numbers of tables as JSON can hold them: NaN becomes null, and six digits are kept."""
+"""Table values as JSON: NaN becomes null, numbers are rounded to six significant digits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-DIGITS = 6  # significant ones: no reader sees more, and the page stays small
+DIGITS = 6  # significant digits: more would only make the page larger
 
 
 def number(value: Any) -> float | None:
-    """A finite number with DIGITS digits; None for anything else."""
+    """Finite number rounded to DIGITS significant digits; None for anything else."""
     try:
         found = float(value)
     except (TypeError, ValueError):  # pd.NA, None
@@ -21,12 +21,12 @@ def number(value: Any) -> float | None:
 
 
 def text(value: Any) -> str:
-    """The text of a cell; empty where it is missing."""
+    """Text of a cell; empty for a missing value."""
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
 def records(table: pd.DataFrame, texts: Sequence[str], numbers: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows as mappings of these columns; a column that the table lacks is empty, or null."""
+    """Rows as mappings of these columns; a column that the table lacks is filled with "" (texts) or None (numbers)."""
     given: list[Iterable[Any]] = [
         *([text(value) for value in _column(table, name)] for name in texts),
         *([number(value) for value in _column(table, name)] for name in numbers),

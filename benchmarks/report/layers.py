@@ -1,4 +1,4 @@
-"""The layers x heads atlas in the report, where the run has one."""
+"""The layers x heads atlas in the report, for runs that have one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from attrib.benchmarks.report.paths import LAYERS
 from attrib.runtime.files import writing
 
 PICTURE, SELECTION = "atlas.png", "selection.json"
-EMBEDDED = 2**20  # bytes of a picture that the page holds itself
+EMBEDDED = 2**20  # bytes; larger pictures are written to a file next to the page
 
 
 def atlas(run: Path, beside: Path) -> dict[str, Any] | None:
-    """The picture's source, and the numbers of the chosen heads by name; None without a picture."""
+    """Source of the picture, and (name, value) of every number about the selected heads; None without a picture."""
     picture = run / LAYERS / PICTURE
     if not picture.is_file():
         return None
@@ -31,7 +31,7 @@ def atlas(run: Path, beside: Path) -> dict[str, Any] | None:
 
 
 def _numbers(path: Path) -> list[list[str]]:
-    """Every value of the selection with its path, as text; nothing where it cannot be read."""
+    """(path, value) of every value in the selection file, as text; empty if the file cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -40,7 +40,7 @@ def _numbers(path: Path) -> list[list[str]]:
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:
-    """(path, text) of each value; a mean with its interval is one."""
+    """(path, text) of every value; a mean with its interval counts as one value."""
     if isinstance(value, dict) and "mean" not in value:
         return [pair for key, each in value.items() for pair in _flat(f"{name} {_words(key)}".strip(), each)]
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):
@@ -53,7 +53,7 @@ def _words(key: str) -> str:
 
 
 def _told(value: Any) -> str:
-    """An interval, the number of videos of a list of them, heads as layer.head, or the value itself."""
+    """Value as text: a mean with interval, the length of a list of videos, heads as layer.head, or a plain value."""
     if isinstance(value, dict):
         ends = f" [{_told(value['low'])}, {_told(value['high'])}]" if {"low", "high"} <= value.keys() else ""
         rest = "".join(f", {name} {_told(each)}" for name, each in value.items() if name in ("videos", "p"))

@@ -1,4 +1,4 @@
-"""Videos as a page plays them: the source's own file where it is small H.264, else a small copy at the same times."""
+"""Videos for the page: the original file where it is small H.264, else a small copy with the same timestamps."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from attrib.video.decode import Frame
 from attrib.video.source import Source, open_source
 
 SIDE = 480  # pixels of the longer side, at most
-RATE = 15.0  # frames a second, at most: a report is looked at, not measured
-SMALL = 2**20  # bytes of a file that is taken as it is
+RATE = 15.0  # frames per second, at most: enough to watch
+SMALL = 2**20  # bytes; smaller files are copied unchanged
 
 
 def make(source: Path, target: Path) -> float:
-    """Write `target` (.mp4), unless it was made of this source; the end of the video in seconds.
+    """Write `target` (.mp4) unless it is up to date, and return the end of the video in seconds.
 
-    What was made bears the source's own time, to the nanosecond: another video of that name has another.
+    The copy gets the modification time of its source (to the nanosecond), by which an outdated copy is recognised.
     Raises VideoError when the source cannot be read, NotWritten when the copy cannot be written.
     """
     found = open_source(source)
@@ -41,7 +41,7 @@ def make(source: Path, target: Path) -> float:
 
 
 def _plays(path: Path, source: Source) -> bool:
-    """Whether every browser plays the file as it is: small, upright, square pixels, H.264 in yuv420p, from 0 s on."""
+    """True if every browser can play the original: small, upright, square pixels, H.264 in yuv420p, starts at 0 s."""
     if path.suffix.lower() != ".mp4" or path.stat().st_size > SMALL or max(source.size) > SIDE:
         return False
     layout = source.layout

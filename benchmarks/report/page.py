@@ -1,4 +1,4 @@
-"""`report.html`: gather what the run says, fill the page, and put beside it what is too large for it."""
+"""`report.html`: collect the data of the run, render the page, and write large files to a folder next to it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
-EMBEDDED = 6 * 2**20  # bytes of all samples and videos up to which the page holds them itself
+EMBEDDED = 6 * 2**20  # bytes of all samples and videos; up to this size they are embedded in the page
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = (  # in this order
+SCRIPTS = (  # the order matters
     "dom", "board", "plane", "ranks", "curves", "centre", "tasks", "checks", "canvas", "timeline", "view", "player",
     "main",
 )  # fmt: skip
@@ -36,8 +36,8 @@ SCRIPTS = (  # in this order
 
 @dataclass(frozen=True)
 class Report:
-    """The page, its own size in bytes, whether it holds videos and maps itself, the samples that it shows, how many
-    there are, and what it could not show."""
+    """A written report: path and size (bytes) of the page, whether videos and maps are embedded in it, number of
+    samples with a player, number of samples in the run, and warnings about videos that could not be included."""
 
     path: Path
     size: int
@@ -49,7 +49,7 @@ class Report:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A sample of the page: what its player shows, and its video's file beside the page; None where it has none."""
+    """A sample with a player: the player's data, and the file name of its video (None if it has no video)."""
 
     sample: Sample
     body: dict[str, Any]
@@ -57,9 +57,9 @@ class _Shown:
 
 
 def write(run: Path, output: Path | None = None, most: int = 60, step: Progress | None = None) -> Report:
-    """Write report.html, and report/ beside it, to `output`, by default the run's own directory.
+    """Write report.html and the folder report/ to `output`, by default the directory of the run.
 
-    At most `most` samples have a player, as many of one task as of another. Raises InputError without a finished run.
+    At most `most` samples get a player, spread evenly over tasks. Raises InputError if the run is not finished.
     """
     found, folder = finished_run.read(run), output or run
     beside = folder / BESIDE
@@ -85,11 +85,11 @@ def _make(beside: Path) -> None:
 
 
 def _players(found: FinishedRun, beside: Path, most: int, step: Progress | None) -> tuple[list[_Shown], list[str]]:
-    """The chosen samples, and what could not be shown."""
+    """The selected samples, and warnings about videos that could not be included."""
     try:
         samples = tuple(found.samples.values())
     except InputError:
-        return [], []  # the head says so
+        return [], []  # the head of the page warns about it
     chosen, notes = _chosen(samples, most, found.settings.seed), []
     ends: dict[Path, tuple[float, str | None]] = {}
     shown = []
@@ -108,7 +108,7 @@ def _players(found: FinishedRun, beside: Path, most: int, step: Progress | None)
 
 
 def _chosen(samples: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]:
-    """All samples of the videos that are chosen: as many of one task as of another."""
+    """All samples of the selected videos, spread evenly over tasks."""
     if len(samples) <= most:
         return samples
     videos = {sample.video_id for sample in spread_out(samples, most, seed)}
@@ -116,7 +116,7 @@ def _chosen(samples: Sequence[Sample], most: int, seed: int) -> Sequence[Sample]
 
 
 def _body(found: FinishedRun, shown: Sequence[_Shown], notes: Iterable[str]) -> dict[str, Any]:
-    """What the page's scripts read."""
+    """Data of the page's scripts."""
     parts = found.roles
     return {
         "head": header.head(found), "warnings": [*header.warnings(found), *notes], "failures": header.failures(found),
@@ -138,20 +138,20 @@ def _correct(one: _Shown) -> bool | None:
 
 
 def _colours() -> dict[str, Any]:
-    """The project's colour maps, 256 RGB triples as base64, and the colours of bands and boxes."""
+    """Colour maps (256 RGB triples as base64), and the colours of bands and boxes."""
     tables = {name: base64.b64encode(colours(name == "signed").tobytes()).decode() for name in ("signed", "plain")}
     return {**tables, "bands": {**BANDS, "evidence": EVIDENCE}}
 
 
 def _weight(shown: Sequence[_Shown], beside: Path) -> int:
-    """Bytes of all that the players need, as the page would hold it."""
+    """Size in bytes of all players' data, if embedded in the page."""
     videos = {one.video for one in shown if one.video}
     bodies = sum(len(json.dumps(one.body)) for one in shown)
     return bodies + sum((beside / name).stat().st_size * 4 // 3 for name in videos)
 
 
 def _embed(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
-    """Samples and videos as elements of the page, by the element's id; the files beside are not needed."""
+    """Samples and videos as elements of the page, by element id; video files next to the page are removed."""
     islands: dict[str, Any] = {f"sample-{file_name(one.sample.id)}": one.body for one in shown}
     for name in {one.video for one in shown if one.video}:
         islands[f"video-{name}"] = base64.b64encode((beside / name).read_bytes()).decode()
@@ -160,7 +160,7 @@ def _embed(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
 
 
 def _lay(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
-    """Samples as scripts beside the page: a page without a server may load nothing else."""
+    """Write each sample as a script next to the page; a page opened from a file can load no other data."""
     for one in shown:
         name = file_name(one.sample.id)
         call = f"attribReport.loaded({json.dumps(name)}, {json.dumps(one.body, allow_nan=False)});\n"
@@ -169,7 +169,7 @@ def _lay(shown: Sequence[_Shown], beside: Path) -> dict[str, Any]:
 
 
 def _copy_tables(found: FinishedRun, beside: Path) -> list[str]:
-    """Copies of the run's tables, so that the report can be moved and served without the run; their names."""
+    """Copy the tables of the run, so that the report can be moved and served without it, and return their names."""
     names = [f"{name}.csv" for name in tables.FILES if (found.directory / f"{name}.csv").is_file()]
     for name in names:
         with writing(beside / name) as part:
@@ -178,7 +178,7 @@ def _copy_tables(found: FinishedRun, beside: Path) -> list[str]:
 
 
 def render(body: Mapping[str, Any], islands: Mapping[str, Any]) -> str:
-    """The page. Data are JSON that cannot break out of its element; only the page's own script may run."""
+    """HTML of the page. Data is JSON that cannot break out of its element; only the page's own script may run."""
     loader = FileSystemLoader(TEMPLATES)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False, "separators": (",", ":")}

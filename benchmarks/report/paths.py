@@ -1,16 +1,16 @@
-"""Where a report lies, and whether it is still that of its run."""
+"""Paths of a report, and the check whether it is older than its run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-PAGE, BESIDE = "report.html", "report"  # the page, and the folder of what is too large for it
+PAGE, BESIDE = "report.html", "report"  # the page, and the folder of files too large for it
 LAYERS = "layers"  # folder of the run's atlas
-READ = {".csv", ".json", ".parquet", ".png", ".yaml"}  # endings of what a report rests on
+READ = {".csv", ".json", ".parquet", ".png", ".yaml"}  # file types that a report is built from
 
 
 def is_stale(run: Path) -> bool:
-    """Whether there is no report in the run's directory, or one that is older than what it reports."""
+    """True if the run has no report, or files newer than it."""
     page = run / PAGE
     if not page.is_file():
         return True

@@ -1,4 +1,4 @@
-"""What the player of one sample shows: question, answer, annotation, each method's map made small, and its scores."""
+"""Data of one sample's player: question, answer, annotation, and each method's downsized map and scores."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from attrib.errors import InputError
 from attrib.types import SaliencyVolume, Sample, Track
 
 SIDE = 32  # cells of a frame along each side, at most
-LEVELS = 127  # of a map's quantised values, on either side of 0
-PERCENTILE = 99.5  # of the map's magnitudes: full colour, as in the overlay videos
+LEVELS = 127  # quantisation steps of a map on either side of 0
+PERCENTILE = 99.5  # of a map's absolute values gets full colour, as in the overlay videos
 
 
 def player(run: FinishedRun, sample: Sample, labels: Sequence[str], end: float) -> dict[str, Any]:
-    """Everything about one sample; `end` is that of its video in seconds."""
+    """All data of one sample's player; `end` is the end of the video in seconds."""
     question = sample.question
     rows = run.results[run.results["sample"] == sample.id]
     maps = {label: small(run, sample, label) for label in labels}
@@ -45,16 +45,16 @@ def player(run: FinishedRun, sample: Sample, labels: Sequence[str], end: float) 
 
 
 def probabilities(run: FinishedRun, sample: Sample) -> list[float | None]:
-    """What the model gave each option, or each token of a free answer; nothing where its answer is not kept."""
+    """Probability of each option, or of each token of a free answer; empty if the answer is not in the cache."""
     try:
         part = RunDirectory.at(run.directory).store.read(("answers", sample.id))
-    except InputError:  # damaged: the scores are there all the same
+    except InputError:  # a damaged record; the scores do not depend on it
         return []
     return [number(math.exp(value)) for value in part.value["logprobs"]] if part and part.value else []
 
 
 def small(run: FinishedRun, sample: Sample, label: str) -> dict[str, Any]:
-    """A map on at most SIDE x SIDE cells a frame, signed, in 2 LEVELS + 1 steps; or why there is none."""
+    """Map of at most SIDE x SIDE cells a frame, quantised to 2 LEVELS + 1 signed steps; or the reason it is missing."""
     try:
         volume = run.volume(sample, label)
     except InputError as error:
@@ -63,9 +63,9 @@ def small(run: FinishedRun, sample: Sample, label: str) -> dict[str, Any]:
 
 
 def quantised(volume: SaliencyVolume) -> dict[str, Any]:
-    """`data`: int8 (t, rows, columns) as base64; LEVELS stand for `scale`, beyond which values are cut off.
+    """Quantised map. `data` is int8 (t, rows, columns) as base64; LEVELS stands for `scale`, larger values are clipped.
 
-    `positive` and `signed` are the frames' means before that, `times` the frames' seconds.
+    `positive` and `signed` are means of each frame before quantisation, `times` the frames' times in seconds.
     """
     height, width = volume.values.shape[1:]
     size = (min(SIDE, width), min(SIDE, height))
@@ -81,7 +81,7 @@ def quantised(volume: SaliencyVolume) -> dict[str, Any]:
 
 
 def _track(track: Track, sample: Sample) -> dict[str, Any]:
-    """Its boxes, and the intervals in which the answer rests on it; None is for ever."""
+    """Boxes of the track, and the intervals in which it is evidence; an end of None is the end of the video."""
     strong = [
         [number(item.start), number(item.end)]
         for item in sample.evidence
@@ -104,7 +104,7 @@ def _evidence(sample: Sample, end: float) -> Iterator[dict[str, Any]]:
 
 
 def _scores(part: pd.DataFrame) -> list[list[Any]]:
-    """Metric's key, value, chance and, where it has no value, the reason."""
+    """[column key, value, chance, reason for a missing value] of each score."""
     rows = zip(
         *(part[name].tolist() for name in ("metric", "imputer", "value", "chance", "reason", "error")), strict=True
     )

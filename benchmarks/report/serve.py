@@ -1,4 +1,4 @@
-"""A report over HTTP, for this machine alone: the page and what lies beside it, and nothing else of the run."""
+"""HTTP server of a report for this machine only: serves the page and its folder, and no other file of the run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from attrib.benchmarks.report.paths import BESIDE, PAGE
 from attrib.errors import InputError
 
 HOST = "127.0.0.1"
-KINDS = {".html", ".js", ".mp4", ".csv", ".png"}  # endings of what a report consists of
+KINDS = {".html", ".js", ".mp4", ".csv", ".png"}  # file types that a report consists of
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that waits for requests; `address` is where the page is."""
+    """A server ready to answer requests; `address` is the URL of the page."""
 
     http: ThreadingHTTPServer
 
     @property
     def address(self) -> str:
-        """The page's address."""
+        """URL of the page."""
         return f"http://{HOST}:{self.http.server_address[1]}/"
 
     def serve(self) -> None:
@@ -39,7 +39,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, port: int = 0) -> Iterator[Server]:
-    """A server of the report in `folder`, on the loopback interface. Raises InputError where the port is taken."""
+    """Server of the report in `folder` on the loopback interface. Raises InputError if the port is not available."""
     root = folder.resolve()
 
     class Handler(_Handler):
@@ -48,13 +48,13 @@ def serving(folder: Path, port: int = 0) -> Iterator[Server]:
     try:
         http = _Http((HOST, port), Handler)
     except OSError as error:
-        raise InputError(f"port {port} of {HOST} cannot be had: {error.strerror}; 0 takes any that is free") from error
+        raise InputError(f"cannot bind {HOST}:{port}: {error.strerror}; use --port 0 for any free port") from error
     with http:
         yield Server(http)
 
 
 def find(folder: Path, path: str) -> Path | None:
-    """The file of the report that a request's path names; None for anything else, wherever it leads."""
+    """File of the report at a request's path; None for any other path."""
     try:
         name = unquote(urlsplit(path).path, errors="strict")
     except ValueError:
@@ -66,16 +66,16 @@ def find(folder: Path, path: str) -> Path | None:
     else:
         return None
     try:
-        inside = found.is_file() and found.resolve() == found  # a link would lead elsewhere
-    except OSError:  # a name that is too long
+        inside = found.is_file() and found.resolve() == found  # no symbolic links: they could lead out of the folder
+    except OSError:  # for example, the name is too long
         return None
     return found if inside else None
 
 
 def span(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte that a Range header asks for; None for the whole. Raises ValueError where there is no such.
+    """First and last byte of a Range header; None for the whole file. Raises ValueError if it cannot be satisfied.
 
-    Several ranges, or another unit, count as the whole, as RFC 9110 (14.2) allows.
+    Several ranges, or another unit, return the whole file, as RFC 9110 (14.2) allows.
     """
     match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", (header or "").strip())
     if match is None or match.groups() == ("", ""):
@@ -91,24 +91,24 @@ def span(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 class _Http(ThreadingHTTPServer):
-    """A thread for each connection; one that breaks off is no news."""
+    """HTTP server with a thread for each connection; it ignores broken connections."""
 
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell what is a fault of ours, not a browser that went away."""
+        """Report an error of the server; ignore a browser that closed the connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of the report's files."""
+    """Handler of GET and HEAD requests for the report's files."""
 
     folder: Path
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:  # the name that http.server looks for
-        """Send a file, or the part of it that is asked for."""
+        """Send a file, or the requested range of it."""
         self._answer(body=True)
 
     def do_HEAD(self) -> None:
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is for people."""
+        """Log nothing to the terminal."""
 
     def _answer(self, body: bool) -> None:
         path = find(self.folder, self.path) if self._meant() else None
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(file, first, last - first + 1)
 
     def _meant(self) -> bool:
-        """Whether the request was meant for this machine: a page elsewhere can point its own name at 127.0.0.1."""
+        """True if the Host header names this machine; another site's name can be made to resolve to 127.0.0.1."""
         host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host")
         return host in (HOST, "localhost")
 

@@ -1,4 +1,4 @@
-"""The run's tables as the page holds them: leaderboard, ranks, tasks, exceptions, sanity and floors."""
+"""Tables of the run as data of the page: leaderboard, ranks, tasks, exceptions, sanity and floors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attrib.benchmarks.tables import ranks as ranking
 from attrib.benchmarks.tables.matrix import ALL, FLAGS, MACRO, TASK
 
 FILES = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
-MOST_ROWS = 20_000  # of the leaderboard in the page; tasks of fewer videos are left to its file
+MOST_ROWS = 20_000  # of the leaderboard in the page; leaderboard.csv also has the tasks with the fewest videos
 MOST_EXCEPTIONS = 2_000
 TITLES = {
     ALL: "all questions", MACRO: "mean over tasks", "correct": "answered correctly", "gated": "passing the gate",
@@ -26,7 +26,7 @@ SHARES = (
 
 
 def board(run: FinishedRun) -> dict[str, Any]:
-    """Subsets, and for each of them the rows: method, metric's key, best control, then the numbers of CELL."""
+    """Subsets and, for each, its rows: method, column key, best control, then the numbers of CELL."""
     table = run.table("leaderboard")
     assert table is not None, "`finished.read` has read it"
     sizes = table.groupby("subset", sort=False).agg(rows=("mean", "size"), videos=("videos", "max"))
@@ -46,7 +46,7 @@ def board(run: FinishedRun) -> dict[str, Any]:
 
 
 def _cells(part: pd.DataFrame) -> list[list[Any]]:
-    """One list for each row."""
+    """One list of values for each row."""
     numbers = records(part, ("method", "metric", "imputer", "control"), CELL)
     return [
         [row["method"], key(row["metric"], row["imputer"]), row["control"], *(row[name] for name in CELL)]
@@ -55,7 +55,7 @@ def _cells(part: pd.DataFrame) -> list[list[Any]]:
 
 
 def ranks(run: FinishedRun) -> list[dict[str, Any]]:
-    """What the critical-difference diagrams show, the primary metrics one by one."""
+    """Data of the critical-difference diagrams, one for each primary metric."""
     return [
         {
             "title": title, "methods": list(one.methods), "ranks": [number(value) for value in one.ranks],
@@ -67,7 +67,7 @@ def ranks(run: FinishedRun) -> list[dict[str, Any]]:
 
 
 def tasks(run: FinishedRun) -> list[dict[str, Any]]:
-    """Generality of each task: in which share of its videos each map beats its own null."""
+    """Generality of each task: the share of its videos in which each method's map beats its own null."""
     table = run.table("tasks")
     if table is None or table.empty:
         return []
@@ -77,7 +77,7 @@ def tasks(run: FinishedRun) -> list[dict[str, Any]]:
 
 
 def exceptions(run: FinishedRun) -> dict[str, Any]:
-    """The videos in which a map does not beat its null: the first ones, and how many there are."""
+    """Videos in which a map does not beat its null: the first MOST_EXCEPTIONS rows, and the total count."""
     table = run.table("exceptions")
     if table is None or table.empty:
         return {"rows": [], "total": 0}
@@ -87,13 +87,13 @@ def exceptions(run: FinishedRun) -> dict[str, Any]:
 
 
 def sanity(run: FinishedRun) -> list[dict[str, Any]]:
-    """Each method's similarity with the maps of a model made random, and the verdict."""
+    """Similarity of each method's map to the map of a randomised model, and the verdict."""
     table = run.table("sanity")
     return [] if table is None else records(table, ("method", "part", "curve", "verdict"), ("emprt", "videos"))
 
 
 def floors(run: FinishedRun) -> list[dict[str, Any]]:
-    """Real minus floor, with interval."""
+    """Difference between the real map's score and each floor's score, with interval."""
     table = run.table("floors")
     if table is None:
         return []

@@ -1,4 +1,4 @@
-"""Tables and captions of the figures of numbers, or the reasons why a run lacks a figure."""
+"""Tables and captions of the charts, or the reasons why a run lacks a chart."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ INTERVALS = "95 % intervals over videos"
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A figure ready to be drawn, or a file that another command drew; `table` holds the numbers that it shows.
+    """A figure ready to be drawn, or a file that another command wrote; `table` holds the plotted numbers.
 
-    `warnings` name the examples that could not be drawn.
+    `warnings` names the examples that could not be drawn.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Missing:
-    """A figure that this run lacks the data for, and why."""
+    """A figure that this run has no data for, and the reason."""
 
     name: str
     reason: str
 
 
 def number_figures(numbers: Numbers) -> Iterator[Figure | Missing]:
-    """Yield every figure that is drawn from tables."""
+    """Yield every chart."""
     yield leaderboard(numbers)
     yield scatter(numbers)
     yield generality(numbers)
@@ -52,19 +52,19 @@ def number_figures(numbers: Numbers) -> Iterator[Figure | Missing]:
 
 
 def counted(count: int, thing: str) -> str:
-    """`1 video`, `18 videos`."""
+    """Count with its noun: `1 video`, `18 videos`."""
     return f"{count} {thing}{'s' * (count != 1)}"
 
 
 def reserve(numbers: Numbers) -> str:
-    """Words for the intervals; one video has none."""
+    """Phrase for the intervals of a caption; one video has none."""
     if numbers.videos == 1:
         return "n = 1 video, so there are no intervals"
     return f"{INTERVALS}, n = {numbers.videos} videos"
 
 
 def leaderboard(numbers: Numbers) -> Figure | Missing:
-    """Rows of leaderboard.csv, all questions."""
+    """Means of the primary metrics over all questions, from leaderboard.csv."""
     parts = [
         _looks(numbers, numbers.of(column).reindex(numbers.order)).assign(
             column=column.title, direction=column.direction
@@ -97,14 +97,14 @@ def _imputer(numbers: Numbers) -> str:
 
 
 def _looks(numbers: Numbers, rows: pd.DataFrame) -> pd.DataFrame:
-    """With `method`, `kind` and `place`; `rows` are indexed by method."""
+    """Rows with the columns `method`, `kind` and `place` added; `rows` is indexed by method."""
     methods = [str(name) for name in rows.index]
     kinds, places = [numbers.kind(name) for name in methods], [numbers.places[name] for name in methods]
     return rows.assign(method=methods, kind=kinds, place=places).reset_index(drop=True)
 
 
 def scatter(numbers: Numbers) -> Figure | Missing:
-    """srg against the primary alignment metrics in space."""
+    """Scatter of srg against the primary alignment metrics in space."""
     across = [column for column in numbers.columns if column.metric in ("shuffled_auc", "object_auc")]
     up = numbers.faithfulness
     if up is None or not across:
@@ -127,7 +127,7 @@ def scatter(numbers: Numbers) -> Figure | Missing:
 
 
 def generality(numbers: Numbers, most: int = MOST_TASKS) -> Figure | Missing:
-    """Rows of tasks.csv of the leading metric: the best methods and the best control, tasks with most videos first."""
+    """Generality of the leading metric by task, for the best methods and the best control, largest task first."""
     name = "generality"
     if numbers.task_rows is None:
         return Missing(name, "the run has no tasks.csv; `attrib bench` writes it")
@@ -152,7 +152,7 @@ def generality(numbers: Numbers, most: int = MOST_TASKS) -> Figure | Missing:
 
 
 def _shown(numbers: Numbers, column: Column) -> list[str]:
-    """The methods with the best means, and the best control."""
+    """Methods with the best means, and the best control."""
     control = numbers.best_control(column)
     return [*numbers.leading(column, MOST_BARS - 1), *([control] if control else [])]
 
@@ -173,7 +173,7 @@ def _generality_caption(numbers: Numbers, column: Column, tasks: tuple[int, int]
 
 
 def curves(numbers: Numbers) -> Figure | Missing:
-    """Means over samples of curves.parquet, by the first imputer."""
+    """Deletion and insertion curves of the first imputer, mean over samples of curves.parquet."""
     rows = kept_curves(numbers.run)
     if rows.empty:
         return Missing("curves", "the run has no curves.parquet; a metric of removal writes it")

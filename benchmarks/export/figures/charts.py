@@ -1,4 +1,4 @@
-"""The figures of numbers. Each is drawn from the table that says what it shows, and from nothing else."""
+"""Charts of a run. Each function draws one table of numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ORDERS = {
 
 
 def leaderboard(table: pd.DataFrame) -> Figure:
-    """A panel for each column: dots and whiskers by method, chance dashed, the best control's mean dotted.
+    """Draw a panel for each column: dots and whiskers by method, dashed line at chance, dotted at the best control.
 
     Columns of `table`: column, direction, method, kind, place, mean, low, high, chance, control_mean; in drawing order.
     """
@@ -64,7 +64,7 @@ def _whiskers(axis: Any, part: pd.DataFrame, methods: Sequence[str]) -> None:
 
 
 def _rows(axis: Any, table: pd.DataFrame, methods: Sequence[str]) -> None:
-    """Names at the left, controls in grey, a gap's line between kinds."""
+    """Label the rows with method names, controls in grey, and draw a rule between kinds."""
     kinds = dict(zip(table["method"], table["kind"], strict=True))
     axis.set_yticks(range(len(methods)), methods)
     axis.set_ylim(len(methods) - 0.4, -0.6)
@@ -79,7 +79,7 @@ def _rows(axis: Any, table: pd.DataFrame, methods: Sequence[str]) -> None:
 
 
 def axes_scatter(table: pd.DataFrame) -> Figure:
-    """Faithfulness against alignment, a panel for each alignment metric, crosses are 95 % intervals.
+    """Draw faithfulness against alignment, a panel for each alignment metric; crosses are 95 % intervals.
 
     Columns of `table`: column, method, kind, place, x, x_low, x_high, x_chance, y, y_low, y_high, y_title.
     """
@@ -111,7 +111,7 @@ def _crosses(axis: Any, part: pd.DataFrame) -> None:
 
 
 def generality(table: pd.DataFrame) -> Figure:
-    """Horizontal bars by task: the share of its videos in which each map beats its null, with intervals.
+    """Draw bars by task: the share of its videos in which each method's map beats its null, with intervals.
 
     Columns of `table`: task, method, kind, place, share, low, high, chance, videos, words; in drawing order.
     """
@@ -147,14 +147,14 @@ def _patch(look: Look, label: str) -> Any:
 
 
 def _wrapped(text: str) -> str:
-    """On two lines; of a longer one the middle is left out, so that its count stays."""
+    """Wrap a label to two lines, leaving out the middle of a long one so that its count stays."""
     if len(text) > 88:
         text = f"{text[:70]} … {text[text.rindex('(') :]}"
     return "\n".join(textwrap.wrap(text, 48, max_lines=2, placeholder=" …"))
 
 
 def curves(table: pd.DataFrame) -> Figure:
-    """The explained score while cells are removed or put back, mean over samples; a panel for each order.
+    """Draw the explained score while cells are removed or put back, mean over samples, a panel for each order.
 
     Columns of `table`: order, method, kind, place, fraction, mean; kind `chance` is the random order.
     """
@@ -182,12 +182,12 @@ def _line(kind: str, place: int) -> dict[str, Any]:
 
 
 def finite(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Rows in which `name` has a value."""
+    """Rows with a finite value of `name`."""
     return table[np.isfinite(table[name].to_numpy(np.float64))]
 
 
 def restored(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """A table that was kept as JSON: a column of nothing but null holds numbers that are not there."""
+    """Table read back from JSON: a column that is all null becomes a column of NaN."""
     table = pd.DataFrame(columns)
     return table.astype(dict.fromkeys(table.columns[table.isna().all()], np.float64))
 

@@ -1,4 +1,4 @@
-"""The figure of examples: of each chosen video a few frames, and over them what methods and a control say."""
+"""Figure of examples: a few frames of each selected video, overlaid with the maps of methods and a control."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STRANGE = "#B34700"
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One example as it is drawn: what stands above it, frames at their times, and pictures (method, frame)."""
+    """One example: heading, times of its frames, and for each method the overlaid frames."""
 
     text: str
     times: tuple[float, ...]
@@ -42,14 +42,14 @@ class Block:
 
     @property
     def shape(self) -> float:
-        """Height of a frame over its width."""
+        """Height of a frame divided by its width."""
         height, width = next(iter(self.rows.values()))[0].shape[:2]
         return float(height / width)
 
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """The blocks that fit on a page, what the figure says below, and examples that could not be drawn."""
+    """Blocks that fit on a page, caption, and warnings about examples that could not be drawn."""
 
     blocks: tuple[Block, ...]
     caption: str
@@ -57,7 +57,7 @@ class Strip:
 
 
 def strip(numbers: Numbers, most: int | None = None) -> Strip | Missing:
-    """The median of each task and one exception, so many as fit on a page, or `most`; or why there are none."""
+    """Median example of each task and one exception, at most `most` and one page; or the reason why there is none."""
     by = choice(numbers)
     if by is None:
         return Missing("examples", "no method has a value by which examples could be chosen")
@@ -78,7 +78,7 @@ def strip(numbers: Numbers, most: int | None = None) -> Strip | Missing:
         return Missing("examples", "; ".join(warnings[:1]) or "no sample has a value")
     strange = wanted[-1].why == "exception"
     if strange:
-        blocks = [*blocks[1:], blocks[0]]  # it was drawn first, so that it is there, and is shown last
+        blocks = [*blocks[1:], blocks[0]]  # prepared first, so that it has room; shown last
     caption = _caption(numbers, (len(blocks), len(wanted)), strange)
     return Strip(tuple(blocks), caption, tuple(warnings))
 
@@ -97,7 +97,7 @@ def _caption(numbers: Numbers, counts: tuple[int, int], strange: bool) -> str:
 
 
 def _block(numbers: Numbers, example: Example, letters: int) -> Block:
-    """Raises InputError where the sample, its video or its maps are gone or do not fit each other."""
+    """Block of an example. Raises InputError if sample, video or maps are missing or do not match."""
     sample = numbers.run.samples.get(example.sample)
     if sample is None:
         raise InputError(f"{example.sample} is not in the data set any more")
@@ -114,7 +114,7 @@ def _block(numbers: Numbers, example: Example, letters: int) -> Block:
 
 
 def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: Sample) -> Block:
-    """Frames at even distances with each of the maps over them. Raises InputError for maps of other frames."""
+    """Evenly spaced frames with each map over them. Raises InputError for a map of other frames."""
     drawing = RenderOptions(tracks=sample.tracks, evidence=sample.evidence)
     at = np.unique(np.linspace(0, len(clip) - 1, FRAMES).round().astype(int))
     rows = {}
@@ -127,7 +127,7 @@ def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: 
 
 
 def heading(question: Question, answer: str | None, why: str, letters: int = LETTERS[2]) -> str:
-    """Three lines: the question, the model's answer (a letter) and whether it is right, and why it is shown."""
+    """Three lines: the question, the model's answer with a verdict, and the reason of the selection."""
     texts = [textwrap.shorten(text, letters // 2 - 9, placeholder=" …") for text in question.options]
     options = dict(zip(question.letters, texts, strict=True))
     answered = f"“{options.get(answer, answer)}”" if answer else "unknown"
@@ -145,7 +145,7 @@ def _why(numbers: Numbers, example: Example) -> str:
 
 
 def clip_of(numbers: Numbers, sample: Sample, frames: int) -> Clip:
-    """The sample's video as the run read it. Raises VideoError where it cannot be read any more."""
+    """Clip of the sample with the frames that the run used. Raises VideoError if it cannot be read."""
     return video.read(sample.video, frames=frames, sampling=numbers.run.settings.model.sampling)
 
 
@@ -159,13 +159,13 @@ def _sized(frame: Image) -> Image:
 
 
 def _width(across: int) -> float:
-    """Of a frame, inches."""
+    """Width of a frame, in inches."""
     block = (DOUBLE - BETWEEN * (across - 1)) / across
     return (block - GAP * (FRAMES - 1)) / FRAMES
 
 
 def _row(block: Block, across: int) -> float:
-    """Height of one method's row of frames with its name, inches."""
+    """Height of one method's row of frames with its name, in inches."""
     return NAME + _width(across) * block.shape + GAP
 
 
@@ -174,7 +174,7 @@ def _block_height(block: Block, across: int) -> float:
 
 
 def _bands(blocks: Sequence[Block]) -> Iterator[tuple[float, Sequence[Block]]]:
-    """Rows of blocks with their heights; a single block fills the width."""
+    """Yield (height, blocks) of each row of the figure; a single block fills the width."""
     across = min(ACROSS, len(blocks))
     for at in range(0, len(blocks), across):
         part = blocks[at : at + across]
@@ -186,7 +186,7 @@ def _height(blocks: Sequence[Block]) -> float:
 
 
 def draw(blocks: Sequence[Block]) -> Figure:
-    """Two blocks beside each other, as many rows of them as there are."""
+    """Draw the blocks, two to a row."""
     across = min(ACROSS, len(blocks))
     figure = Figure(figsize=(DOUBLE, _height(blocks)))
     FigureCanvasAgg(figure)
@@ -200,7 +200,7 @@ def draw(blocks: Sequence[Block]) -> Figure:
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A block with its left and top, inches."""
+    """A block and its top left corner, in inches."""
 
     figure: Any
     block: Block
@@ -218,7 +218,7 @@ class _Placed:
                 self._frame(picture, (column, y), row == 0)
 
     def _text(self, x: float, y: float, text: str, **style: Any) -> None:
-        """Its base line's left end lies (x, y) inches from the top left."""
+        """Write text whose baseline starts (x, y) inches from the top left corner."""
         width, height = self.figure.get_size_inches()
         self.figure.text(x / width, 1 - y / height, text, va="baseline", **style)
 

@@ -1,4 +1,4 @@
-"""How the figures of one run look: print sizes, letters, and one colour and mark for each method."""
+"""Style of the figures: print sizes, fonts, and one colour and marker for each method."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from matplotlib.lines import Line2D
 from attrib.runtime.files import writing
 
 SINGLE, DOUBLE = 3.3, 6.9  # inches: one and two columns of a paper
-HIGHEST = 9.0  # inches: what a page holds
+HIGHEST = 9.0  # inches: usable height of a page
 DPI = 300
 SMALL, TEXT = 7, 8  # points
-# Okabe and Ito, without the yellow that white paper swallows: told apart with every common kind of colour vision.
+# Okabe and Ito's colour-blind safe palette, without its yellow, which is invisible on white paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("o", "s", "^", "v", "D", "P", "X")
 LINES = ("-", (0, (4, 1.2)), (0, (1, 1)), (0, (4, 1, 1, 1)))
@@ -38,7 +38,7 @@ _LETTERS = {
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, mark and line of one row; controls are grey with hollow marks, bounds dark stars."""
+    """Colour, marker and line style of one row; controls are grey with hollow markers, bounds are dark stars."""
 
     colour: str
     mark: str
@@ -47,7 +47,7 @@ class Look:
 
     @staticmethod
     def of(kind: str, place: int) -> Look:
-        """By its kind and its place among those of its kind: after seven methods colours return with other marks."""
+        """Look of method number `place` of its kind; after seven methods the colours repeat with other markers."""
         turn = place // len(COLOURS)
         if kind == "bound":
             return Look(BOUND, "*", LINES[3])
@@ -56,14 +56,14 @@ class Look:
         return Look(COLOURS[place % len(COLOURS)], MARKS[(place + turn) % len(MARKS)], LINES[turn % len(LINES)])
 
     def marker(self) -> dict[str, Any]:
-        """Keywords for a mark."""
+        """Keyword arguments of a marker."""
         face = "white" if self.hollow else self.colour
         size = 5.5 if self.mark == "*" else 3.8
         return {"marker": self.mark, "color": self.colour, "markerfacecolor": face, "markersize": size,
                 "markeredgewidth": 0.8}  # fmt: skip
 
     def handle(self, label: str, line: bool = False) -> Line2D:
-        """For a legend."""
+        """Legend handle: a marker, or a line."""
         if line:
             return Line2D([], [], color=self.colour, linestyle=self.line, label=label)
         return Line2D([], [], linestyle="none", label=label, **self.marker())
@@ -71,21 +71,21 @@ class Look:
 
 @contextmanager
 def printed() -> Iterator[None]:
-    """Within this context figures have print letters, and PDFs hold TrueType fonts."""
+    """Context in which figures have print fonts, and PDFs embed TrueType fonts."""
     with mpl.rc_context(_LETTERS):  # type: ignore[arg-type]
         yield
 
 
 def page(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches, laid out by matplotlib."""
+    """Empty figure of this size in inches, with constrained layout."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def write(figure: Figure, folder: Path, name: str) -> None:
-    """NAME.pdf and NAME.png (300 dots an inch), of exactly the figure's size."""
+    """Write NAME.pdf and NAME.png (300 dots an inch) at exactly the size of the figure."""
     for ending in ("pdf", "png"):
         with writing(folder / f"{name}.{ending}") as part:
-            # Without a date in it, the same numbers give the same file.
+            # No date in the file, so that the same numbers give the same bytes.
             figure.savefig(part, metadata={"CreationDate": None} if ending == "pdf" else {"Software": None})

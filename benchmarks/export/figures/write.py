@@ -77,7 +77,7 @@ def _figures(numbers: Numbers) -> Iterator[Figure | Missing]:
 
 
 def critical_differences(numbers: Numbers) -> Figure | Missing:
-    """The critical-difference diagram of the primary metrics, at print size."""
+    """Critical-difference diagrams of the primary metrics, at print size."""
     rankings = primary_rankings(numbers.run.results, numbers.run.metrics)
     if not rankings:
         return Missing("critical_difference", "no primary metric ranks three methods over two videos")
@@ -108,7 +108,7 @@ def _rank_diagram(rankings: Mapping[str, Ranking], roles: Roles) -> Drawing:
 
 
 def example_frames(numbers: Numbers, most: int | None = None) -> Figure | Missing:
-    """Frames of chosen videos with maps over them."""
+    """Frames of the selected example videos with maps over them."""
     strip = examples_figure.strip(numbers, most)
     if isinstance(strip, Missing):
         return strip
@@ -117,7 +117,7 @@ def example_frames(numbers: Numbers, most: int | None = None) -> Figure | Missin
 
 
 def layers_atlas(numbers: Numbers) -> Figure | Missing:
-    """The layers x heads atlas that `attrib atlas` wrote into the run."""
+    """Layers x heads atlas that `attrib atlas` wrote into the run."""
     file = numbers.run.directory / "layers" / "atlas.pdf"
     if not file.is_file():
         return Missing("layers", "the run has no layers/atlas.pdf; `attrib atlas` writes it")
@@ -143,8 +143,8 @@ def _write(figure: Figure, folder: Path) -> WrittenFigure:
 
 
 def _copy(figure: Figure, folder: Path) -> WrittenFigure:
-    """Copy the PDF and, where there is one, the PNG beside it."""
-    assert figure.file is not None  # a figure is drawn, or a file
+    """Copy the PDF and, if it exists, the PNG of the same name."""
+    assert figure.file is not None  # a figure has either `draw` or `file`
     files = []
     for ending in (".pdf", ".png"):
         if (source := figure.file.with_suffix(ending)).is_file():

@@ -1,4 +1,4 @@
-"""What a notebook must know of its run, as JSON: settings, examples, plotted tables, the number that is checked."""
+"""Data of a notebook, as JSON: settings of the run, examples, plotted tables, and the number to recompute."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from attrib.config import Entry, build, metric_entries
 from attrib.method import can_explain
 
 MOST_TASKS, MOST_ROWS = 4, 40
-MOST_CHECKED, SECONDS = 24, 300.0  # questions of the check, and about how long its maps may take
+MOST_CHECKED, SECONDS = 24, 300.0  # questions of the check, and the approximate time limit of its maps
 SHARES = {"beats": ["beats", "beats_low", "beats_high"], "above": ["above", "above_low", "above_high"]}
 
 
 def collected(numbers: Numbers, plugins: Sequence[Path] = ()) -> dict[str, Any]:
-    """All of it; NaN is null."""
+    """All data of the notebook; NaN becomes null."""
     shown, checked = _examples(numbers), check(numbers)
     names = {one["sample"] for part in shown.values() for one in part} | set(checked["values"] if checked else ())
     told_model = facts.model(numbers.run)
@@ -42,7 +42,7 @@ def collected(numbers: Numbers, plugins: Sequence[Path] = ()) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """With null in the place of NaN and infinities, which JSON has no words for."""
+    """Value with NaN and infinities replaced by None, as JSON cannot hold them."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -65,7 +65,7 @@ def _rule(numbers: Numbers) -> str:
 
 
 def _examples(numbers: Numbers) -> dict[str, list[dict[str, Any]]]:
-    """By task, in the order in which they are shown."""
+    """Examples by task, in the order in which the notebook shows them."""
     by = choice(numbers)
     found: dict[str, list[dict[str, Any]]] = {}
     for example in examples(numbers, ("best", "median", "worst")) if by else ():
@@ -77,7 +77,7 @@ def _examples(numbers: Numbers) -> dict[str, list[dict[str, Any]]]:
 
 
 def _drawn(numbers: Numbers) -> list[str]:
-    """Methods that are computed anew: those of the figures, but a control that needs no other videos."""
+    """Methods that the notebook recomputes: those of the figures and the best control that need no other videos."""
     own = [
         name for name in shown_methods(numbers) if numbers.kind(name) == "method" and not _needs_others(numbers, name)
     ]
@@ -105,7 +105,7 @@ def _figures(numbers: Numbers) -> dict[str, Any]:
 
 
 def _tasks(numbers: Numbers) -> dict[str, Any]:
-    """Numbers of the leading method, a row for each task."""
+    """Numbers of the leading method, one row for each task."""
     by, rows = choice(numbers), numbers.task_rows
     if by is None or rows is None:
         return {"tasks": [], "tasks_caption": ""}
@@ -137,9 +137,9 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def check(numbers: Numbers) -> dict[str, Any] | None:
-    """The number that is computed again: the fastest method's mean of a metric that needs no other videos.
+    """Number that the notebook recomputes: the fastest method's mean of a metric that needs no other videos.
 
-    Of all questions where they are few, else of the first; None where no metric can be computed from single videos.
+    The mean is over all questions, or the first few if there are many; None if every metric needs other videos.
     """
     for metric in _alone(numbers):
         for method in _by_speed(numbers):
@@ -150,7 +150,7 @@ def check(numbers: Numbers) -> dict[str, Any] | None:
 
 
 def _alone(numbers: Numbers) -> list[Entry]:
-    """Metrics that are worked out from one video: alignment first, then those that ask the model."""
+    """Metrics that need a single video only: alignment first, then those that query the model."""
     found = [
         entry
         for entry in metric_entries(numbers.run.settings)
@@ -161,7 +161,7 @@ def _alone(numbers: Numbers) -> list[Entry]:
 
 
 def _by_speed(numbers: Numbers) -> list[str]:
-    """Methods, no controls, the fastest first."""
+    """Methods (no controls) that need no annotation, fastest first."""
     names = [
         name
         for name in _of(numbers, "method")

@@ -1,4 +1,4 @@
-"""A notebook from a run: the cells of notebook.md, and the run's numbers embedded in one of them as data."""
+"""Notebook of a run: the cells of notebook.md, one of them with the run's numbers embedded as data."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from attrib.runtime.files import write_text
 
 CELL = re.compile(r"^```python\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 SOURCE = "attrib"
-PATIENCE = 5.0  # seconds that an interrupted cell has to end
+PATIENCE = 5.0  # seconds for an interrupted cell to end
 
 
 def write_notebook(run: FinishedRun, path: Path, source: str = SOURCE, plugins: Sequence[Path] = ()) -> None:
-    """Write the notebook; `source` is what pip installs where attrib is missing, `plugins` are loaded in it.
+    """Write the notebook; `source` is what pip installs if attrib is missing, `plugins` are loaded by the notebook.
 
     Raises InputError for a name that does not end in .ipynb.
     """
@@ -40,7 +40,7 @@ def write_notebook(run: FinishedRun, path: Path, source: str = SOURCE, plugins: 
 
 
 def made(given: dict[str, Any], source: str) -> Any:
-    """The notebook of the cells in notebook.md; what comes from the run enters as a string literal, never as code."""
+    """Notebook with the cells of notebook.md; data of the run enters as a string literal, never as code."""
     text = (files("attrib.benchmarks.export.notebook") / "notebook.md").read_text(encoding="utf-8")
     literal = repr(json.dumps(given, ensure_ascii=True, allow_nan=False))
     filled = {"{source}": repr(source), "{data}": f"import json\n\nRUN = json.loads(\n    {literal}\n)"}
@@ -56,7 +56,7 @@ def made(given: dict[str, Any], source: str) -> Any:
 
 
 def cells(text: str) -> Iterator[tuple[str, str]]:
-    """(`markdown` or `code`, text) of each part of a Markdown file with fenced Python."""
+    """Yield (`markdown` or `code`, text) of each section of a Markdown file with fenced Python."""
     parts = CELL.split(text)
     for place, part in enumerate(parts):
         if part.strip():
@@ -70,15 +70,15 @@ def _cell(place: int, kind: str, body: str, filled: dict[str, str]) -> Any:
     for name, value in filled.items():
         body = body.replace(name, value) if name in body and body.count(name) == 1 else body
     cell = nbformat.v4.new_code_cell(body, id=f"cell-{place:02}")
-    if data:  # long, and nothing to read
+    if data:  # hide the long cell of data
         cell.metadata = {"jupyter": {"source_hidden": True}, "cellView": "form"}
     return cell
 
 
 class _Stop:
-    """Ctrl-C and SIGTERM end a notebook's run in order, and then act as they would have before it.
+    """Context in which Ctrl-C and SIGTERM first interrupt the running cell, and then act as usual.
 
-    nbclient's own answer takes the kernel away from the cell that runs, and fails on it.
+    nbclient's own handler kills the kernel under the running cell, and raises an unrelated error.
     """
 
     def __init__(self, client: Any) -> None:
@@ -89,31 +89,31 @@ class _Stop:
         self.before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def __call__(self, **_: Any) -> None:
-        """Begin to listen, within the run."""
+        """Install the signal handlers in the event loop of the run."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def stop(number: int) -> None:
             self.came = number
-            self.interrupting = asyncio.ensure_future(self.client.km.interrupt_kernel())  # the cell that runs
-            if task is not None:  # where there is none, or it does not listen
+            self.interrupting = asyncio.ensure_future(self.client.km.interrupt_kernel())  # interrupts the running cell
+            if task is not None:  # if no cell runs, or it ignores the interrupt
                 loop.call_later(PATIENCE, task.cancel)
 
-        with suppress(RuntimeError):  # not the main thread, or a system without such signals
+        with suppress(RuntimeError):  # not the main thread, or no such signals on this system
             for number in self.before:
                 loop.add_signal_handler(number, stop, number)
 
     def __exit__(self, *_: object) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number, handler in self.before.items():  # nbclient leaves others behind
+            for number, handler in self.before.items():  # nbclient does not restore them
                 signal.signal(number, handler)
         if self.came is not None:
             signal.raise_signal(self.came)
 
 
 def run_notebook(path: Path) -> None:
-    """Run the notebook from top to bottom where it lies, and keep its outputs.
+    """Run the notebook from top to bottom in its own folder, and save its outputs.
 
-    Raises InputError where nbclient or a Python kernel is missing, or with the first error of a cell.
+    Raises InputError if nbclient or a Python kernel is missing, or with the first error of a cell.
     """
     try:
         from nbclient import NotebookClient
@@ -124,7 +124,7 @@ def run_notebook(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
     with tempfile.TemporaryDirectory() as folder:
-        # Sockets in the file system, where there are such: nobody else can reach the kernel.
+        # Unix sockets where available: no other user can reach the kernel.
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" else {}
         settings = Config({"KernelManager": sockets})
         client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where, config=settings)
@@ -134,7 +134,7 @@ def run_notebook(path: Path) -> None:
                 client.execute()
         except CellExecutionError as error:
             raise InputError(f"{path}: a cell failed: {error.ename}: {error.evalue}") from None
-        except (RuntimeError, KeyError) as error:  # a kernel that dies, or is not installed
+        except (RuntimeError, KeyError) as error:  # the kernel died, or is not installed
             raise InputError(f"{path}: cannot be run: {error}") from None
         finally:
             write_text(path, nbformat.writes(notebook) + "\n")

@@ -1,4 +1,4 @@
-"""What a report must say beside numbers: the model and how it was trained, the methods, the data, how to repeat it."""
+"""Facts of a report beside its results: model and training, methods, evidence, and how to reproduce the run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from attrib.errors import InputError
 from attrib.types import SaliencyVolume
 
 BUILT_IN = "demo"
-ANNOTATED = ("exact", "grounded")  # rules of evidence that are annotation; others are a reading of it
+ANNOTATED = ("exact", "grounded")  # evidence rules that use the annotation directly; other rules infer evidence from it
 OWN = "defined here"  # the reference of a method that no paper describes
 
 
 def model(run: FinishedRun, note: str = "") -> dict[str, str]:
-    """Name, size, input and training of the model, in words; what cannot be had is said to be unknown."""
+    """Name, size, input and training of the model, in words; missing facts read "unknown"."""
     section, made = run.settings.model, _first_map(run)
     folder = checkpoint(section.name, section.revision)
     frames = section.frames or (len(made.times) if made else "an unknown number of")
@@ -42,20 +42,20 @@ def model(run: FinishedRun, note: str = "") -> dict[str, str]:
 
 
 def checkpoint(name: str, revision: str | None) -> Path | None:
-    """The folder with the model's files, if they are on this machine; nothing is fetched."""
+    """Folder of the model's files if they are on this machine, else None; downloads nothing."""
     if name == BUILT_IN:
         return Path(str(files("attrib") / "demo" / "checkpoint"))
     if Path(name).is_dir():
         return Path(name)
     try:
         found = huggingface_hub.try_to_load_from_cache(name, "config.json", revision=revision)
-    except ValueError:  # no name of a repository
+    except ValueError:  # not the name of a repository
         return None
     return Path(found).parent if isinstance(found, str) else None
 
 
 def _first_map(run: FinishedRun) -> SaliencyVolume | None:
-    """Any map of the run; None without one that can be read."""
+    """First map of the run; None if it has none that can be read."""
     for path in sorted((run.directory / "volumes").glob("*/*.npz"))[:1]:
         with suppress(InputError):
             return SaliencyVolume.load(path)
@@ -63,7 +63,7 @@ def _first_map(run: FinishedRun) -> SaliencyVolume | None:
 
 
 def _size(folder: Path | None) -> str:
-    """Parameters, layers and heads, from the checkpoint's own files."""
+    """Number of parameters, layers and heads in words, from the files of the checkpoint."""
     if folder is None:
         return "size unknown here (its files are not on this machine)"
     settings = _json(folder / "config.json")
@@ -76,12 +76,12 @@ def _size(folder: Path | None) -> str:
 
 
 def parameters(folder: Path) -> int:
-    """Of all safetensors files, from their headers: no weight is read. 0 where there are none."""
+    """Number of parameters in all safetensors files, read from their headers; 0 without such files."""
     count = 0
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="numpy") as tensors:
-                for key in tensors.keys():  # noqa: SIM118 - no mapping
+                for key in tensors.keys():  # noqa: SIM118 - not a mapping
                     size = 1
                     for length in tensors.get_slice(key).get_shape():
                         size *= length
@@ -92,7 +92,7 @@ def parameters(folder: Path) -> int:
 
 
 def _training(name: str, folder: Path | None) -> str:
-    """From the record beside the weights, if attrib wrote one."""
+    """Training of the model in words, from the training.json that attrib saves with its weights."""
     settings = _json(folder / "training.json").get("settings") if folder else None
     if isinstance(settings, Mapping):
         stages = [f"{key} ({value['steps']:,} steps of {value['batch']})" for key, value in settings.items()
@@ -130,7 +130,7 @@ def methods(numbers: Numbers) -> Iterator[dict[str, str]]:
 
 
 def _given(numbers: Numbers, entry: Entry) -> str:
-    """What is not as by default: another registered name, and the parameters."""
+    """Settings of a method: its registered name if the label differs, and its parameters."""
     given = dict(numbers.run.settings.methods.get(entry.label) or {})
     given.pop("method", None)
     own = [entry.name] if entry.name != entry.label else []
@@ -138,7 +138,7 @@ def _given(numbers: Numbers, entry: Entry) -> str:
 
 
 def evidence(numbers: Numbers) -> dict[str, int]:
-    """How many questions have their evidence by which rule; empty where the run does not tell."""
+    """Number of questions by evidence rule; empty if the run does not record rules."""
     rows = numbers.run.results
     if "rule" not in rows:
         return {}
@@ -148,12 +148,12 @@ def evidence(numbers: Numbers) -> dict[str, int]:
 
 
 def exploratory(rules: Mapping[str, int]) -> int:
-    """How many questions rest on a reading of the annotation, not on annotated evidence."""
+    """Number of questions whose evidence is inferred from the annotation, not annotated directly."""
     return sum(count for rule, count in rules.items() if rule not in (*ANNOTATED, "none"))
 
 
 def repeat(run: FinishedRun) -> dict[str, str]:
-    """The settings' fingerprint and the versions of what counts."""
+    """Hash of the settings, package versions, machine, seed and target."""
     text = (run.directory / "config.yaml").read_bytes()
     packages = run.environment.get("packages", {})
     named = [name for name in ("attrib", "torch", "transformers", "captum", "numpy") if name in packages]

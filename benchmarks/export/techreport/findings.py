@@ -1,4 +1,4 @@
-"""What a run's numbers say, in sentences that are filled by rule: nothing is said that no number says."""
+"""Findings of a run as sentences: templates filled with its numbers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MOST_NAMES, MOST_TASKS, TASK_LETTERS = 6, 3, 90
 
 
 def headline(numbers: Numbers) -> list[str]:
-    """What a reader should know if nothing else: against the controls, and in how many videos."""
+    """Main findings: comparison with the controls, and the share of videos in which maps beat their null."""
     return [*_against_controls(numbers), *_general(numbers)]
 
 
 def findings(numbers: Numbers) -> list[str]:
-    """What else holds and what does not."""
+    """All other findings."""
     return [
         *_best(numbers), *_not_general(numbers), *_below(numbers), *_answers(numbers), *_agreement(numbers),
         *_sanity(numbers),
@@ -31,25 +31,25 @@ def findings(numbers: Numbers) -> list[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`; of many the first, and how many more."""
+    """List in words: `a`, `a and b`, `a, b and c`; long lists end with the number of others."""
     if len(names) > MOST_NAMES:
         names = [*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"]
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def ranged(value: float, low: float, high: float, signed: bool = False) -> str:
-    """`.83 [.71, .92]`, or `.83` where there is no interval."""
+    """Value with interval: `.83 [.71, .92]`, or `.83` without one."""
     first = f"+{short(value)}" if signed and value > 0 else short(value)
     return first if np.isnan(low) or np.isnan(high) else f"{first} [{short(low)}, {short(high)}]"
 
 
 def methods_of(numbers: Numbers, rows: pd.DataFrame) -> pd.DataFrame:
-    """Without controls and bounds."""
+    """Rows of methods, without controls and bounds."""
     return rows[[numbers.kind(str(name)) == "method" for name in rows["method"]]]
 
 
 def _against_controls(numbers: Numbers) -> Iterator[str]:
-    """Holm over the primary family."""
+    """Yield which methods beat every control, after Holm over the primary metrics."""
     rows = numbers.leaderboard
     if "p_holm" not in rows or not len(tested := methods_of(numbers, rows[rows["p_holm"].notna()])):
         yield "No method could be tested against the controls: there are none, or no primary metric has values."
@@ -66,7 +66,7 @@ def _against_controls(numbers: Numbers) -> Iterator[str]:
 
 
 def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
-    """The smallest p, and how many videos would tell, where more are needed than there are (not the correction)."""
+    """Method with the smallest p, and the number of videos that an uncorrected test would need if the run has fewer."""
     known = tested.dropna(subset=["p", "difference"])
     known = known[known["difference"] > 0]
     if known.empty or numbers.videos == 1:
@@ -89,7 +89,7 @@ def _needed(numbers: Numbers, row: pd.Series, column: Column) -> int | None:
 
 
 def _best(numbers: Numbers) -> Iterator[str]:
-    """The best method of each column beside the best control."""
+    """Yield the best method of each column and the best control."""
     for column in numbers.columns:
         leaders = numbers.leading(column, 1)
         if not leaders:
@@ -112,7 +112,7 @@ def _told_apart(row: pd.Series) -> str:
 
 
 def _general(numbers: Numbers) -> Iterator[str]:
-    """The share of all videos, and of how many tasks it is more than half."""
+    """Yield the share of videos in which the map beats its null, and the number of tasks with more than half."""
     found = _own_tasks(numbers)
     if found is None:
         yield "Generality cannot be told: no map was scored on the annotation of enough other videos of its task."
@@ -132,7 +132,7 @@ def _general(numbers: Numbers) -> Iterator[str]:
 
 
 def _own_tasks(numbers: Numbers) -> tuple[str, Column, pd.DataFrame] | None:
-    """The method by which examples are chosen, the metric of its generality and its rows by task."""
+    """Method by which examples are selected, metric of its generality, and its rows by task."""
     by = choice(numbers)
     if by is None or not numbers.chosen:
         return None
@@ -143,7 +143,7 @@ def _own_tasks(numbers: Numbers) -> tuple[str, Column, pd.DataFrame] | None:
 
 
 def _not_general(numbers: Numbers) -> Iterator[str]:
-    """The tasks in which it does not hold."""
+    """Yield the tasks in which the map beats its null in half of the videos or fewer."""
     found = _own_tasks(numbers)
     if found is None:
         return
@@ -171,7 +171,7 @@ def _count(share: float, row: object) -> str:
 
 
 def _whole(numbers: Numbers, column: Column, method: str, name: str) -> str:
-    """The share of all videos with its interval, and how many; empty where the run does not tell."""
+    """Share over all videos with its interval and n; empty if the run does not have it."""
     rows = numbers.generality(column, "all")
     rows = rows[rows["method"] == method] if len(rows) else rows
     if rows.empty:
@@ -182,7 +182,7 @@ def _whole(numbers: Numbers, column: Column, method: str, name: str) -> str:
 
 
 def _below(numbers: Numbers) -> Iterator[str]:
-    """Methods that are never above the best control."""
+    """Yield the methods that are never above the best control."""
     never = []
     for method in (name for name in numbers.order if numbers.kind(name) == "method"):
         gaps = [numbers.of(column)["difference"].get(method, np.nan) for column in numbers.columns]
@@ -194,7 +194,7 @@ def _below(numbers: Numbers) -> Iterator[str]:
 
 
 def _answers(numbers: Numbers) -> Iterator[str]:
-    """Right and wrong answers, and the leading method's map of them."""
+    """Yield the number of correct answers, and the leading method's score for correct and wrong ones."""
     count = numbers.tally
     others = f" Of the other {count.samples - count.judged} that is not known." if count.judged < count.samples else ""
     if count.judged:
@@ -221,7 +221,7 @@ def _gate(numbers: Numbers) -> str:
 
 
 def _agreement(numbers: Numbers) -> Iterator[str]:
-    """Do faithfulness and alignment rank the rows alike?"""
+    """Yield the rank correlation of faithfulness and alignment."""
     table, one, two = numbers.run.table("agreement"), numbers.faithfulness, numbers.alignment
     if table is None or one is None or two is None or "one" not in table:
         return
@@ -236,7 +236,7 @@ def _agreement(numbers: Numbers) -> Iterator[str]:
 
 
 def _sanity(numbers: Numbers) -> Iterator[str]:
-    """Methods whose maps survive a model made random."""
+    """Yield the methods whose maps stay the same for a randomised model."""
     table = numbers.run.table("sanity")
     if table is None or not {"method", "part", "verdict", "videos"}.issubset(table.columns):
         return

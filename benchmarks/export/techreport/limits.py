@@ -1,4 +1,4 @@
-"""What a run's numbers cannot say, in sentences that are filled by rule."""
+"""Limits of a run as sentences: templates filled with its numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANY_UNDEFINED = 0.1
 
 
 def limits(numbers: Numbers) -> list[str]:
-    """What the numbers cannot say."""
+    """All limits that apply to the run."""
     return [
         *_size(numbers), *_picked(numbers), *_unseen(numbers), *_evidence(numbers), *_nulls(numbers),
         *_undefined(numbers), *_floors(numbers),
@@ -36,7 +36,7 @@ def _size(numbers: Numbers) -> Iterator[str]:
 
 
 def _picked(numbers: Numbers) -> Iterator[str]:
-    """The best of several is picked by the numbers that are then told of it."""
+    """Yield a warning about selection bias of the best method."""
     compared = max((len(numbers.leading(column, len(numbers.order))) for column in numbers.columns), default=0)
     if compared > 1:
         yield (
@@ -93,7 +93,7 @@ def _undefined(numbers: Numbers) -> Iterator[str]:
 
 
 def _floors(numbers: Numbers) -> Iterator[str]:
-    """Methods whose maps are not above one that cannot know: not told apart from it, or below it."""
+    """Yield the number of comparisons in which a map is not significantly above its floor."""
     table = numbers.run.table("floors")
     if table is None or not {"method", "metric", "floor", "low", "difference", "videos"}.issubset(table.columns):
         return

@@ -1,4 +1,4 @@
-"""The texts and the task table of the two pages, filled from the run."""
+"""Texts and task table of the technical report, filled with numbers of the run."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AXES = {
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a report may tell: tasks of the table, methods with a line each, examples, letters of a question, and
-    whether faithfulness is drawn against alignment.
+    """Amount of content in a report: tasks in the table, whether each method has a line of its own, examples,
+    characters of a question, and whether the scatter of faithfulness and alignment is included.
     """
 
     tasks: int
@@ -40,7 +40,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the run does not know: title, authors, how the model was trained, and the paper's size."""
+    """Options of the report that a run does not record: title, authors, training note and paper size."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Wanted:
 
 
 def data(numbers: Numbers, budget: Budget, wanted: Wanted, figures: Sequence[Figure | Missing]) -> dict[str, Any]:
-    """What the template reads: texts and rows, no markup."""
+    """Data of the template: texts and table rows, without markup."""
     model = facts.model(numbers.run, wanted.training)
     columns, rows, caption = tasks(numbers, budget)
     pictures = _pictures(figures)
@@ -81,7 +81,7 @@ def _asked(numbers: Numbers) -> str:
 
 
 def about(numbers: Numbers) -> str:
-    """Data set, videos, questions, tasks, areas and rules of evidence."""
+    """Description of the data: data set, videos, questions, tasks, areas and evidence rules."""
     settings, rows = numbers.run.settings.data, numbers.run.results
     name = "The built-in benchmark" if settings.get("name") == facts.BUILT_IN else settings.get("name")
     given = [f"{key} {value}" for key, value in settings.items() if key not in ("name", "root")]
@@ -130,7 +130,7 @@ def _judged(numbers: Numbers) -> str:
 
 
 def tasks(numbers: Numbers, budget: Budget) -> tuple[list[str], list[list[str]], str]:
-    """Header, rows and caption of the task table; no rows where the run has no tasks.csv."""
+    """Header, rows and caption of the task table; no rows if the run has no tasks.csv."""
     by, rows = choice(numbers), numbers.task_rows
     if by is None or rows is None:
         return [], [], ""
@@ -162,7 +162,7 @@ def _shared(column: str) -> str:
 
 
 def _line(numbers: Numbers, part: pd.DataFrame, column: Column, name: str) -> list[str]:
-    """One task: its share, alignment and faithfulness; a dash where there is no value."""
+    """Table row of one task: share, alignment and faithfulness; a dash for a missing value."""
     own = column.of(part)
     paired = own[own["null"].isin(["pairing", ""])]
     share = numbers.share(numbers.generality(column)).column

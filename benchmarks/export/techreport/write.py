@@ -1,4 +1,4 @@
-"""Technical report as a PDF of two pages, typeset by typst: it gets leaner until it fits, and lists its omissions."""
+"""Technical report as a two-page PDF, typeset by typst; content is left out, and listed, until it fits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from attrib.runtime.files import writing
 from attrib.runtime.progress import Progress, report_progress
 
 PAGES = 2
-# From rich to lean: tasks in the table, methods with a line each, examples, letters of a question.
+# Tried in this order until the report fits.
 BUDGETS = (
     Budget(tasks=16, lines=True, examples=4, letters=160, scatter=True),
     Budget(tasks=12, lines=True, examples=4, letters=160), Budget(tasks=10, lines=True, examples=2, letters=70),
@@ -36,12 +36,12 @@ BUDGETS = (
 
 
 class TooLong(AttribError):
-    """The report does not fit on two pages, however lean."""
+    """The report does not fit on two pages, even with the smallest budget."""
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """The PDF file, its number of pages, the budget that fits, and the examples that could not be drawn."""
+    """A written PDF: path, number of pages, budget that fits, and warnings about examples that could not be drawn."""
 
     path: Path
     pages: int
@@ -50,12 +50,12 @@ class WrittenReport:
 
 
 def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | None = None) -> WrittenReport:
-    """Write the PDF. Raises TooLong where it does not fit on two pages, with a draft left beside `path`."""
+    """Write the PDF. Raises TooLong if it does not fit on two pages, and leaves a draft in the folder of `path`."""
     if path.suffix.lower() != ".pdf":
         raise InputError(f"{path}: expected a file name that ends in .pdf")
     for text in (wanted.title, *wanted.authors, wanted.training):
         if HARMFUL.search(text):
-            raise InputError(f"{shown(text)}: expected text, got characters that are none")
+            raise InputError(f"{shown(text)}: expected printable text, got control characters")
     numbers = Numbers(run)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -70,7 +70,7 @@ def write_report(run: FinishedRun, path: Path, wanted: Wanted, step: Progress | 
                 return WrittenReport(path, pages, budget, tuple(pictures.warnings))
     draft = path.with_suffix(".draft.pdf")
     _keep(draft, pdf)
-    raise TooLong(f"{path}: {pages} pages however lean, and {PAGES} are allowed; nothing written but a draft, {draft}")
+    raise TooLong(f"{path}: expected at most {PAGES} pages, got {pages} with the least content; draft written: {draft}")
 
 
 def _keep(path: Path, pdf: bytes) -> None:
@@ -79,7 +79,7 @@ def _keep(path: Path, pdf: bytes) -> None:
 
 
 def typeset(data: dict[str, Any], folder: Path) -> tuple[bytes, int]:
-    """The PDF of the template and `data`, and its number of pages; `folder` holds the pictures that data names."""
+    """PDF of the template filled with `data`, and its number of pages; `folder` holds the pictures named in `data`."""
     (folder / "data.json").write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
     template = folder / "techreport.typ"
     template.write_bytes((files("attrib.benchmarks.export.techreport") / "techreport.typ").read_bytes())
@@ -92,7 +92,7 @@ def typeset(data: dict[str, Any], folder: Path) -> tuple[bytes, int]:
 
 @dataclass(eq=False)
 class _Pictures:
-    """Pictures of the report as files NAME.pdf in a folder; each is drawn once, fewer examples are drawn anew."""
+    """Pictures of the report as files NAME.pdf in a folder, each drawn once and reused by later budgets."""
 
     numbers: Numbers
     folder: Path
@@ -102,7 +102,7 @@ class _Pictures:
         self._by_name: dict[str, Figure | Missing] = {}
 
     def of(self, budget: Budget) -> list[Figure | Missing]:
-        """The leaderboard, the budget's examples, the layers and the scatter."""
+        """Leaderboard, examples, layers and scatter that the budget includes."""
         figures = [self._once("leaderboard", leaderboard)]
         if most := budget.examples:
             figures.append(self._once(f"examples{most}", lambda numbers: example_frames(numbers, most)))

@@ -136,8 +136,8 @@ def test_no_request_puts_a_traceback_on_the_terminal(server: Server, capfd: pyte
 
 def test_a_port_that_is_taken_is_told(folder: Path, server: Server) -> None:
     port = server.http.server_address[1]
-    told = rf"port {port} of 127\.0\.0\.1 cannot be had: .*; 0 takes any that is free"
-    with pytest.raises(InputError, match=told), serving(folder, port):
+    message = rf"cannot bind 127\.0\.0\.1:{port}: .*; use --port 0 for any free port"
+    with pytest.raises(InputError, match=message), serving(folder, port):
         pass
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attrib import registry
 from attrib.errors import ConfigError, InputError, UnknownName, nearest, shown
-from attrib.runtime.parsing import MOST_CHARACTERS, complaint, parse_yaml, read_text, told
+from attrib.runtime.parsing import MOST_CHARACTERS, complaint, describe_error, parse_yaml, read_text
 
 MOST_LABEL = 64  # bytes of UTF-8: a label names files, where each byte may be quoted as three characters
 Parameters = dict[str, Any]
@@ -172,7 +172,7 @@ def _message(schema: type[ExplainConfig], error: ValidationError) -> str:
     # A misspelt key is reported before the missing required one that it was meant to be.
     first = min(error.errors(include_url=False), key=lambda detail: detail["type"] != "extra_forbidden")
     if first["type"] != "extra_forbidden":
-        return told(first)
+        return describe_error(first)
     *sections, key = first["loc"]
     section: Any = schema
     for name in sections:

@@ -1,4 +1,4 @@
-"""What attrib asks of a video language model: pixels in, log-probabilities of the options out, differentiable."""
+"""Interface of a video language model: a differentiable function from pixels to log-probabilities of the options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenGrid:
-    """Which box of normalised frame coordinates and which frames each visual token covers.
+    """Box in normalised frame coordinates, and frames, that each visual token covers.
 
     Tokens are numbered row-major within a step and steps follow in time. A step covers `frames_per_step` clip frames.
     The spatial cells tile the whole frame evenly.
@@ -41,7 +41,7 @@ class TokenGrid:
         return self.steps * self.rows * self.columns
 
     def to_volume(self, values: Float[Tensor, "*b n"]) -> Float[Tensor, "*b t h w"]:
-        """Per-token values as a volume with one slice per clip frame."""
+        """Arrange per-token values as a volume with one slice per clip frame."""
         shaped = values.unflatten(-1, (self.steps, self.rows, self.columns))
         return shaped.repeat_interleave(self.frames_per_step, dim=-3)[..., : self.frames, :, :]
 
@@ -56,50 +56,51 @@ class VideoModel(ABC):
 
     For a question with a free answer (`AnswersFreely`) these are the log-probabilities of its tokens, (b, k).
 
-    The model is in eval mode and its parameters do not require gradients. Adapters are made by their family's `load`.
+    The model is in eval mode and its parameters do not require gradients. The `load` function
+    of an adapter's family constructs it.
     """
 
     name: str
     revision: str | None
-    frames: int  # how many frames the model takes by default
+    frames: int  # default number of frames of a clip
 
     @property
     @abstractmethod
     def module(self) -> nn.Module:
-        """The underlying network."""
+        """Underlying network."""
 
     @abstractmethod
     def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
-        """The clip at the model's own resolution, float32 RGB in [0, 1], on the model's device."""
+        """Convert the clip to the model's own resolution, float32 RGB in [0, 1], on the model's device."""
 
     @abstractmethod
     def grid(self, frames: int) -> TokenGrid:
-        """The token grid of a clip of `frames` frames."""
+        """Return the token grid of a clip of `frames` frames."""
 
     @abstractmethod
     def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
-        """Visual tokens as the language model receives them."""
+        """Compute the visual tokens that the language model receives."""
 
     @abstractmethod
     def score_tokens(
         self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
     ) -> Float[Tensor, "b o"]:
-        """Option log-probabilities, normalised over the option letters only; of a free answer those of its tokens.
+        """Log-probabilities of the options, normalised over the option letters only, or of a free answer's tokens.
 
-        These are teacher-forced in one pass and normalised over the whole vocabulary, the row before each being read.
-        `keep` drops the other visual tokens; those that stay keep their positions.
+        Tokens of a free answer are teacher-forced in one pass and normalised over the whole vocabulary. Visual tokens
+        outside the mask `keep` are dropped; the remaining ones retain their positions.
         """
 
     def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
-        """As `score_tokens`, from pixels; differentiable in them."""
+        """Log-probabilities as in `score_tokens`, computed from pixels and differentiable in them."""
         return self.score_tokens(self.encode(pixels), question)
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters lie."""
+        """Device of the parameters."""
         return next(self.module.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the parameters."""
+        """Data type of the parameters."""
         return next(self.module.parameters()).dtype

@@ -62,7 +62,7 @@ class Target:
             kind = "options" if question.options else "a free answer"
             raise InputError(f"target {self}: does not apply to a question with {kind}")
         if question.reply is not None:
-            return question.reply.places(self.words), ()
+            return question.reply.token_indices(self.words), ()
         option, others = self._resolved(question, predicted)
         return (option,), others
 

@@ -23,7 +23,7 @@ from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
-from attrib.errors import NotWritten, told
+from attrib.errors import NotWritten, failure_message
 from attrib.render import overlay
 from attrib.runtime.progress import Progress, report_progress
 
@@ -186,7 +186,7 @@ def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progre
             except NotWritten:
                 raise
             except Exception as error:  # a picture is no reason to lose the numbers
-                yield Failure(sample.id, sample.video_id, method.label, "overlay", told(error))
+                yield Failure(sample.id, sample.video_id, method.label, "overlay", failure_message(error))
 
 
 def _overlay(job: VolumeJob) -> None:

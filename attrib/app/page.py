@@ -13,7 +13,7 @@ import gradio as gr
 from attrib import registry
 from attrib.app.explainer import Explainer, Shown
 from attrib.app.request import CHARACTERS, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
-from attrib.errors import AttribError, InputError, told
+from attrib.errors import AttribError, InputError, failure_message
 from attrib.method import Control
 from attrib.types import Sample
 
@@ -131,7 +131,7 @@ class Page:
         except AttribError as error:
             return self._refused(self.explainer.complaint(error))
         except Exception as error:  # a model or a method may raise anything; the page goes on
-            return self._refused(self.explainer.complaint(AttribError(told(error))))
+            return self._refused(self.explainer.complaint(AttribError(failure_message(error))))
         if last is not None:
             last.remove()
         first = shown.methods[0]

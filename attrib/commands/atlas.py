@@ -121,7 +121,7 @@ def chart(
 def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Progress) -> dict[str, str]:
     """Each sample's own figure; the errors of those that have none."""
     from attrib.benchmarks.jobs.store import file_name
-    from attrib.errors import NotWritten, told
+    from attrib.errors import NotWritten, failure_message
     from attrib.explaining.binding import bind_sample
     from attrib.explaining.layers import draw
     from attrib.subject import Target
@@ -134,7 +134,7 @@ def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: P
         except NotWritten:
             raise
         except Exception as error:  # a picture is no reason to lose the numbers
-            troubles[f"{sample.id} figure"] = told(error)
+            troubles[f"{sample.id} figure"] = failure_message(error)
     return troubles
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from attrib.errors import InputError, told
+from attrib.errors import InputError, failure_message
 from attrib.method import Method
 from attrib.render import overlay
 from attrib.runtime.files import write_text
@@ -96,7 +96,7 @@ def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanatio
         except InputError:
             raise
         except Exception as error:  # a plug-in may raise anything; the other methods go on
-            failures[name] = told(error)
+            failures[name] = failure_message(error)
     return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
 
 

@@ -19,8 +19,8 @@ from attrib.capabilities import (
     AnswersFreely,
     EncodesSteps,
     HasVisionLayers,
+    ModelPart,
     NamesBlocks,
-    Part,
     ReadsTokens,
     RecordsAttention,
     RecordsVisionAttention,
@@ -288,7 +288,7 @@ class PerceptionLM(
         """Tower, projector and decoder with repaired backward passes."""
         return repaired(self._network)
 
-    def parameter_blocks(self) -> Mapping[Part, Blocks]:
+    def parameter_blocks(self) -> Mapping[ModelPart, Blocks]:
         """Tower and projector; word embeddings, decoder and head."""
         return parameter_blocks(self._network)
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attrib.capabilities import Part
+from attrib.capabilities import ModelPart
 
 Blocks = Mapping[str, Sequence[nn.Parameter]]
 
 
-def parameter_blocks(network: Any) -> Mapping[Part, Blocks]:
+def parameter_blocks(network: Any) -> Mapping[ModelPart, Blocks]:
     """Blocks of a transformers network that joins a timm tower, a projector and a Llama decoder."""
     tower, decoder = network.model.vision_tower.timm_model, network.model.language_model
     projector = network.model.multi_modal_projector

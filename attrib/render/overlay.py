@@ -1,6 +1,6 @@
-"""Saliency as people see it: overlay videos and contact sheets.
+"""Overlay videos and contact sheets of saliency.
 
-write_overlay("explained.mp4", volume, clip, Drawing(title="Grad-CAM", tracks=sample.tracks))
+write_overlay("explained.mp4", volume, clip, RenderOptions(title="Grad-CAM", tracks=sample.tracks))
 contact_sheet("explained.png", volume, clip)
 """
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RenderOptions", "contact_sheet", "overlay", "write_overlay"]
 
-PIXELS = 2e9  # at most this many are drawn for a video, about a minute's work: beyond that every k-th frame is shown
+PIXELS = 2e9  # most pixels drawn for a video, about a minute's work; longer videos play every k-th frame
 
 
 def overlay(volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None) -> Image:
-    """The clip's frames with saliency over them and a panel below: uint8 (t, H + panel, W, 3), RGB.
+    """Return the clip's frames with saliency drawn over them and a panel below: uint8 (t, H + panel, W, 3), RGB.
 
-    The panel holds the texts, the colour bar and the mean saliency over time with a cursor. Raises InputError where
-    volume and clip are not of the same frames.
+    The panel holds the texts, the colour bar and the mean saliency over time with a cursor. Raises InputError unless
+    volume and clip have the same frames.
     """
     painter = _painter(volume, clip, drawing or RenderOptions())
     return np.stack([painter.paint(frame, time) for frame, time in zip(clip.frames, clip.times, strict=True)])
@@ -46,12 +46,12 @@ def overlay(volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = 
 def write_overlay(
     path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None, *, original: bool = True
 ) -> None:
-    """Write the overlay as mp4, at the frames' own times.
+    """Write the overlay as mp4, with the frames at their own times.
 
-    With `original`, and where `clip.path` can still be read, it plays all frames of that file, one in memory at a time;
-    each carries the saliency of the last sampled frame at or before it; of files beyond `PIXELS` in all, every k-th
-    frame is played. Otherwise it plays the clip's frames alone.
-    Raises InputError where volume and clip are not of the same frames, VideoError where nothing can be written.
+    With `original`, and if `clip.path` can still be read, the video has all frames of that file, each with the saliency
+    of the last sampled frame at or before it (every k-th frame only if the file has more than `PIXELS` pixels); one
+    frame is in memory at a time. Otherwise the video has the clip's frames alone.
+    Raises InputError unless volume and clip have the same frames, VideoError if the file cannot be written.
     """
     painter = _painter(volume, clip, drawing or RenderOptions())
     source = _original(clip) if original else None
@@ -61,14 +61,14 @@ def write_overlay(
         return
     step = math.ceil(len(source.times) * source.size[0] * source.size[1] / PIXELS)
     playing = enumerate(zip(source.play(), source.times, strict=True))
-    shown = (painter.paint(frame, float(time)) for place, (frame, time) in playing if place % step == 0)
-    video.write(path, shown, source.times[::step], source.end)
+    pictures = (painter.paint(frame, float(time)) for index, (frame, time) in playing if index % step == 0)
+    video.write(path, pictures, source.times[::step], source.end)
 
 
 def contact_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions | None = None) -> None:
     """Write a PNG of all sampled frames with saliency, times, colour bar, mean saliency over time and ground truth.
 
-    Raises InputError where volume and clip are not of the same frames, or the file cannot be written.
+    Raises InputError unless volume and clip have the same frames, or if the file cannot be written.
     """
     _check(volume, clip)
     draw_sheet(path, volume, clip, drawing or RenderOptions())
@@ -94,7 +94,7 @@ def _painter(volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> _Pai
 
 
 def _original(clip: Clip) -> Source | None:
-    """The file that the clip was read from, if it is still there and shows the same picture."""
+    """Source of the file that the clip was read from, if it still exists and has frames of the same size."""
     if clip.path is None:
         return None
     try:
@@ -109,17 +109,17 @@ class _Painter:
     panel: Panel
 
     def paint(self, frame: Image, time: float) -> Image:
-        """One picture (H + panel, W, 3): heat, boxes, points, panel."""
-        place = int(np.searchsorted(self.panel.times, time + 5e-4, side="right")) - 1
-        picture = mix(frame, *_spread(self.panel, place)) if place >= 0 else frame.copy()
+        """Draw one picture (H + panel, W, 3): heat, boxes, points, panel."""
+        index = int(np.searchsorted(self.panel.times, time + 5e-4, side="right")) - 1
+        picture = mix(frame, *_full_size_heat(self.panel, index)) if index >= 0 else frame.copy()
         draw_boxes(picture, self.panel.drawing, time)
         draw_dots(picture, self.panel.drawing, time)
         return np.concatenate([picture, self.panel.at(time)])
 
 
 @lru_cache(maxsize=2)
-def _spread(panel: Panel, place: int) -> tuple[Image, NDArray[np.float32]]:
-    """Heat at the size of the video; many frames in a row share it."""
+def _full_size_heat(panel: Panel, index: int) -> tuple[Image, NDArray[np.float32]]:
+    """Heat of a sampled frame at the size of the video; cached, since many frames in a row share it."""
     height, width = panel.size
-    values = cv2.resize(panel.view.values[place], (width, height), interpolation=cv2.INTER_LINEAR)
+    values = cv2.resize(panel.view.values[index], (width, height), interpolation=cv2.INTER_LINEAR)
     return heat(np.asarray(values, dtype=np.float32), panel.drawing)

@@ -1,4 +1,4 @@
-"""The panel below a video: texts, colour bar, and saliency over time with a cursor. Sizes follow the video's."""
+"""Panel below a video: texts, colour bar, and saliency over time with a cursor. Its sizes scale with the video's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AGAINST: Colour = (60, 150, 230)
 Pixels = tuple[int, int, int, int]  # left, top, right, bottom
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
-_LANES = 4  # more would push the picture out of sight; the rest is left to the sheet
+_LANES = 4  # most lanes of the panel, so that the picture stays in sight; the contact sheet has all of them
 
 
 def text_size(height: int, width: int) -> int:
@@ -32,12 +32,12 @@ def text_size(height: int, width: int) -> int:
 
 
 def text_width(text: str, size: int, weight: int = 400) -> int:
-    """Width in pixels."""
+    """Width of `text` in pixels."""
     return int(cv2.getTextSize((1 << 14, 1 << 10), text, (0, 0), _font(), size, weight)[2])
 
 
 def shortened(text: str, size: int, width: int, weight: int = 400) -> str:
-    """`text` on one line, cut with an ellipsis where it is wider than `width` pixels; empty where nothing fits."""
+    """Return `text` on one line, cut with an ellipsis to fit `width` pixels; empty if nothing fits."""
     text = " ".join(text.split())
     if text_width(text, size, weight) <= width:
         return text
@@ -50,7 +50,7 @@ def shortened(text: str, size: int, width: int, weight: int = 400) -> str:
 
 
 def put(image: Image, text: str, at: tuple[int, int], size: int, colour: Colour = _INK, weight: int = 400) -> None:
-    """Write `text` with its base line's left end at (x, y)."""
+    """Draw `text` with the left end of its baseline at (x, y)."""
     cv2.putText(image, text, at, colour, _font(), size, weight)
 
 
@@ -60,23 +60,23 @@ def _font() -> cv2.FontFace:
 
 
 def draw_boxes(image: Image, drawing: RenderOptions, time: float, size: int | None = None) -> None:
-    """The ground-truth boxes at `time` with "id : label" in letters of `size` pixels, evidence with a thicker line.
+    """Draw the ground-truth boxes at `time` with "id : label" in letters of `size` pixels; evidence has thicker lines.
 
-    Labels that would cover each other are stacked; where there is no room for that they shrink to the ids.
+    Labels that would cover each other are stacked; if there is no room for that, they shrink to the ids.
     """
-    size, found = size or text_size(*image.shape[:2]), boxes(drawing, time)
-    tags = [_tag(image, box.label, box.corners, size) for box in found]
-    tags = _stacked(tags) or [_tag(image, box.label.split(" : ")[0], box.corners, size) for box in found]
-    for box in found:
+    size, visible = size or text_size(*image.shape[:2]), boxes(drawing, time)
+    tags = [_tag(image, box.label, box.corners, size) for box in visible]
+    tags = _stacked(tags) or [_tag(image, box.label.split(" : ")[0], box.corners, size) for box in visible]
+    for box in visible:
         x1, y1, x2, y2 = _pixels(image, box.corners)
         cv2.rectangle(image, (x1, y1), (x2, y2), box.colour, max(1, round(size / (5 if box.strong else 8))))
-    for box, (label, (left, top, right, bottom)) in zip(found, tags, strict=True):
+    for box, (label, (left, top, right, bottom)) in zip(visible, tags, strict=True):
         cv2.rectangle(image, (left, top), (right, bottom), box.colour, -1)
         put(image, label, (left + 2, top + size), size, _GROUND)
 
 
 def draw_dots(image: Image, drawing: RenderOptions, time: float, size: int | None = None) -> None:
-    """The ground-truth points that can be seen at `time`, as dots with a dark rim, beside letters of `size` pixels."""
+    """Draw the visible ground-truth points at `time` as dots with a dark rim, scaled to letters of `size` pixels."""
     radius = max(2, round((size or text_size(*image.shape[:2])) / 4))
     for dot in dots(drawing, time):
         x, y, _, _ = _pixels(image, (*dot.at, *dot.at))
@@ -85,7 +85,7 @@ def draw_dots(image: Image, drawing: RenderOptions, time: float, size: int | Non
 
 
 def _stacked(tags: list[tuple[str, Pixels]]) -> list[tuple[str, Pixels]]:
-    """The tags, moved up by up to two lines where one would lie on another; empty where that does not help."""
+    """Move tags that would cover another up by one or two lines; return none if some overlap even then."""
     placed: list[tuple[str, Pixels]] = []
     for label, (left, top, right, bottom) in tags:
         line = bottom - top
@@ -104,7 +104,7 @@ def _pixels(image: Image, corners: tuple[float, float, float, float]) -> Pixels:
 
 
 def _tag(image: Image, label: str, corners: tuple[float, float, float, float], size: int) -> tuple[str, Pixels]:
-    """A label as it fits, and the rectangle that it fills: above its box, or inside where there is no room."""
+    """Label, shortened to fit, and its rectangle: above the box, or inside it if there is no room above."""
     width = image.shape[1]
     x1, y1, _, _ = _pixels(image, corners)
     label = shortened(label, size, width - 4)
@@ -120,7 +120,7 @@ def _meet(a: Pixels, b: Pixels) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """The panel of a video of `size` (height, width) with sampled frames at `times` (t,) that lasts until `end`."""
+    """Panel of a video of `size` (height, width) with sampled frames at `times` (t,), which ends at `end`."""
 
     view: View
     drawing: RenderOptions
@@ -155,11 +155,11 @@ class Panel:
             rows[name] = (top, top + height)
             top += height + (round(unit * 0.3) if name == "legend" else 0)
         bottom = top + round(unit * 0.2)
-        rows["end"] = (bottom, bottom + (self.size[0] + bottom) % 2)  # an even total, as H.264 wants it
+        rows["end"] = (bottom, bottom + (self.size[0] + bottom) % 2)  # an even total, as H.264 requires
         return rows
 
     def at(self, time: float) -> Image:
-        """The panel (h, W, 3) at `time` in seconds."""
+        """Draw the panel (h, W, 3) at `time` in seconds."""
         image = self._still.copy()
         unit, width = self.unit, self.size[1]
         clock = f"{time:.2f} s"
@@ -173,7 +173,7 @@ class Panel:
 
     @cached_property
     def _still(self) -> Image:
-        """All that does not change over time."""
+        """Panel without clock and cursor, which alone change over time."""
         image = np.full((self._rows["end"][1], self.size[1], 3), _GROUND, np.uint8)
         room = self.size[1] - 2 * self._margin
         clock = text_width(f"{self.end:.2f} s", self.unit) + self.unit
@@ -187,7 +187,7 @@ class Panel:
         return image
 
     def _draw_legend(self, image: Image) -> None:
-        """Colour bar from 0 (or from the strongest value against) to the strongest value."""
+        """Draw the colour bar from 0 (or, if signed, from minus the strongest value) to the strongest value."""
         unit, margin, width = self.unit, self._margin, self.size[1]
         strongest = f"{self.view.scale:.2g}"
         low, high = "0", f"{strongest} saliency"
@@ -211,7 +211,7 @@ class Panel:
         bar[:] = mix(np.full_like(bar, 70), *heat(ramp, self.drawing))
 
     def _draw_bars(self, image: Image) -> None:
-        """Each sampled frame's mean saliency, over the interval that it stands for."""
+        """Draw each sampled frame's mean saliency as a bar over the interval that it stands for."""
         top, bottom = self._rows["bars"]
         cv2.rectangle(image, (self._x(0), top), (self._x(self.end), bottom), _TRACK, -1)
         zero = (top + bottom) // 2 if self.view.signed else bottom
@@ -226,9 +226,9 @@ class Panel:
     def _draw_lanes(self, image: Image) -> None:
         top, bottom = self._rows["lanes"]
         size = max(round(self.unit * 0.85), 8)
-        for place, lane in enumerate(self._lanes):
+        for index, lane in enumerate(self._lanes):
             step = (bottom - top) // len(self._lanes)
-            high, low = top + place * step + 2, top + (place + 1) * step
+            high, low = top + index * step + 2, top + (index + 1) * step
             for band in lane:
                 left, right = self._x(band.start), max(self._x(band.end) - 1, self._x(band.start))
                 cv2.rectangle(image, (left, high), (right, low), band.colour, -1)
@@ -255,6 +255,6 @@ class Panel:
         return self._rows[row][0] + round(self.unit * 1.1)
 
     def _x(self, time: float) -> int:
-        """The column of a moment."""
+        """Pixel column of a time in seconds."""
         left, right = self._margin, max(self.size[1] - self._margin, self._margin + 1)
         return int(left + round(float(np.clip(time / self.end, 0, 1)) * (right - 1 - left)))

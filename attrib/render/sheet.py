@@ -1,4 +1,4 @@
-"""The contact sheet: all sampled frames on one page, for a report or a paper."""
+"""Contact sheet: all sampled frames on one page, for a report or a paper."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INK, _FAINT, _BAR, _AGAINST = "#1a1b20", "#5c606b", "#dd8500", "#3c96e6"
 
 
 def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> None:
-    """Lay the sheet out and write it as PNG. Raises InputError where it cannot be written."""
+    """Draw the sheet and write it as PNG. Raises InputError if the file cannot be written."""
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)
     title, subtitle = drawing.texts(volume)
     lines = textwrap.wrap(" ".join(subtitle.split()), 130, max_lines=2, placeholder="…")
@@ -42,12 +42,12 @@ def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Re
     sheet.head(title, lines)
     sheet.frames(clip)
     sheet.time(clip, lanes)
-    with writing(Path(path)) as part:
-        figure.savefig(part, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+    with writing(Path(path)) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
 
 
 def _grid(count: int, shape: float) -> tuple[int, int]:
-    """Rows and columns for `count` frames whose height is `shape` widths: few cells empty, and no tall page."""
+    """Rows and columns for `count` frames of height/width `shape`, with few empty cells and without a tall page."""
     ideal = (count * 2.6 * shape) ** 0.5
     choices = range(max(1, int(ideal) - 1), int(ideal) + 4)
     columns = min(choices, key=lambda c: 1.5 * (-count % c) + abs(c - ideal)) if count > 1 else 1
@@ -57,7 +57,7 @@ def _grid(count: int, shape: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _Page:
-    """Where things lie, in inches from the top left."""
+    """Layout of the sheet, in inches from the top left."""
 
     grid: tuple[int, int]
     shape: float  # height of a frame over its width
@@ -66,23 +66,23 @@ class _Page:
 
     @property
     def cell(self) -> tuple[float, float]:
-        """Width and height of a frame without its caption; a lone portrait frame does not fill the width."""
+        """Width and height of a frame without its caption, at most 6 inches high."""
         width = (_WIDTH - 2 * _MARGIN - (self.grid[1] - 1) * _GAP) / self.grid[1]
         width = min(width, 6.0 / self.shape)
         return width, width * self.shape
 
     @property
     def below(self) -> float:
-        """Where the frames end."""
+        """Bottom edge of the frames."""
         return self.head + self.grid[0] * (self.cell[1] + _CAPTION)
 
     @property
     def height(self) -> float:
-        """The whole page."""
+        """Height of the whole page."""
         return self.below + 0.3 + _TIME + 0.2 * self.lanes + 0.55
 
     def axes(self, figure: Figure, left: float, top: float, size: tuple[float, float]) -> Any:
-        """New axes of `size` (width, height)."""
+        """Add axes of `size` (width, height) to the figure."""
         width, height = size
         return figure.add_axes((left / _WIDTH, 1 - (top + height) / self.height, width / _WIDTH, height / self.height))
 
@@ -95,13 +95,13 @@ class _Sheet:
     drawing: RenderOptions
 
     def head(self, title: str, lines: list[str]) -> None:
-        """Title, the line below it, and the colour bar on the right."""
+        """Draw the title, the lines below it, and the colour bar on the right."""
         left, height = _MARGIN / _WIDTH, self.page.height
         style: dict[str, Any] = {"ha": "left", "va": "baseline", "parse_math": False}
         title = textwrap.shorten(title, 70, placeholder="…")
         self.figure.text(left, 1 - 0.33 / height, title, size=13, weight="bold", color=_INK, **style)
-        for place, line in enumerate(lines):
-            self.figure.text(left, 1 - (0.56 + 0.2 * place) / height, line, size=9, color=_FAINT, **style)
+        for index, line in enumerate(lines):
+            self.figure.text(left, 1 - (0.56 + 0.2 * index) / height, line, size=9, color=_FAINT, **style)
         if self.view.scale == 0:
             note = "no saliency anywhere" if self.view.signed else "no positive saliency anywhere"
             self.figure.text(1 - left, 1 - 0.33 / height, note, size=9, color=_FAINT, ha="right", va="baseline")
@@ -125,30 +125,30 @@ class _Sheet:
         axes.spines[:].set_linewidth(0.4)
 
     def frames(self, clip: Clip) -> None:
-        """Every sampled frame with heat, boxes and its time."""
+        """Draw every sampled frame with heat, boxes and its time."""
         width, height = self.page.cell
-        for place, (frame, time) in enumerate(zip(clip.frames, clip.times, strict=True)):
-            row, column = divmod(place, self.page.grid[1])
+        for index, (frame, time) in enumerate(zip(clip.frames, clip.times, strict=True)):
+            row, column = divmod(index, self.page.grid[1])
             top = self.page.head + row * (height + _CAPTION) + _CAPTION
             axes = self.page.axes(self.figure, _MARGIN + column * (width + _GAP), top, (width, height))
-            axes.imshow(self._picture(frame, place, float(time)), aspect="auto", extent=(0, 1, 1, 0))
+            axes.imshow(self._picture(frame, index, float(time)), aspect="auto", extent=(0, 1, 1, 0))
             axes.set_axis_off()
             small = 8.5 if self.page.grid[1] <= 6 else 7
             axes.text(0, -0.03 / height, f"{time:.2f} s", size=small, color=_INK, va="bottom")
 
-    def _picture(self, frame: Image, place: int, time: float) -> Image:
-        """A frame at the size of its cell, so that letters and lines come out sharp."""
+    def _picture(self, frame: Image, index: int, time: float) -> Image:
+        """Draw a frame at the size of its cell, so that letters and lines are sharp."""
         width, height = (max(round(inches * _DPI), 1) for inches in self.page.cell)
         shrinks = width < frame.shape[1]
-        shown = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        picture = blend(np.asarray(shown, dtype=np.uint8), self.view.values[place], self.drawing)
+        resized = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        picture = blend(np.asarray(resized, dtype=np.uint8), self.view.values[index], self.drawing)
         letters = 14 if self.page.grid[1] <= 6 else 11
         draw_boxes(picture, self.drawing, time, letters)
         draw_dots(picture, self.drawing, time, letters)
         return picture
 
     def time(self, clip: Clip, lanes: list[list[Band]]) -> None:
-        """Mean saliency over time, and the ground truth's intervals below it."""
+        """Draw mean saliency over time, and the annotated intervals below it."""
         top, width = self.page.below + 0.3, _WIDTH - 2 * _MARGIN - 0.25
         bars = self.page.axes(self.figure, _MARGIN + 0.25, top, (width, _TIME))
         ends = np.append(clip.times[1:], clip.end)
@@ -171,12 +171,12 @@ class _Sheet:
 
 
 def _lanes(axes: Any, lanes: list[list[Band]], end: float, width: float) -> None:
-    for place, lane in enumerate(lanes):
+    for index, lane in enumerate(lanes):
         for band in lane:
             colour = tuple(channel / 255 for channel in band.colour)
-            axes.barh(-place, band.end - band.start, left=band.start, height=0.82, color=colour)
+            axes.barh(-index, band.end - band.start, left=band.start, height=0.82, color=colour)
             letters = int((band.end - band.start) / end * width / 0.066)
             label = textwrap.shorten(band.label, letters, placeholder="…") if letters > 3 else ""
-            axes.text(band.start, -place, f" {label}", size=7, va="center_baseline", color=_INK, parse_math=False)
+            axes.text(band.start, -index, f" {label}", size=7, va="center_baseline", color=_INK, parse_math=False)
     axes.set_ylim(-len(lanes) + 0.45, 0.55)
     axes.set_yticks([])

@@ -1,4 +1,4 @@
-"""Files are written beside their place and renamed, so that a reader never sees half of one."""
+"""Atomic writing of files: to a temporary file in the same folder, then renamed."""
 
 from __future__ import annotations
 
@@ -14,39 +14,40 @@ from attrib.errors import NotWritten
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a fresh path beside `path`; on success rename it to `path`, on any exception remove it.
+    """Yield a temporary path in the folder of `path`; rename it to `path` on success, remove it on any exception.
 
-    The name keeps the ending, since writers choose their format by it. Raises NotWritten where it cannot be.
+    It has the suffix of `path`, since writers choose their format by it. Raises NotWritten if the file cannot be
+    written.
     """
-    part = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
+        yield temporary
+        os.replace(temporary, path)
     except OSError as error:
         raise NotWritten(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # where even the folder is none, there is nothing to remove
-            part.unlink()
+        with suppress(OSError):  # where the folder does not exist, there is nothing to remove
+            temporary.unlink()
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what killed writers have left in `folder` and below. Nobody may be writing there."""
-    for part in folder.rglob(".*.part*"):
-        part.unlink(missing_ok=True)
+    """Remove temporary files of killed writers in `folder` and below. Call it only while nothing is written there."""
+    for path in folder.rglob(".*.part*"):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text, beside and renamed."""
-    with writing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    """Write UTF-8 text atomically."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
-SMALL = 64 * 2**20  # bytes read in full for a fingerprint
+SMALL = 64 * 2**20  # most bytes of a file that is read in full for its fingerprint
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """16 hex digits that change when the files do: by content up to 64 MiB a file, by size and time above."""
+    """Return 16 hex digits that change with the files: with their content up to 64 MiB, else with size and time."""
     digest = hashlib.sha256()
     for path in sorted(paths):
         status = path.stat()

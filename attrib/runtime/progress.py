@@ -1,13 +1,13 @@
-"""Progress of long work, reported to whoever asked for it."""
+"""Progress reports of long work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-Progress = Callable[[str, int, int], None]  # what begins now, how many are done, of how many
+Progress = Callable[[str, int, int], None]  # name of the next item, number of items done, total
 
 
 def report_progress(step: Progress | None, what: str, done: int, total: int) -> None:
-    """Report to `step` where there is one."""
+    """Call `step`, unless it is None."""
     if step is not None:
         step(what, done, total)

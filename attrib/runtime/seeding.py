@@ -1,4 +1,4 @@
-"""The global random generators, seeded for a while and then put back."""
+"""Temporary seeding of the global random generators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's and NumPy's global generators within this context, and restore the caller's state after it."""
+    """Seed the global generators of torch and NumPy within the context; restore the caller's state after it."""
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     numpy_state = np.random.get_state()
     with torch.random.fork_rng(gpus):

@@ -18,7 +18,7 @@ Absence = Literal["part", "removed", "only"]
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One object's boxes over time: times float64 (n,), boxes float64 (n, 4) normalised xyxy, hidden bool (n,)."""
+    """Boxes of one object over time: times float64 (n,), boxes float64 (n, 4) normalised xyxy, hidden bool (n,)."""
 
     id: int
     label: str
@@ -35,9 +35,9 @@ class Track:
         require(bool(np.isfinite(self.boxes).all()), f"track {self.id}: boxes must be finite")
 
     def at(self, time: float, gap: float = 2.0) -> NDArray[np.float64] | None:
-        """The box (4,) at `time`, interpolated between annotations at most `gap` seconds apart; None where unknown.
+        """Box (4,) at `time`, interpolated between annotations at most `gap` seconds apart; None if unknown.
 
-        Before the first and after the last annotation the box is unknown, save for half a gap-free frame step (50 ms).
+        The box is unknown more than 50 ms before the first and after the last annotation.
         """
         if len(self.times) == 0:
             return None
@@ -53,9 +53,9 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class PointTrack:
-    """One point of an object over time: times float64 (n,), xy float64 (n, 2) normalised, x first.
+    """Point of an object over time: times float64 (n,), xy float64 (n, 2) normalised, x first.
 
-    It is annotated frame by frame, and has no entry where it is occluded. `parents` are the tracks that it lies on.
+    Every frame in which the point is visible has an entry. `parents` are the ids of the tracks that contain it.
     """
 
     id: int
@@ -71,9 +71,9 @@ class PointTrack:
         require(bool(np.isfinite(self.xy).all()), f"point {self.id}: xy must be finite")
 
     def at(self, time: float, slack: float = 0.02) -> NDArray[np.float64] | None:
-        """xy (2,) in the frame shown at `time`, `slack` seconds to either side; None where it is occluded or unknown.
+        """Return xy (2,) in the frame at `time`, give or take `slack` seconds; None if it is occluded or unknown.
 
-        Nothing is interpolated: a frame that is left out is one in which the point cannot be seen.
+        Positions are not interpolated: in a frame without an entry the point is not visible.
         """
         if len(self.times) == 0:
             return None
@@ -83,7 +83,7 @@ class PointTrack:
 
 @dataclass(frozen=True)
 class Segment:
-    """One action or sound: the half-open interval [start, end) in seconds and the tracks that take part."""
+    """Action or sound: its half-open interval [start, end) in seconds and the ids of the tracks that take part."""
 
     kind: SegmentKind
     label: str
@@ -96,13 +96,13 @@ class Segment:
         require(self.end > self.start, f"{self.kind} {self.label!r}: [{self.start}, {self.end}) s is empty")
 
     def contains(self, times: FloatArray) -> NDArray[np.bool_]:
-        """Which of `times` (n,) lie in [start, end)."""
+        """Mask (n,) of the `times` (n,) within [start, end)."""
         return (times >= self.start) & (times < self.end)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an answer rests on: one track during [start, end) seconds, and in what role."""
+    """Evidence for an answer: one track during [start, end) seconds, and its role."""
 
     track: int
     start: float = 0.0
@@ -115,10 +115,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """The same video made again with something taken away; its frame times are those of the original.
+    """Copy of a video with objects removed; its frame times are those of the original.
 
-    `part`: `track` is absent during [start, end) seconds; `removed`: all evidence but context is absent; `only`:
-    nothing but the evidence is there.
+    `part`: `track` is absent during [start, end) seconds; `removed`: all evidence except context is absent; `only`:
+    everything except the evidence is absent.
     """
 
     video: Path
@@ -130,5 +130,5 @@ class Counterfactual:
     def __post_init__(self) -> None:
         require(self.kind in get_args(Absence), f"counterfactual {self.video.name}: unknown kind {self.kind!r}")
         named = (self.track is not None) == (self.kind == "part")
-        require(named, f"counterfactual {self.video.name}: a track is named for `part`, and only there")
+        require(named, f"counterfactual {self.video.name}: expected a track for kind `part` and for no other kind")
         require(self.end > self.start, f"counterfactual {self.video.name}: [{self.start}, {self.end}) s is empty")

@@ -15,7 +15,7 @@ from attrib.types.validation import check_times, require
 class Clip:
     """Frames uint8 (t, H, W, 3), RGB, and their times float64 (t,) in seconds, increasing.
 
-    Frame i stands for the interval from its time to the next frame's; the last one for that up to `end`.
+    Frame i stands for the interval from its time to the next frame's, the last frame for the interval up to `end`.
     """
 
     frames: NDArray[np.uint8]
@@ -31,7 +31,7 @@ class Clip:
             f"clip: expected uint8 frames of shape (t, H, W, 3), got {self.frames.dtype} {shape}",
         )
         check_times(self.times, shape[0], "clip")
-        require(self.end > self.times[-1], f"clip: end {self.end} s must lie after the last frame {self.times[-1]} s")
+        require(self.end > self.times[-1], f"clip: end {self.end} s must be after the last frame {self.times[-1]} s")
 
     def __len__(self) -> int:
         return len(self.frames)

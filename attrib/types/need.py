@@ -1,8 +1,8 @@
-"""Needs of a method or a metric beside a video and a question."""
+"""Inputs that a method or a metric needs in addition to a video and a question."""
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
 Need = Literal["model", "evidence", "tracks", "segments", "counterfactuals", "other videos"]
-ANNOTATION: frozenset[Need] = frozenset(get_args(Need)) - {"model"}  # all but asking the model again
+ANNOTATION: frozenset[Need] = frozenset(get_args(Need)) - {"model"}  # all needs except new model evaluations

@@ -11,9 +11,9 @@ from attrib.types.validation import require
 
 @dataclass(frozen=True)
 class Question:
-    """Its text, two or more options and the index of the right one if known; or no options and a free answer.
+    """Text, and either two or more options with the index of the right one (if known), or a free answer.
 
-    Without options, `reply` is the answer that is explained; a question with neither can only be put to a model.
+    Without options, `reply` is the answer to explain; a question with neither can only be put to a model.
     """
 
     text: str
@@ -26,7 +26,7 @@ class Question:
         require(bool(self.text.strip()), "question: the text is empty")
         for text in (self.text, *self.options):
             harmful = HARMFUL.search(text)
-            require(harmful is None, f"question: {shown(harmful and harmful[0])} in {shown(text)} is no text")
+            require(harmful is None, f"question: {shown(harmful and harmful[0])} in {shown(text)} is not allowed")
         require(len(self.options) != 1, "question: expected at least two options, got 1")
         require(len(self.options) <= 26, f"question: expected at most 26 options, got {len(self.options)}")
         require(not (self.options and self.reply), "question: expected options or a free answer, got both")
@@ -35,5 +35,5 @@ class Question:
 
     @property
     def letters(self) -> tuple[str, ...]:
-        """The option letters: A, B, C, ..."""
+        """Option letters: A, B, C, ..."""
         return tuple(chr(ord("A") + i) for i in range(len(self.options)))

@@ -1,4 +1,4 @@
-"""A free answer: its text, a model's tokens for it, and which tokens a word is made of."""
+"""Free answers: their text, a model's tokens for it, and the tokens of each word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from attrib.errors import InputError, nearest
 
 WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
-# Words that build a sentence and name nothing that a video could show. Yes, no, not and numbers do say something.
+# Words that build a sentence and name nothing that a video could show. Yes, no, not and numbers are content words.
 _BUILDING = """
     a an the this that these those some any each every either neither such
     i you he she it we they me him her us them my your his its our their mine yours hers ours theirs
@@ -25,10 +25,10 @@ FUNCTION_WORDS = frozenset(_BUILDING.split())
 
 @dataclass(frozen=True)
 class Reply:
-    """A free answer: its text, token ids, the characters [start, end) of each token, and whether the model said it.
+    """Free answer: its text, token ids, the characters [start, end) of each token, and whether the model generated it.
 
     A word is a run of letters and digits, inner apostrophes and hyphens included; case does not matter. A content word
-    is one that is not in `FUNCTION_WORDS`. Raises InputError for an empty text.
+    is a word outside `FUNCTION_WORDS`. Raises InputError for an empty text.
     """
 
     text: str
@@ -44,23 +44,23 @@ class Reply:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """Each token's part of the text."""
+        """Text of each token."""
         return tuple(self.text[start:end] for start, end in self.spans)
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The different words in lower case, in order."""
+        """Distinct words in lower case, in order."""
         return tuple(dict.fromkeys(match.group().casefold() for match in WORD.finditer(self.text)))
 
     @property
     def content_words(self) -> tuple[str, ...]:
-        """The different content words in lower case, in order."""
+        """Distinct content words in lower case, in order."""
         return tuple(word for word in self.words if word not in FUNCTION_WORDS)
 
-    def places(self, words: Sequence[str] = ()) -> tuple[int, ...]:
-        """Numbers of the tokens that any of these words is made of, wherever it stands; all tokens without words.
+    def token_indices(self, words: Sequence[str] = ()) -> tuple[int, ...]:
+        """Indices of the tokens of these words, at every occurrence; of all tokens if no words are given.
 
-        Raises InputError for a word that is not in the answer, with the nearest.
+        Raises InputError, with the nearest word, for a word that is not in the answer.
         """
         if not words:
             return tuple(range(len(self.ids)))
@@ -68,8 +68,8 @@ class Reply:
         for word in words:
             if word.casefold() not in self.words:
                 raise InputError(f"word {word!r} is not in the answer {self.text!r}; {nearest(word, self.words)}")
-        found = [match.span() for match in WORD.finditer(self.text) if match.group().casefold() in wanted]
+        occurrences = [match.span() for match in WORD.finditer(self.text) if match.group().casefold() in wanted]
         return tuple(
-            place for place, (start, end) in enumerate(self.spans)
-            if any(start < stop and begin < end for begin, stop in found)
+            index for index, (start, end) in enumerate(self.spans)
+            if any(start < stop and begin < end for begin, stop in occurrences)
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""All that belongs to one question on one video."""
+"""Samples of a data set: one question on one video, with its annotation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from attrib.types.question import Question
 
 @dataclass(frozen=True)
 class Sample:
-    """All that belongs to one question on one video. `task` groups the videos that the same question is asked of.
+    """One question on one video, with its annotation. `task` groups the videos with the same question.
 
-    `rule` says in a word how the evidence was found; area, reasoning and tags are the question's, as annotated; points
-    are the video's point tracks.
+    `rule` names the rule that selected the evidence; `area`, `reasoning` and `tags` are the question's, as annotated;
+    `points` are the video's point tracks.
     """
 
     id: str
@@ -34,10 +34,10 @@ class Sample:
 
     @property
     def video_id(self) -> str:
-        """The video's name without its folder and ending: the unit of every statistic."""
+        """File name of the video without folder and suffix: the unit of every statistic."""
         return self.video.stem
 
     @property
     def evidence_tracks(self) -> frozenset[int]:
-        """Ids of the tracks that the answer rests on."""
+        """Ids of the tracks that are evidence for the answer."""
         return frozenset(item.track for item in self.evidence if item.role != "context")

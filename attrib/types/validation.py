@@ -1,4 +1,4 @@
-"""Checks that values make of themselves."""
+"""Validation of values when they are constructed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from attrib.types.validation import FloatArray, check_times, require
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a volume came about; everything needed to make it again, and what it cost."""
+    """Origin of a volume: everything needed to compute it again, and its cost."""
 
     method: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -30,9 +30,9 @@ class Provenance:
     seed: int = 0
     target: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    key: str = ""  # of all that the volume depends on; a run's, and empty outside one
+    key: str = ""  # cache key of the volume in a run; empty outside runs
     seconds: float = 0.0
-    peak_memory: int | None = None  # bytes; None where it could not be measured
+    peak_memory: int | None = None  # bytes; None if it could not be measured
     reports: Mapping[str, float] = field(default_factory=dict)  # figures of the method, e.g. completeness_error
 
 
@@ -43,8 +43,8 @@ _PROVENANCE = TypeAdapter(Provenance)
 class SaliencyVolume:
     """Signed saliency float32 (t, h, w) over normalised frame coordinates, one slice per clip frame; times (t,) s.
 
-    Positive supports the explained target. Values are as the method gave them: normalising is a view, taken over the
-    whole volume and never per frame. Raises InputError when values are not finite or shapes disagree.
+    Positive values support the explained target. Values are as the method returned them; `positive` and `normalised`
+    return changed copies. Raises InputError if values are not finite or shapes disagree.
     """
 
     values: NDArray[np.float32]
@@ -64,16 +64,16 @@ class SaliencyVolume:
         return replace(self, values=np.ascontiguousarray(values, dtype=np.float32))
 
     def positive(self) -> SaliencyVolume:
-        """Negative values set to 0."""
+        """Return a copy with negative values set to 0."""
         return self._with(np.maximum(self.values, 0))
 
     def normalised(self, percentile: float = 100.0) -> SaliencyVolume:
-        """Divided by the given percentile of the whole volume's absolute values and clipped to [-1, 1]."""
+        """Return a copy divided by this percentile of the whole volume's absolute values and clipped to [-1, 1]."""
         scale = float(np.percentile(np.abs(self.values), percentile)) or float(np.abs(self.values).max())
         return self._with(np.clip(self.values / scale, -1, 1)) if scale > 0 else self
 
     def on_grid(self, rows: int, columns: int) -> SaliencyVolume:
-        """Averaged over the cells of a rows x columns grid; a pixel across a border counts in both by its share."""
+        """Average over the cells of a rows x columns grid; a pixel across a border counts in both cells by its area."""
         return self._with(
             np.einsum(
                 "yh,thw,xw->tyx",
@@ -84,8 +84,8 @@ class SaliencyVolume:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz (no pickle) with values, times and the provenance as JSON, beside and then renamed."""
-        with writing(Path(path)) as part, part.open("wb") as file:
+        """Write values, times and the provenance as JSON to an .npz (no pickle), atomically."""
+        with writing(Path(path)) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 values=self.values,
@@ -95,14 +95,14 @@ class SaliencyVolume:
 
     @staticmethod
     def load(path: str | Path) -> SaliencyVolume:
-        """Read what `save` wrote. Raises InputError when the file is missing, cut short or of another kind."""
+        """Read a file that `save` wrote. Raises InputError if it is missing, truncated or of another kind."""
         try:
             with np.load(path, allow_pickle=False) as data:
                 provenance = _PROVENANCE.validate_json(str(data["provenance"]))
                 return SaliencyVolume(data["values"], data["times"], provenance)
-        except Exception as error:  # a damaged file makes zip, zlib, NumPy and its header's parser raise what they like
-            words = complaint(error, "provenance") if isinstance(error, ValidationError) else error
-            raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {words}") from error
+        except Exception as error:  # zip, zlib, NumPy and its header parser raise many types for a damaged file
+            reason = complaint(error, "provenance") if isinstance(error, ValidationError) else error
+            raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {reason}") from error
 
 
 def _pool(cells: int, pixels: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
-"""Read a few frames of a video at their real times, and write frames as a video that browsers play.
+"""Read frames of a video with their real times, and write frames as a video that browsers play.
 
-clip = read("video.mp4", frames=8)                  # 8 frames spread evenly, as transformers picks them
+clip = read("video.mp4", frames=8)                  # 8 evenly spaced frames, as transformers selects them
 clip = read("video.mp4", sampling="times", times=[0.5, 2.0])
 write("copy.mp4", clip.frames, clip.times, clip.end)
 """
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 Sampling = Literal["uniform", "one_per_second", "times"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 
-TICKS = 90_000  # pts per second of written files: 11 microseconds apart at most from the time asked for
-# Without B-frames packets leave in the order of display, so that each packet's duration can be given exactly. A fixed
-# number of threads gives the same bytes on every machine.
+TICKS = 90_000  # pts per second of written files, so that times are exact to 6 microseconds
+# Without B-frames, packets leave in display order, so that each packet's duration can be set exactly. A fixed number
+# of threads gives the same bytes on every machine.
 _X264 = {"crf": "18", "preset": "veryfast", "bf": "0", "g": "30", "threads": "2", "x264-params": "scenecut=0"}
 
 
 def read(path: str | Path, frames: int = 8, sampling: Sampling = "uniform", times: ArrayLike | None = None) -> Clip:
-    """Read `frames` frames, upright and with square pixels, at their own times; only those are ever held in memory.
+    """Read `frames` frames with their times, upright and with square pixels; only these frames are held in memory.
 
-    `uniform`: index k * total // frames. `one_per_second`: the frames shown at 0, 1, 2, ... s after the first, thinned
-    evenly with both ends where there are more than `frames`. `times`: for each of `times` (seconds) the frame shown
-    then, that is the last one at or before it. No frame comes twice: where the video has fewer than asked for there
-    are fewer, and `Clip.warnings` says so, as it does for a file cut short. Raises VideoError or InputError.
+    `uniform`: index k * total // frames. `one_per_second`: the frames shown at 0, 1, 2, ... s after the first one,
+    thinned evenly (both ends included) if there are more than `frames`. `times`: for each of `times` (seconds) the last
+    frame at or before it. Frames are never repeated: a shorter video gives fewer frames, with a message in
+    `Clip.warnings`, which also reports truncated files. Raises VideoError or InputError.
     """
     path = Path(path)
     _check_request(frames, sampling, times)
     for count in (False, True):
         source = open_source(path, count=count)
-        indices, warnings = _choose(source, frames, sampling, times)
+        indices, warnings = _select(source, frames, sampling, times)
         try:
             pictures = source.pictures(indices.tolist())
         except MissingFrame:
@@ -62,30 +62,30 @@ def _check_request(frames: int, sampling: str, times: ArrayLike | None) -> None:
     if frames < 1:
         raise InputError(f"expected at least one frame, got frames={frames}")
     if (sampling == "times") != (times is not None):
-        raise InputError('`times` and sampling="times" go together: give both or neither')
+        raise InputError('expected both `times` and sampling="times", or neither')
 
 
-def _choose(
+def _select(
     source: Source, frames: int, sampling: Sampling, times: ArrayLike | None
 ) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Indices (n,) of the frames to read, increasing, and a warning where there are fewer than asked for."""
+    """Increasing indices (n,) of the frames to read, and a warning if they are fewer than requested."""
     total = len(source.times)
     if sampling == "uniform":
         wanted = np.arange(frames) * total // frames if frames < total else np.arange(total)
     elif sampling == "one_per_second":
         count = max(int(np.ceil(source.end - source.times[0] - 1e-3)), 1)
         seconds = np.linspace(0, count - 1, min(count, frames)).astype(int)  # a damaged file may claim centuries
-        wanted = _shown(source, source.times[0] + seconds)
+        wanted = _frames_at(source, source.times[0] + seconds)
     else:
-        wanted = _shown(source, _asked(source, times))
+        wanted = _frames_at(source, _requested_times(source, times))
     indices = np.unique(wanted)
-    asked = len(wanted) if sampling == "times" else frames
-    if len(indices) == asked:
+    requested = len(wanted) if sampling == "times" else frames
+    if len(indices) == requested:
         return indices, ()
-    return indices, (f"{source.path}: {len(indices)} frames instead of {asked}: {_why(sampling, total)}",)
+    return indices, (f"{source.path}: {len(indices)} frames instead of {requested}: {_reason(sampling, total)}",)
 
 
-def _why(sampling: Sampling, total: int) -> str:
+def _reason(sampling: Sampling, total: int) -> str:
     return {
         "uniform": f"the video has {total}",
         "one_per_second": "the video is too short for more at one per second",
@@ -93,12 +93,12 @@ def _why(sampling: Sampling, total: int) -> str:
     }[sampling]
 
 
-def _shown(source: Source, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The last frame at or before each time; the first one for times before it. Half a millisecond is forgiven."""
+def _frames_at(source: Source, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of the last frame at or before each time, with 0.5 ms of tolerance; 0 for times before the first frame."""
     return np.maximum(np.searchsorted(source.times, seconds + 5e-4, side="right") - 1, 0)
 
 
-def _asked(source: Source, times: ArrayLike | None) -> NDArray[np.float64]:
+def _requested_times(source: Source, times: ArrayLike | None) -> NDArray[np.float64]:
     seconds = np.sort(np.atleast_1d(np.asarray(times, dtype=np.float64)))
     if seconds.ndim != 1 or not len(seconds) or not ((seconds >= 0) & (seconds <= source.end)).all():
         span = f"0 to {source.end:.3f} s"
@@ -109,15 +109,19 @@ def _asked(source: Source, times: ArrayLike | None) -> NDArray[np.float64]:
 def write(path: str | Path, frames: Iterable[Frame], times: ArrayLike, end: float | None = None) -> None:
     """Write H.264 (yuv420p, faststart) mp4 from frames uint8 (H, W, 3), or an array (t, H, W, 3), RGB.
 
-    `times` (t,) are seconds from 0 on, increasing, kept to 6 microseconds; the last frame lasts until `end`, by default
-    the median step (one second for a single frame). H.264 needs even sizes: an odd one grows by one replicated row or
-    column at the bottom or right. Raises VideoError where frames or times do not fit, and when nothing can be written.
+    `times` (t,) are increasing seconds from 0 on, rounded to at most 6 microseconds; the last frame lasts until `end`,
+    by default for the median step (one second for a single frame). H.264 needs even sizes: odd ones grow by one
+    replicated row or column at the bottom or right. Raises VideoError if frames or times do not fit, or if the file
+    cannot be written.
     """
     path = Path(path)
     durations, ticks = _ticks(path, times, end)
     try:
-        with writing(path) as part, av.open(str(part), "w", format="mp4", options={"movflags": "+faststart"}) as file:
-            _encode(file, path, _checked(path, frames, len(ticks)), ticks, durations)
+        with (
+            writing(path) as temporary,
+            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as file,
+        ):
+            _encode(file, _checked(path, frames, len(ticks)), ticks, durations)
     except av.error.FFmpegError as error:
         raise VideoError(f"{path}: cannot be written: {error.strerror}") from None
     except InputError as error:
@@ -125,7 +129,7 @@ def write(path: str | Path, frames: Iterable[Frame], times: ArrayLike, end: floa
 
 
 def _ticks(path: Path, times: ArrayLike, end: float | None) -> tuple[list[int], list[int]]:
-    """Durations and presentation times in ticks."""
+    """Durations and presentation times of the frames in ticks."""
     seconds = np.asarray(times, dtype=np.float64)
     if seconds.ndim != 1 or not len(seconds) or not np.isfinite(seconds).all() or seconds[0] < 0:
         raise VideoError(f"{path}: expected finite times (t,) in seconds from 0 on, got shape {seconds.shape}")
@@ -138,24 +142,24 @@ def _ticks(path: Path, times: ArrayLike, end: float | None) -> tuple[list[int], 
 
 
 def _checked(path: Path, frames: Iterable[Frame], count: int) -> Iterator[Frame]:
-    """The frames, all of one shape, and exactly `count` of them."""
+    """Yield the frames. Raises VideoError unless all have one shape and there are exactly `count` of them."""
     shape: tuple[int, ...] | None = None
-    seen = 0
+    index = 0
     for frame in frames:
         shape = shape or (*frame.shape[:2], 3)
         if frame.dtype != np.uint8 or frame.shape != shape or min(shape) < 1:
             expected = shape if len(shape) == 3 else "(H, W, 3)"
-            raise VideoError(f"{path}: frame {seen}: expected uint8 {expected}, got {frame.dtype} {frame.shape}")
-        seen += 1
-        if seen <= count:
+            raise VideoError(f"{path}: frame {index}: expected uint8 {expected}, got {frame.dtype} {frame.shape}")
+        index += 1
+        if index <= count:
             yield frame
-    if seen != count:
-        raise VideoError(f"{path}: {seen} frames for {count} times")
+    if index != count:
+        raise VideoError(f"{path}: {index} frames for {count} times")
 
 
-def _encode(file: Any, path: Path, frames: Iterator[Frame], ticks: list[int], durations: list[int]) -> None:
+def _encode(file: Any, frames: Iterator[Frame], ticks: list[int], durations: list[int]) -> None:
     stream = None
-    waiting = iter(durations)
+    remaining = iter(durations)
     for frame, tick in zip(frames, [*ticks, 0], strict=False):
         if frame.shape[0] % 2 or frame.shape[1] % 2:
             frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode="edge")
@@ -163,9 +167,9 @@ def _encode(file: Any, path: Path, frames: Iterator[Frame], ticks: list[int], du
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.SMPTE170M, dst_color_range=1)
         picture.pts, picture.time_base = tick, Fraction(1, TICKS)
-        _mux(file, stream.encode(picture), waiting)
+        _mux(file, stream.encode(picture), remaining)
     if stream is not None:
-        _mux(file, stream.encode(None), waiting)
+        _mux(file, stream.encode(None), remaining)
 
 
 def _mux(file: Any, packets: Any, durations: Iterator[int]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures out of a video file: all in order, or a few, by decord or by PyAV, always the same ones."""
+"""Decoding of video files, all frames in order or selected ones, by decord or PyAV with the same result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from attrib.errors import VideoError
 
 try:
     import decord
-except ImportError:  # no wheels for macOS and ARM: PyAV reads the same frames, more slowly
+except ImportError:  # no wheels for macOS and ARM: PyAV reads the same frames, but more slowly
     decord = None
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if decord is not None:
 
 
 class MissingFrame(Exception):
-    """The decoder did not deliver a frame that the packets promised; never leaves `attrib.video`."""
+    """The decoder did not deliver a frame that the packets announced; handled within `attrib.video`."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its video stream. Raises VideoError for what is no video, and for errors met inside."""
+    """Open a file as its container and video stream. Raises VideoError for errors here and within the context."""
     try:
         status = path.stat()
     except (FileNotFoundError, ValueError):  # ValueError: a zero byte in the name
@@ -49,7 +49,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:
             stream = file.streams.best("video")
             if stream is None or stream.codec_context is None or stream.codec_context.name == "ansi":  # text as "art"
-                raise VideoError(f"{path}: holds no video stream")
+                raise VideoError(f"{path}: contains no video stream")
             stream.thread_type = "AUTO"
             yield file, stream
     except (av.error.FFmpegError, OSError) as error:
@@ -57,7 +57,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def decoded(path: Path) -> Iterator[tuple[int | None, Any]]:
-    """Every sound picture with its stamp, in the order shown. Damaged packets are passed over."""
+    """Yield every intact picture with its time stamp, in display order; skip damaged packets."""
     with opened(path) as (file, stream):
         packets = file.demux(stream)
         while True:
@@ -70,8 +70,11 @@ def decoded(path: Path) -> Iterator[tuple[int | None, Any]]:
             yield from ((picture.pts, picture) for picture in pictures if not picture.is_corrupt)
 
 
-def lands(path: Path, key: int) -> bool:
-    """Whether jumping to the key frame stamped `key` gives that picture first; periodic intra refresh does not."""
+def seeks_exactly(path: Path, key: int) -> bool:
+    """Return whether seeking to the key frame with stamp `key` gives that picture first.
+
+    This is not so for files with periodic intra refresh.
+    """
     with opened(path) as (file, stream):
         file.seek(key, stream=stream)
         first = next(file.decode(stream), None)
@@ -79,7 +82,7 @@ def lands(path: Path, key: int) -> bool:
 
 
 def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], indices: Sequence[int]) -> list[Frame]:
-    """Frames of `size` (height, width) by decord; none where it is missing, fails or has other times than `times`."""
+    """Read frames of `size` (height, width) by decord; none if it is missing, fails or has times other than `times`."""
     if decord is None:
         return []
     try:
@@ -91,30 +94,30 @@ def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], ind
         pictures = reader.get_batch(list(indices)).asnumpy()
     except (decord.DECORDError, RuntimeError):
         return []
-    return list(pictures) if pictures.shape == (len(indices), *size, 3) else []  # it may take padding for pixels
+    return list(pictures) if pictures.shape == (len(indices), *size, 3) else []  # decord may count padding as pixels
 
 
 def by_order(path: Path, indices: Sequence[int]) -> Iterator[Frame]:
-    """Frames by their place in the order shown, decoding from the beginning."""
+    """Yield frames by their index in display order, decoding from the beginning."""
     wanted = set(indices)
-    for place, (_, picture) in enumerate(decoded(path)):
-        if place in wanted:
+    for index, (_, picture) in enumerate(decoded(path)):
+        if index in wanted:
             yield rgb(picture)
-        if place >= max(wanted):
+        if index >= max(wanted):
             return
 
 
 def by_stamp(path: Path, stamps: NDArray[np.int64], keys: NDArray[np.int64]) -> Iterator[Frame]:
-    """Frames by their stamps (increasing), each from the key frame before it. Raises MissingFrame."""
+    """Yield frames by their increasing time stamps, each decoded from the key frame before it. Raises MissingFrame."""
     with opened(path) as (file, stream):
-        coming, position = file.decode(stream), -(2**62)
+        pictures, position = file.decode(stream), -(2**62)
         for stamp in stamps:
             key = int(keys[max(int(np.searchsorted(keys, stamp, side="right")) - 1, 0)]) if len(keys) else position
             if key > max(position, int(keys[0]) if len(keys) else 0):
                 file.seek(key, stream=stream)
-                coming = file.decode(stream)
+                pictures = file.decode(stream)
             try:
-                picture = next((each for each in coming if each.pts is None or each.pts >= stamp), None)
+                picture = next((each for each in pictures if each.pts is None or each.pts >= stamp), None)
             except av.error.InvalidDataError:
                 raise MissingFrame from None
             if picture is None or picture.pts != stamp or picture.is_corrupt:
@@ -124,5 +127,5 @@ def by_stamp(path: Path, stamps: NDArray[np.int64], keys: NDArray[np.int64]) -> 
 
 
 def rgb(picture: Any) -> Frame:
-    """The stored pixels (H, W, 3), neither turned nor stretched."""
+    """Stored pixels (H, W, 3), before rotation and pixel aspect are applied."""
     return np.asarray(picture.to_ndarray(format="rgb24"), dtype=np.uint8)

@@ -1,7 +1,7 @@
-"""What a video file holds: its readable frames, their times and how they are to be shown; and their pixels.
+"""Readable frames of a video file: their times, their display geometry and their pixels.
 
-Times come from the packets' own presentation stamps, never from an average rate. Files whose packets cannot be trusted
-(cut short, damaged, without stamps) are decoded once from end to end, keeping no picture, to learn the truth.
+Times are the packets' own presentation stamps, never computed from an average rate. Files whose packets are unreliable
+(truncated, damaged, without stamps) are decoded once from end to end, without storing pictures, to find their frames.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_TS_DISCONT = 0x200  # ffmpeg's flag of formats (MPEG-TS, MPEG-PS) whose clock does not start at 0
-_CUT = 0.5  # seconds that every stream must end before the declared duration for the file to count as cut short
+_TS_DISCONT = 0x200  # ffmpeg's flag for formats (MPEG-TS, MPEG-PS) whose clock does not start at 0
+_CUT = 0.5  # a file counts as truncated if every stream ends this many seconds before the declared duration
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How a stored picture (width, height) is shown: pixel aspect first, then the display matrix (a, b, c, d)."""
+class Display:
+    """Display geometry of a stored picture (width, height): pixel aspect, then the display matrix (a, b, c, d)."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ class Layout:
     matrix: tuple[int, int, int, int] = (1, 0, 0, 1)
 
     def show(self, picture: Frame) -> Frame:
-        """The picture with square pixels, upright. Pixels are only ever made larger, so that no detail is lost."""
+        """Return the picture upright and with square pixels. Sides are only enlarged, so that no detail is lost."""
         width = round(self.width * max(self.aspect, 1.0))
         height = round(self.height * max(1 / self.aspect, 1.0))
         if picture.shape[:2] != (height, width):
@@ -50,14 +50,15 @@ class Layout:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A video's readable frames: times float64 (n,) in seconds, the end of the last one, and how to find them.
+    """Readable frames of a video: their times float64 (n,) in seconds, the end of the last one, and their stamps.
 
-    `stamps` int64 (n,) are the decoder's own; None where only the order counts. `exact` says that a decoder that seeks
-    to the key frame before a frame will find it: only then is decord used, which otherwise gives wrong frames silently.
+    `stamps` int64 (n,) are the decoder's time stamps; None if frames are identified by their order alone. `exact` means
+    that seeking to the key frame before a frame finds it. Only then is decord used, since it would otherwise return
+    wrong frames silently.
     """
 
     path: Path
-    layout: Layout
+    display: Display
     times: NDArray[np.float64]
     end: float
     stamps: NDArray[np.int64] | None = None
@@ -67,57 +68,58 @@ class Source:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of a frame as shown."""
-        shape = self.layout.show(np.zeros((self.layout.height, self.layout.width, 3), np.uint8)).shape
+        """Height and width of a displayed frame."""
+        shape = self.display.show(np.zeros((self.display.height, self.display.width, 3), np.uint8)).shape
         return shape[0], shape[1]
 
     def pictures(self, indices: Sequence[int]) -> list[Frame]:
-        """The frames at increasing `indices`. Raises MissingFrame where the packets promised too much."""
-        found: list[Frame] = []
+        """Read the frames at increasing `indices`. Raises MissingFrame if the packets announced too many frames."""
+        pictures: list[Frame] = []
         if self.stamps is None:
-            found = list(decode.by_order(self.path, indices))
+            pictures = list(decode.by_order(self.path, indices))
         else:
-            if self.exact and self.layout.matrix == (1, 0, 0, 1):  # decord turns pictures by itself
-                found = decode.by_decord(self.path, self.times, (self.layout.height, self.layout.width), indices)
-            found = found or list(decode.by_stamp(self.path, self.stamps[list(indices)], self.keys))
-        if len(found) != len(indices):
+            if self.exact and self.display.matrix == (1, 0, 0, 1):  # decord rotates pictures itself
+                size = (self.display.height, self.display.width)
+                pictures = decode.by_decord(self.path, self.times, size, indices)
+            pictures = pictures or list(decode.by_stamp(self.path, self.stamps[list(indices)], self.keys))
+        if len(pictures) != len(indices):
             raise decode.MissingFrame
-        return [self.layout.show(picture) for picture in found]
+        return [self.display.show(picture) for picture in pictures]
 
     def play(self) -> Iterator[Frame]:
-        """All len(times) frames in order, one at a time; one that cannot be decoded repeats the one before."""
-        place, picture = 0, None
-        for stamp, shown in decode.decoded(self.path):
-            at = place if self.stamps is None or stamp is None else int(np.searchsorted(self.stamps, stamp))
-            if at >= len(self.times) or (self.stamps is not None and self.stamps[at] != stamp):
+        """Yield all len(times) frames in order; repeat the previous frame where one cannot be decoded."""
+        count, picture = 0, None
+        for stamp, stored in decode.decoded(self.path):
+            index = count if self.stamps is None or stamp is None else int(np.searchsorted(self.stamps, stamp))
+            if index >= len(self.times) or (self.stamps is not None and self.stamps[index] != stamp):
                 continue
-            picture = self.layout.show(decode.rgb(shown))
-            yield from [picture] * (at + 1 - place)
-            place = max(place, at + 1)
+            picture = self.display.show(decode.rgb(stored))
+            yield from [picture] * (index + 1 - count)
+            count = max(count, index + 1)
         if picture is not None:
-            yield from [picture] * (len(self.times) - place)
+            yield from [picture] * (len(self.times) - count)
 
 
 @dataclass(frozen=True)
 class _Scan:
-    """What the packets say. Times are in units of the stream's time base."""
+    """Information from the packets of a file. Times are in units of the stream's time base."""
 
     stamps: list[int]
     slots: list[int | None]  # decoding times
     keys: list[int]
-    closed: bool  # no picture is shown before the key frame that it follows in the file
+    closed: bool  # no picture is displayed before the key frame that precedes it in the file
     stamped: bool
     broken: bool
-    last: float  # seconds: end of the picture shown last
-    expected: int | None  # frames that the file declares, where fewer were found
+    last: float  # seconds: end of the last picture in display order
+    expected: int | None  # number of frames that the file declares, if it has fewer
 
 
 def open_source(path: Path, *, count: bool = False) -> Source:
-    """Find a video's frames from its packets, or by decoding them all where those cannot be trusted or if asked to.
+    """Find a video's frames from its packets, or by decoding all of them if the packets are unreliable or with `count`.
 
-    Raises VideoError, in one line, for whatever is not a video with at least one readable frame.
+    Raises VideoError, in one line, unless the file is a video with at least one readable frame.
     """
-    layout = _layout(path)
+    display = _display(path)
     with decode.opened(path) as (file, stream):
         scan = _scan(file, stream)
         origin = file.start_time / av.time_base if file.start_time and file.format.flags & _TS_DISCONT else 0.0
@@ -125,12 +127,13 @@ def open_source(path: Path, *, count: bool = False) -> Source:
         base, rate = float(stream.time_base), float(stream.guessed_rate or stream.average_rate or 25)
     if count or scan.broken or scan.expected or not scan.stamped:
         times, last, warnings = _count(path, scan, base, rate)
-        source = Source(path, layout, times, last, warnings=warnings)
+        source = Source(path, display, times, last, warnings=warnings)
     else:
         stamps = np.array(scan.stamps, np.int64)
         keys, end = np.array(scan.keys, np.int64), max(scan.last, declared)
-        source = Source(path, layout, stamps.astype(np.float64) * base, end, stamps, keys)
-        source = replace(source, exact=scan.closed and (len(scan.keys) < 2 or decode.lands(path, scan.keys[1])))
+        source = Source(path, display, stamps.astype(np.float64) * base, end, stamps, keys)
+        exact = scan.closed and (len(scan.keys) < 2 or decode.seeks_exactly(path, scan.keys[1]))
+        source = replace(source, exact=exact)
     origin = min(origin, float(source.times[0])) if origin or source.times[0] < 0 else 0.0
     return replace(source, times=source.times - origin, end=source.end - origin)
 
@@ -174,47 +177,47 @@ def _closed(rows: list[Any]) -> bool:
 
 
 def _last_end(rows: list[Any], base: float) -> float:
-    """When the picture shown last ends: by its own duration, else by the median step."""
+    """End of the last displayed picture in seconds: by its own duration, else by the median step."""
     stamps = sorted(row[0] for row in rows)
     duration = max(rows, key=lambda row: row[0])[2] or (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0)
     return float((stamps[-1] + duration) * base if duration else stamps[-1] * base + 1.0)
 
 
-def _expected(file: Any, stream: Any, found: int, reached: float) -> int | None:
-    """How many frames a file that was cut short declares; None for a whole one."""
-    if stream.frames > found:
+def _expected(file: Any, stream: Any, present: int, reached: float) -> int | None:
+    """Number of frames that a truncated file declares; None for a complete file."""
+    if stream.frames > present:
         return int(stream.frames)
     total = (file.duration or 0) / av.time_base
     if stream.frames or not stream.average_rate or (file.start_time or 0) / av.time_base + total - reached < _CUT:
         return None
-    told = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", ""), re.ASCII)
-    hours, minutes, seconds = map(float, told.groups()) if told else (0, 0, total)
+    duration = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", ""), re.ASCII)
+    hours, minutes, seconds = map(float, duration.groups()) if duration else (0, 0, total)
     count = round((hours * 3600 + minutes * 60 + seconds) * float(stream.average_rate))
-    return count if count > found else None
+    return count if count > present else None
 
 
 def _declared_end(file: Any, stream: Any) -> float:
-    """When the stream ends by its own account, at most when the file does; 0 where it does not say."""
+    """Declared end of the stream in seconds, at most the end of the file; 0 if it is not declared."""
     if stream.duration is None or file.duration is None:
         return 0.0
     whole = ((file.start_time or 0) + file.duration) / av.time_base
     return min(float(((stream.start_time or 0) + stream.duration) * stream.time_base), float(whole))
 
 
-def _layout(path: Path) -> Layout:
-    """From the first picture that can be decoded."""
+def _display(path: Path) -> Display:
+    """Display geometry of the first picture that can be decoded."""
     for _, picture in decode.decoded(path):
         with decode.opened(path) as (_, stream):
             aspect = float(stream.sample_aspect_ratio or 1)
         side = picture.side_data.get("DISPLAYMATRIX")
         corner = np.frombuffer(bytes(side), np.int32)[[0, 1, 3, 4]] if side else np.array([1, 0, 0, 1])
         a, b, c, d = (int(value) for value in np.rint(corner / max(np.abs(corner).max(), 1)))
-        return Layout(picture.width, picture.height, aspect if 0.1 <= aspect <= 10 else 1.0, (a, b, c, d))
+        return Display(picture.width, picture.height, aspect if 0.1 <= aspect <= 10 else 1.0, (a, b, c, d))
     raise VideoError(f"{path}: not one frame can be decoded")
 
 
 def _count(path: Path, scan: _Scan, base: float, rate: float) -> tuple[NDArray[np.float64], float, tuple[str, ...]]:
-    """Times of the frames that really can be decoded, the end of the last one, and what the user should know."""
+    """Times of the frames that can be decoded, the end of the last one, and warnings for the user."""
     stamps = [stamp for stamp, _ in decode.decoded(path)]
     if not stamps:
         raise VideoError(f"{path}: not one frame can be decoded")
@@ -230,7 +233,7 @@ def _count(path: Path, scan: _Scan, base: float, rate: float) -> tuple[NDArray[n
         times = (np.array(scan.slots, np.float64) - float(scan.slots[0] or 0)) * base  # AVI: one slot for each picture
     else:
         times = np.arange(len(stamps), dtype=np.float64) * step
-        warnings.append(f"{path}: the file holds no usable times; frames are placed at its nominal {rate:g} per second")
+        warnings.append(f"{path}: the file has no usable times; frames are assumed at its nominal {rate:g} per second")
     if len(times) > 1:
         step = float(np.median(np.diff(times)))
     return times, float(times[-1]) + step, tuple(warnings)

@@ -20,7 +20,7 @@ from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Entry
-from attrib.errors import told
+from attrib.errors import failure_message
 from attrib.method import Method
 from attrib.metric import Direction, Score
 from attrib.subject import Subject
@@ -75,7 +75,7 @@ def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolu
     try:
         return method.attribute(condition, label)
     except Exception as error:  # a method may raise anything, the more so where there is nothing to see
-        return NoVolume(error=told(error))
+        return NoVolume(error=failure_message(error))
 
 
 def floor_rows(

@@ -21,15 +21,15 @@ from attrib.benchmarks.checks.rebind import on_tokens, similarity, with_clip
 from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.capabilities import NamesBlocks, Part, require
-from attrib.errors import told
+from attrib.capabilities import ModelPart, NamesBlocks, require
+from attrib.errors import failure_message
 from attrib.method import Method
 from attrib.models.randomising import Blocks, randomised
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 
 FloatArray = NDArray[np.float64]
-PARTS: Mapping[str, tuple[Part, ...]] = {
+PARTS: Mapping[str, tuple[ModelPart, ...]] = {
     "vision": ("vision",), "language": ("language",), "both": ("vision", "language"),
 }  # fmt: skip
 BINS = 32  # of a map's histogram, from its least to its greatest value
@@ -97,7 +97,9 @@ def _stage_rows(
             try:
                 after = on_tokens(method.attribute(changed, label), subject)
             except Exception as error:  # a method may raise anything, the more so on a model that says nothing
-                failed = SanityRow(stage.part, stage.randomised, stage.blocks, "similarity", None, error=told(error))
+                failed = SanityRow(
+                    stage.part, stage.randomised, stage.blocks, "similarity", None, error=failure_message(error)
+                )
                 yield label, [failed]
                 continue
             rows = [_row(stage, "similarity", _similarity(before, after))]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from attrib.benchmarks.jobs.keys import digest
-from attrib.errors import InputError, NotWritten, told
+from attrib.errors import InputError, NotWritten, failure_message
 from attrib.runtime.files import write_text
 
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
@@ -88,7 +88,9 @@ class Store:
         except NotWritten:
             raise
         except Exception as error:  # the data or a plug-in may raise anything; the other records go on
-            record = Record(key, error=told(error), given=dict(given or {}), seconds=time.perf_counter() - started)
+            record = Record(
+                key, error=failure_message(error), given=dict(given or {}), seconds=time.perf_counter() - started
+            )
         self.write(name, record)
         line = {"item": "/".join(map(file_name, name)), "what": [], "key": key, "failed": bool(record.error)}
         line |= {"damaged": damaged, "seconds": record.seconds, "pid": os.getpid()}

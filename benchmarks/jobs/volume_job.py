@@ -13,7 +13,7 @@ from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Name, Record, Store
 from attrib.config import Entry
-from attrib.errors import AttribError, InputError, NotWritten, told
+from attrib.errors import AttribError, InputError, NotWritten, failure_message
 from attrib.metric import ContrastMetric, Score
 from attrib.runtime.memory import fitting
 from attrib.types import Provenance, SaliencyVolume
@@ -160,7 +160,7 @@ class VolumeJob:
         except NotWritten:
             raise
         except Exception as error:  # a plug-in may raise anything; the other metrics go on
-            return {"value": None, "chance": None, "reason": "", "vision": None, "error": told(error)}
+            return {"value": None, "chance": None, "reason": "", "vision": None, "error": failure_message(error)}
         value, chance = map(_finite, (score.value, score.chance))
         return {"value": value, "chance": chance, "reason": score.reason, "vision": score.vision, "error": ""}
 

@@ -44,8 +44,8 @@ def _plays(path: Path, source: Source) -> bool:
     """True if every browser can play the original: small, upright, square pixels, H.264 in yuv420p, starts at 0 s."""
     if path.suffix.lower() != ".mp4" or path.stat().st_size > SMALL or max(source.size) > SIDE:
         return False
-    layout = source.layout
-    if layout.aspect != 1.0 or layout.matrix != (1, 0, 0, 1) or source.times[0] != 0 or source.warnings:
+    display = source.display
+    if display.aspect != 1.0 or display.matrix != (1, 0, 0, 1) or source.times[0] != 0 or source.warnings:
         return False
     with av.open(str(path)) as file:
         context = file.streams.video[0].codec_context

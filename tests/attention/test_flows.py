@@ -312,5 +312,5 @@ def test_a_model_without_attention_is_refused() -> None:
         encode, score_tokens = inner.encode, inner.score_tokens
 
     subject: Subject = toy_subject(Opaque())
-    with pytest.raises(UnsupportedModel, match="rollout: model 'opaque' does not give its attention"):
+    with pytest.raises(UnsupportedModel, match="rollout: model 'opaque' does not expose its attention"):
         flows.run(subject, "rollout", AttentionRecord())

@@ -110,7 +110,7 @@ def test_recorded_tower_layers_do_not_change_the_tokens(subject: Subject) -> Non
 
 
 def test_models_without_a_tower_are_refused() -> None:
-    with pytest.raises(UnsupportedModel, match="tower_statistics: model 'toy' does not give its vision encoder's"):
+    with pytest.raises(UnsupportedModel, match="tower_statistics: model 'toy' does not expose its vision encoder's"):
         tower_statistics(toy_subject())
 
 

@@ -130,7 +130,7 @@ def test_generated_tokens_stand_for_what_they_add_to_the_text() -> None:
     assert reply.text == "un café !"
     assert len(ids) == 10  # é is two bytes
     assert reply.spans == ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7), (6, 7), (7, 8), (8, 9))
-    assert reply.places(("café",)) == (3, 4, 5, 6, 7)
+    assert reply.token_indices(("café",)) == (3, 4, 5, 6, 7)
 
 
 def test_nothing_said_is_refused() -> None:

@@ -14,8 +14,8 @@ import pytest
 from matplotlib.image import imread
 
 from attrib.errors import InputError
-from attrib.render.layers.labels import placed
-from attrib.render.layers.page import DPI, Page
+from attrib.render.layers.labels import place_labels
+from attrib.render.layers.page import DPI, LayersPage
 from attrib.render.layers.write import Heading, LayerRows, layers_figure, layers_video, spaced
 from attrib.render.options import Box, RenderOptions, colours
 from attrib.types import Clip, Evidence, Track
@@ -47,7 +47,7 @@ def drawing() -> RenderOptions:
     return RenderOptions(tracks=tuple(tracks), evidence=(Evidence(3),))
 
 
-def colour_at(picture: np.ndarray, page: Page, column: int, line: int, cell: tuple[int, int]) -> np.ndarray:
+def colour_at(picture: np.ndarray, page: LayersPage, column: int, line: int, cell: tuple[int, int]) -> np.ndarray:
     """The middle of a cell (row, column) of a picture on the page."""
     x = page.left(column) + (cell[1] + 0.5) / SIDE * page.cell[0]
     y = page.top(line) + (cell[0] + 0.5) / SIDE * page.cell[1]
@@ -58,7 +58,7 @@ def test_the_page_shows_the_chosen_rows_and_frames_cell_by_cell(tmp_path: Path) 
     written = layers_figure(tmp_path / "page.v1", rows(), clip(), drawing(), HEADING)
     assert [path.name for path in written] == ["page.v1.png", "page.v1.pdf"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.v1.pdf", "page.v1.png"]
-    picture, page = imread(written[0]), Page.of_lines(clip(), (0, 2, 4), 3, HEADING)
+    picture, page = imread(written[0]), LayersPage.of_lines(clip(), (0, 2, 4), 3, HEADING)
     assert picture.shape[0] == pytest.approx(page.height * DPI, abs=1)
     brightest = 0.92 * colours(False)[255] + 0.08 * 0.42 * 100
     # Lines: frames, layer 2, layer 3, the maximum; columns: frames 0, 2, 4. The hot cell is frame 2's, of layer 3.
@@ -84,7 +84,7 @@ def test_the_film_steps_through_all_rows_and_frames(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "film.mp4")) as film:
         shown = [(float(frame.time), frame.to_ndarray(format="rgb24")) for frame in film.decode(video=0)]
     assert [time for time, _ in shown] == pytest.approx(range(LAYERS + 1))  # the last: the maximum
-    page = Page.of_lines(clip(), range(FRAMES), 0, HEADING, captions=True)
+    page = LayersPage.of_lines(clip(), range(FRAMES), 0, HEADING, captions=True)
     bright = [bool(colour_at(picture / 255, page, HOT[1], 0, HOT[2:]).sum() > 400) for _, picture in shown]
     assert bright == [row == HOT[0] for row in range(LAYERS)] + [True]
 
@@ -125,18 +125,18 @@ def boxes(*corners: tuple[float, float, float, float]) -> list[Box]:
 def test_labels_stand_by_their_boxes_and_on_no_other_label() -> None:
     """Three cups side by side, as in the cup game."""
     found = boxes((0.38, 0.35, 0.48, 0.5), (0.5, 0.35, 0.6, 0.5), (0.62, 0.35, 0.72, 0.5))
-    tags = placed(found, (0.8, 0.45))
+    tags = place_labels(found, (0.8, 0.45))
     assert [tag.label for tag in tags] == ["0 : cup", "1 : cup", "2 : cup"]
     for place, tag in enumerate(tags):
         assert 0 <= tag.left < tag.right <= 1 and 0 <= tag.top < tag.bottom <= 1
         assert all(tag.over((t.left, t.top, t.right, t.bottom)) == 0 for t in tags[:place])
         assert all(tag.over(box.corners) < 0.3 for box in found)
-    (alone,) = placed(boxes((0.3, 0.5, 0.6, 0.9)), (0.8, 0.45))
+    (alone,) = place_labels(boxes((0.3, 0.5, 0.6, 0.9)), (0.8, 0.45))
     assert (alone.left, alone.bottom, alone.away) == (0.3, 0.5, 0)
 
 
 def test_where_there_is_no_room_labels_shrink_to_ids() -> None:
     crowd = [(x, y, x + 0.2, y + 0.2) for x in (0.05, 0.3, 0.55, 0.78) for y in (0.05, 0.3, 0.55, 0.78)]
     named = [replace(box, label=f"{place} : porcelain teacup") for place, box in enumerate(boxes(*crowd))]
-    tags = placed(named, (0.8, 0.8))
+    tags = place_labels(named, (0.8, 0.8))
     assert len(tags) == 16 and sum(tag.label == str(place) for place, tag in enumerate(tags)) >= 12

@@ -74,7 +74,7 @@ def test_values_are_quoted_briefly() -> None:
 
 @pytest.mark.parametrize(("text", "option"), [("W\x1bhy?", "a"), ("Why?", "a\ud800"), ("Why?", "\u2028")])
 def test_questions_are_text(text: str, option: str) -> None:
-    with pytest.raises(InputError, match="is no text"):
+    with pytest.raises(InputError, match="is not allowed"):
         Question(text, (option, "b"))
     assert Question("Why?\n\tWhy, é, 漢?", ("a", "b"))
 

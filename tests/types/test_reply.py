@@ -50,7 +50,7 @@ def test_function_words_are_words() -> None:
     ],
 )
 def test_words_are_made_of_the_tokens_that_touch_them(words: tuple[str, ...], places: tuple[int, ...]) -> None:
-    assert CUP.places(words) == places
+    assert CUP.token_indices(words) == places
 
 
 def test_tokens_are_parts_of_the_text() -> None:
@@ -69,7 +69,7 @@ def test_tokens_are_parts_of_the_text() -> None:
 )
 def test_other_words_are_refused(word: str, message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
-        CUP.places((word,))
+        CUP.token_indices((word,))
 
 
 def test_an_answer_is_not_empty_and_has_a_span_for_each_token() -> None:

@@ -50,8 +50,8 @@ class TestClip:
             ({"times": np.array([0.5, 0.5])}, "must increase"),
             ({"times": np.array([0.5, 0.4])}, "must increase"),
             ({"times": np.array([0.0, np.nan])}, "must be finite"),
-            ({"end": 0.5}, "end 0.5 s must lie after"),
-            ({"end": float("nan")}, "must lie after"),
+            ({"end": 0.5}, "end 0.5 s must be after"),
+            ({"end": float("nan")}, "must be after"),
         ],
     )
     def test_refuses(self, changes: dict[str, Any], message: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from attrib import video
 from attrib.errors import InputError, UnknownName, VideoError
-from attrib.video.source import Layout, Source, open_source
+from attrib.video.source import Display, Source, open_source
 
 
 def pictures(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -210,8 +210,8 @@ def test_any_number_of_frames_may_be_asked_for(tmp_path: Path) -> None:
 
 def test_a_damaged_file_may_claim_ages() -> None:
     times = np.array([0, 1.0, 7e11, 7.5e11])
-    source = Source(Path("a.mp4"), Layout(4, 4), times, end=1e12)  # seconds: as many numbers would not fit into memory
-    assert video._choose(source, 3, "one_per_second", None)[0].tolist() == [0, 1, 3]
+    source = Source(Path("a.mp4"), Display(4, 4), times, end=1e12)  # seconds: as many numbers would not fit into memory
+    assert video._select(source, 3, "one_per_second", None)[0].tolist() == [0, 1, 3]
 
 
 def test_times_give_the_frame_shown_then(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_requests_that_make_no_sense(tmp_path: Path) -> None:
         video.read(path, sampling="unifrom")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="at least one frame"):
         video.read(path, frames=0)
-    with pytest.raises(InputError, match="go together"):
+    with pytest.raises(InputError, match="expected both `times`"):
         video.read(path, times=[0.1])
 
 

@@ -1,1 +1,1 @@
-"""Pages and videos that show attention layer by layer."""
+"""Pages and videos of attention layer by layer."""

@@ -1,4 +1,4 @@
-"""Where the labels of boxes stand on a small picture: near their box, on no other label, and over few other boxes."""
+"""Placement of box labels on a small picture: near their box, clear of other labels, and over few other boxes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from matplotlib.textpath import text_to_path
 
 from attrib.render.options import Box
 
-SIZE = 4.4  # of the letters, in points
+SIZE = 4.4  # letter size in points
 _PAD = 2.0  # points around the words
-_LINES = 2  # that a label may lie away from its box
-_COVERED, _FAR, _SHORT = 12.0, 2.0, 3.0  # what it costs to cover a box, to lie a line away, to be the id alone
+_LINES = 2  # most lines between a label and its box
+_COVERED, _FAR, _SHORT = (
+    12.0,
+    2.0,
+    3.0,
+)  # costs of covering a box, of each line away, of the id alone
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A label's rectangle in shares of the frame, and by how many lines it is away from its box."""
+    """Rectangle of a label in shares of the frame, and its distance from its box in lines."""
 
     label: str
     left: float
@@ -31,26 +35,26 @@ class Tag:
     away: int
 
     def line(self, box: Box) -> tuple[tuple[float, float], tuple[float, float]]:
-        """A line, (x, x) and (y, y), from the label to its box."""
+        """Line, (x, x) and (y, y), from the label to its box."""
         x1, y1, x2, y2 = box.corners
         x = float(np.clip((x1 + x2) / 2, self.left, self.right))
         return (x, (x1 + x2) / 2), (self.bottom, y1) if self.bottom <= y1 else (self.top, y2)
 
     def over(self, corners: tuple[float, float, float, float]) -> float:
-        """The share of the label that lies in a rectangle."""
+        """Share of the label that is inside a rectangle."""
         wide = min(self.right, corners[2]) - max(self.left, corners[0])
         tall = min(self.bottom, corners[3]) - max(self.top, corners[1])
         return max(wide, 0) * max(tall, 0) / ((self.right - self.left) * (self.bottom - self.top))
 
 
-def placed(found: Sequence[Box], cell: tuple[float, float]) -> list[Tag]:
-    """A tag for each box, in their order, on a picture of `cell` (width, height) inches.
+def place_labels(boxes: Sequence[Box], cell: tuple[float, float]) -> list[Tag]:
+    """Return a tag for each box, in their order, on a picture of `cell` (width, height) inches.
 
-    Labels shrink to their ids where words would cover too much; where there is no free place left, they may meet.
+    Labels shrink to their ids where words would cover too much; they overlap only if no free position is left.
     """
     tags: list[Tag] = []
-    for box in found:
-        others = [other.corners for other in found if other is not box]
+    for box in boxes:
+        others = [other.corners for other in boxes if other is not box]
         choices = list(_choices(box, cell))
         free = [tag for tag in choices if not any(tag.over((t.left, t.top, t.right, t.bottom)) > 0 for t in tags)]
         tags.append(min(free or choices, key=lambda tag: _cost(tag, box, others)))
@@ -67,7 +71,7 @@ def _words(box: Box) -> str:
 
 
 def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:
-    """Above, below and in the box, at either side of it; the label, then the id."""
+    """Yield candidate tags above, below and inside the box and on either side; with the label, then with the id."""
     x1, y1, x2, y2 = box.corners
     tall = (SIZE + _PAD) / 72 / cell[1]
     for label in dict.fromkeys((_words(box), box.label.split(" : ")[0])):
@@ -82,6 +86,6 @@ def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:
 
 @lru_cache(maxsize=1024)
 def _width(text: str) -> float:
-    """In points."""
+    """Width of `text` in points."""
     width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=SIZE), ismath=False)
     return float(width)

@@ -1,4 +1,4 @@
-"""One page of layers: where things lie, and frames, cells, boxes with labels, colour scale and layers as drawn."""
+"""One page of attention layer by layer: its layout, and the drawing of frames, cells, boxes, labels and scales."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attrib.render.layers.labels import SIZE, placed
+from attrib.render.layers.labels import SIZE, place_labels
 from attrib.render.layers.rows import Heading, LayerRows
 from attrib.render.options import Image, RenderOptions, boxes, heat, mix
 
@@ -26,78 +26,80 @@ DPI = 200
 _WIDTH, _MARGIN, _NAME, _GAP, _LINE = 7.2, 0.12, 0.62, 0.05, 0.145
 _TIME, _FOOT, _TALLEST, _WIDEST = 0.16, 0.62, 1.7, 2.2
 _INK, _FAINT, _BAR, _QUIET = "#1a1b20", "#5c606b", "#dd8500", "#b9bcc6"
-_SHADE = 0.42  # of a frame's brightness below the cells
+_SHADE = 0.42  # share of a frame's brightness that remains below the cells
 _LETTERS = 105  # of a line of small words
 _HEAT = RenderOptions(opacity=0.92)
-_GROUND = 60  # grey below the colour scale, as of a frame in the shade
+_GROUND = 60  # grey below the colour scale, like that of a darkened frame
 
 
 @dataclass(frozen=True)
-class Page:
-    """Where things lie, in inches from the top left; `lines` lines after the first, of `across` pictures each."""
+class LayersPage:
+    """Layout of a page, in inches from the top left: `lines` lines after the first one, of `across` pictures each."""
 
     across: int
     lines: int
     cell: tuple[float, float]  # width, height
     head: float
     notes: int
-    captions: bool  # each line has times, not the first alone
+    captions: bool  # times above every line, not only above the first
 
     @staticmethod
-    def of_lines(clip: Clip, across: Sequence[int], lines: int, heading: Heading, *, captions: bool = False) -> Page:
-        """A page for so many frames across and `lines` more lines than one."""
+    def of_lines(
+        clip: Clip, across: Sequence[int], lines: int, heading: Heading, *, captions: bool = False
+    ) -> LayersPage:
+        """Return the layout for the frames `across` and for `lines` lines after the first one."""
         shape = clip.frames.shape[1] / clip.frames.shape[2]
         width = (_WIDTH - 2 * _MARGIN - _NAME - (len(across) - 1) * _GAP) / len(across)
         width = min(width, _WIDEST, _TALLEST / shape)
         head = 0.16 + _LINE * (1.25 * len(_wrapped(heading.title, 92)) + len(heading.answers) + 1)
         notes = sum(len(_wrapped(note)) for note in heading.notes)
-        return Page(len(across), lines, (width, width * shape), head, notes, captions)
+        return LayersPage(len(across), lines, (width, width * shape), head, notes, captions)
 
     @property
     def below(self) -> float:
-        """Where the lines end."""
+        """Bottom edge of the last line."""
         return self.top(self.lines + 1)
 
     @property
     def height(self) -> float:
-        """The whole page."""
+        """Height of the whole page."""
         return self.below + 0.1 + _FOOT + 0.24 + 0.118 * self.notes + 0.06
 
     def top(self, line: int) -> float:
-        """Of the cells in a line; line 0 is the first."""
+        """Top edge of the cells in a line; the first line is line 0."""
         times = _TIME * (line if self.captions else min(line, 1))
         return self.head + line * (self.cell[1] + _GAP) + times
 
     def left(self, column: int) -> float:
-        """Of the cells in a column."""
+        """Left edge of the cells in a column."""
         return _MARGIN + _NAME + column * (self.cell[0] + _GAP)
 
-    def place(self, left: float, top: float, size: tuple[float, float]) -> tuple[float, float, float, float]:
-        """A rectangle of `size` (width, height) as matplotlib takes it."""
+    def rectangle(self, left: float, top: float, size: tuple[float, float]) -> tuple[float, float, float, float]:
+        """Rectangle of `size` (width, height) in the figure coordinates of matplotlib."""
         width, height = size
         return left / _WIDTH, 1 - (top + height) / self.height, width / _WIDTH, height / self.height
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """A page being drawn."""
+    """Drawing of a page."""
 
-    page: Page
+    page: LayersPage
     rows: LayerRows
     drawing: RenderOptions
 
     @cached_property
     def figure(self) -> Figure:
-        """Of the page's size."""
+        """Figure of the page's size."""
         return Figure(figsize=(_WIDTH, self.page.height), dpi=DPI, facecolor="white")
 
     def write(self, left: float, base: float, text: str, **style: Any) -> None:
-        """Words with their base line's left end there; never read as a formula."""
-        given = {"size": 6.5, "color": _INK, "va": "baseline", "parse_math": False, **style}
-        self.figure.text(left / _WIDTH, 1 - base / self.page.height, text, **given)
+        """Draw text, never parsed as a formula, with the left end of its baseline at (`left`, `base`)."""
+        options = {"size": 6.5, "color": _INK, "va": "baseline", "parse_math": False, **style}
+        self.figure.text(left / _WIDTH, 1 - base / self.page.height, text, **options)
 
     def head(self, heading: Heading) -> None:
-        """The question, its answers, the model's own in bold, and a line of small words."""
+        """Draw the question, its answers with the model's own in bold, and a line of small letters."""
         base = 0.2
         for line in _wrapped(heading.title, 92):
             self.write(_MARGIN, base, line, size=9, weight="bold")
@@ -109,7 +111,7 @@ class Sheet:
         self.write(_MARGIN, base, textwrap.shorten(heading.below, 130, placeholder="…"), color=_FAINT)
 
     def pictures(self, clip: Clip, frames: Sequence[int]) -> None:
-        """The frames as they are, with labelled boxes and times; the first line."""
+        """Draw the first line: the unchanged frames, with labelled boxes and times."""
         for column, frame in enumerate(frames):
             axes = self._axes(column, 0)
             axes.imshow(self._sized(clip.frames[frame]), extent=(0, 1, 1, 0), aspect="auto", interpolation="none")
@@ -118,7 +120,7 @@ class Sheet:
         self._name(0, "frames", "")
 
     def cells(self, clip: Clip, frames: Sequence[int], line: int, row: int | None, *, tags: bool = False) -> None:
-        """A row's cells over its frames in the shade."""
+        """Draw a row's cells over the darkened frames; `row` None is the maximum of all rows."""
         values = self.rows.level(self.rows.values(row))
         for column, frame in enumerate(frames):
             axes = self._axes(column, line)
@@ -133,7 +135,7 @@ class Sheet:
             self._name(line, f"{self.rows.kind} {self.rows.names[row]}", f"mass {self.rows.mass[row]:.2f}")
 
     def foot(self, heading: Heading, current: int | None = None) -> None:
-        """The colour scale, how much each row looks at the video, and the notes."""
+        """Draw the colour scale, the attention of each row on the video, and the notes."""
         top = self.page.below + 0.1
         self._scale(top + 0.22)
         self._activity(top, current)
@@ -144,7 +146,7 @@ class Sheet:
                 base += 0.118
 
     def _scale(self, top: float) -> None:
-        axes = self.figure.add_axes(self.page.place(_MARGIN + _NAME, top, (1.9, 0.1)))
+        axes = self.figure.add_axes(self.page.rectangle(_MARGIN + _NAME, top, (1.9, 0.1)))
         ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
         axes.imshow(mix(np.full((1, 256, 3), _GROUND, np.uint8), *heat(ramp, _HEAT)), aspect="auto",
                     extent=(0, 1, 0, 1))  # fmt: skip
@@ -156,16 +158,16 @@ class Sheet:
         axes.set_title("attention on a token, all rows alike", size=6.5, color=_INK, loc="left", pad=3)
 
     def _activity(self, top: float, current: int | None) -> None:
-        """A bar for each row, the shown or the current ones marked, and the threshold."""
+        """Draw a bar for each row, with the shown or the current ones highlighted, and the threshold."""
         left = _MARGIN + _NAME + 2.45
-        axes = self.figure.add_axes(self.page.place(left, top + 0.12, (_WIDTH - _MARGIN - left, _FOOT - 0.12)))
-        places = np.arange(len(self.rows.names))
-        marked = self.rows.shown if current is None else places == current
-        axes.bar(places, self.rows.mass, 0.8, color=np.where(marked, _BAR, _QUIET).tolist())
+        axes = self.figure.add_axes(self.page.rectangle(left, top + 0.12, (_WIDTH - _MARGIN - left, _FOOT - 0.12)))
+        indices = np.arange(len(self.rows.names))
+        marked = self.rows.shown if current is None else indices == current
+        axes.bar(indices, self.rows.mass, 0.8, color=np.where(marked, _BAR, _QUIET).tolist())
         axes.axhline(self.rows.threshold, color=_INK, linewidth=0.6, linestyle=(0, (3, 2)))
-        step = -(-len(places) // 16)
-        axes.set_xticks(places[::step], [self.rows.names[place] for place in places[::step]])
-        axes.set_xlim(-0.6, len(places) - 0.4)
+        step = -(-len(indices) // 16)
+        axes.set_xticks(indices[::step], [self.rows.names[index] for index in indices[::step]])
+        axes.set_xlim(-0.6, len(indices) - 0.4)
         axes.set_ylim(0, 1.15 * max(float(self.rows.mass.max()), self.rows.threshold, 1e-9))
         axes.tick_params(length=2, width=0.5, pad=1.5, labelsize=6, colors=_FAINT)
         axes.locator_params(axis="y", nbins=3)
@@ -175,8 +177,8 @@ class Sheet:
                        color=_INK, loc="left", pad=3)  # fmt: skip
 
     def _axes(self, column: int, line: int) -> Any:
-        place = self.page.place(self.page.left(column), self.page.top(line), self.page.cell)
-        axes = self.figure.add_axes(place)
+        rectangle = self.page.rectangle(self.page.left(column), self.page.top(line), self.page.cell)
+        axes = self.figure.add_axes(rectangle)
         axes.set_axis_off()
         return axes
 
@@ -203,14 +205,14 @@ class Sheet:
         return cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST)
 
     def _boxes(self, axes: Any, time: float, *, tags: bool) -> None:
-        """Outlines, evidence thicker; with `tags` the labels."""
-        found = boxes(self.drawing, time)
-        for box in found:
+        """Draw outlines of the boxes, thicker ones for evidence; with `tags` also their labels."""
+        visible = boxes(self.drawing, time)
+        for box in visible:
             x1, y1, x2, y2 = box.corners
             colour = tuple(channel / 255 for channel in box.colour)
             axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour,
                                      linewidth=1.1 if box.strong else 0.6))  # fmt: skip
-        for box, tag in zip(found, placed(found, self.page.cell), strict=True) if tags else ():
+        for box, tag in zip(visible, place_labels(visible, self.page.cell), strict=True) if tags else ():
             colour = tuple(channel / 255 for channel in box.colour)
             if tag.away:
                 axes.plot(*tag.line(box), color=colour, linewidth=0.6, clip_on=False)

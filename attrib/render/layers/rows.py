@@ -1,4 +1,4 @@
-"""What a page of layers shows: rows of maps, which of them and of the frames are drawn, and the words above."""
+"""Content of a page of layers: rows of maps, the selection of rows and frames to draw, and the heading."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from attrib.errors import InputError
 
-PERCENTILE = 99.5  # of the drawn values: what full colour stands for
+PERCENTILE = 99.5  # full colour stands for this percentile of the drawn values
 
 
 @dataclass(frozen=True)
 class Heading:
-    """Words above: `title`, then `answers` with whether each is the model's own, then `below` in small letters.
+    """Text above: `title`, then `answers`, each with a flag for the model's own, then `below` in small letters.
 
-    `notes` stand at the foot: what a cell, a row and a box is.
+    `notes` at the foot explain cells, rows and boxes.
     """
 
     title: str
@@ -29,11 +29,11 @@ class Heading:
 
 @dataclass(frozen=True, eq=False)
 class LayerRows:
-    """Rows of attention on each visual token, `maps` (r, t, h, w), 0 or more, called `names` (r,), a `kind` each.
+    """Attention on each visual token: `maps` (r, t, h, w), not negative, of rows called `names` (r,) of one `kind`.
 
-    `mass` (r,) is each row's sum over the video, in [0, 1]; `shown` (r,) the rows that the page has, those above
-    `threshold`. `overall` (t, h, w) is its last line; `columns` numbers the frames that it has.
-    Raises InputError where shapes disagree.
+    `mass` (r,) is each row's sum over the video, in [0, 1]; `shown` (r,) selects the rows on the page, those above
+    `threshold`. `overall` (t, h, w) is the page's last line; `columns` has the indices of its frames.
+    Raises InputError if shapes disagree.
     """
 
     kind: str
@@ -54,29 +54,30 @@ class LayerRows:
             raise InputError(f"columns: expected frames from 0 to {self.maps.shape[1] - 1}, got {self.columns}")
 
     def values(self, row: int | None) -> NDArray[np.float32]:
-        """A row's map (t, h, w); for None the last line's."""
+        """Map (t, h, w) of a row; of the last line for None."""
         return self.overall if row is None else np.asarray(self.maps[row])
 
     @property
     def drawn(self) -> NDArray[np.float32]:
-        """All that the page shows, (lines, columns, h, w)."""
+        """Values of the whole page, (lines, columns, h, w)."""
         return np.concatenate([self.maps[self.shown], self.overall[None]])[:, list(self.columns)]
 
     @property
     def top(self) -> float:
-        """What full colour stands for."""
+        """Attention that full colour stands for."""
         return float(np.percentile(self.drawn, PERCENTILE)) or float(self.drawn.max())
 
     def level(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values as the colour scale takes them, square roots of their shares of the top, in [0, 1]."""
+        """Scale values to [0, 1] for the colour map: the square roots of their shares of `top`."""
         top = self.top
         return np.sqrt(np.clip(values / top, 0, 1)).astype(np.float32) if top > 0 else np.zeros_like(values)
 
 
 def spaced(count: int, most: int, profile: Sequence[float] | None = None) -> tuple[int, ...]:
-    """At most `most` of `count` frames: evenly spaced with both ends, or those of greatest `profile`, in time's order.
+    """Return the indices of at most `most` of `count` frames, in order of time.
 
-    Raises InputError when `most` is less than 1.
+    They are evenly spaced with both ends or, given a `profile`, the frames with its greatest values. Raises InputError
+    if `most` is less than 1.
     """
     if most < 1:
         raise InputError(f"columns: expected at least 1 frame, got {most}")

@@ -1,6 +1,6 @@
 """Attention layer by layer over a video's frames: a page for print, and a video that steps through the layers.
 
-Cells are the token grid's own, never blurred, in one colour scale for all rows. In the PDF all words are text.
+Cells are those of the token grid, never blurred, with one colour scale for all rows. Words in the PDF are text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attrib import video
 from attrib.errors import InputError
-from attrib.render.layers.page import DPI, Page, Sheet
+from attrib.render.layers.page import DPI, LayersPage, Sheet
 from attrib.render.layers.rows import Heading, LayerRows, spaced
 from attrib.render.options import Image, RenderOptions
 from attrib.runtime.files import writing
@@ -28,53 +28,53 @@ if TYPE_CHECKING:
 
 __all__ = ["Heading", "LayerRows", "layers_figure", "layers_video", "spaced"]
 
-SECONDS = 1.0  # that each row of the video stays
-MORE_LETTERS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Arial Unicode MS")  # where installed
-MOST_ACROSS = 8  # frames beside each other in the video
+SECONDS = 1.0  # duration of each row in the video
+MORE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Arial Unicode MS")  # where installed
+MOST_ACROSS = 8  # frames in a line of the video
 
 
 def layers_figure(
     path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading
 ) -> tuple[Path, Path]:
-    """Write PATH.png and PATH.pdf: the frames with their boxes, a line for each shown row, the maximum of all last.
+    """Write PATH.png and PATH.pdf: the frames with their boxes, a line for each shown row, and the maximum of all rows.
 
-    Raises InputError where rows and clip are not of the same frames, or a file cannot be written.
+    Raises InputError unless rows and clip have the same frames, or if a file cannot be written.
     """
     _check(rows, clip)
-    names = [*np.flatnonzero(rows.shown).tolist(), None]
-    page = Page.of_lines(clip, rows.columns, len(names), heading)
-    with _lettering():
+    indices = [*np.flatnonzero(rows.shown).tolist(), None]
+    page = LayersPage.of_lines(clip, rows.columns, len(indices), heading)
+    with _fonts():
         sheet = Sheet(page, rows, drawing)
         sheet.head(heading)
         sheet.pictures(clip, rows.columns)
-        for line, row in enumerate(names, 1):
+        for line, row in enumerate(indices, 1):
             sheet.cells(clip, rows.columns, line, row)
         sheet.foot(heading)
         FigureCanvasAgg(sheet.figure)
-        written = Path(f"{path}.png"), Path(f"{path}.pdf")
-        with writing(written[0]) as part:
-            sheet.figure.savefig(part, dpi=DPI, metadata={"Software": None})
-        with writing(written[1]) as part:
-            sheet.figure.savefig(part, dpi=DPI, metadata={"CreationDate": None})
-    return written
+        png, pdf = Path(f"{path}.png"), Path(f"{path}.pdf")
+        with writing(png) as temporary:
+            sheet.figure.savefig(temporary, dpi=DPI, metadata={"Software": None})
+        with writing(pdf) as temporary:
+            sheet.figure.savefig(temporary, dpi=DPI, metadata={"CreationDate": None})
+    return png, pdf
 
 
 def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> None:
-    """Write an mp4 that shows every row over all frames, one second each, and last the maximum of all.
+    """Write an mp4 that shows every row over all frames for one second each, then the maximum of all rows.
 
-    Raises InputError as `layers_figure`.
+    Raises InputError under the same conditions as `layers_figure`.
     """
     _check(rows, clip)
     times = SECONDS * np.arange(len(rows.names) + 1)
-    with _lettering():
+    with _fonts():
         video.write(path, _pictures(rows, clip, drawing, heading), times, float(times[-1]) + 2 * SECONDS)
 
 
 @contextmanager
-def _lettering() -> Iterator[None]:
-    """Words stay words in a PDF; letters that no font has become boxes, and are not told one by one."""
+def _fonts() -> Iterator[None]:
+    """Embed words as text in a PDF; draw letters that no font has as boxes, without a warning for each."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in MORE_LETTERS if name in installed)]
+    families = ["DejaVu Sans", *(name for name in MORE_FONTS if name in installed)]
     with matplotlib.rc_context({"pdf.fonttype": 42, "font.family": families}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
@@ -83,7 +83,7 @@ def _lettering() -> Iterator[None]:
 def _pictures(rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> Iterator[Image]:
     every = tuple(range(len(clip)))
     lines = [every[start : start + MOST_ACROSS] for start in range(0, len(every), MOST_ACROSS)]
-    page = Page.of_lines(clip, lines[0], len(lines) - 1, heading, captions=True)
+    page = LayersPage.of_lines(clip, lines[0], len(lines) - 1, heading, captions=True)
     for row in [*range(len(rows.names)), None]:
         sheet = Sheet(page, rows, drawing)
         canvas: Any = FigureCanvasAgg(sheet.figure)

@@ -15,7 +15,7 @@ from attrib.benchmarks.checks.rebind import fixed_target, similarity, with_clip,
 from attrib.benchmarks.checks.sanity import SanityRow, emprt, map_entropy, sanity_rows, stage_counts, verdicts
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.capabilities import NamesBlocks, Part
+from attrib.capabilities import ModelPart, NamesBlocks
 from attrib.errors import UnsupportedModel
 from attrib.method import Method
 from attrib.methods.grad_cam import GradCAM
@@ -44,7 +44,7 @@ class Stacked(LinearModel, NamesBlocks):
     def encode(self, pixels: Tensor) -> Tensor:
         return super().encode(pixels) * self._module.gain.flatten()[:, None]
 
-    def parameter_blocks(self) -> dict[Part, Blocks]:
+    def parameter_blocks(self) -> dict[ModelPart, Blocks]:
         module = self._module
         return {"vision": {"gains": [module.gain]}, "language": {"weights": [module.weight], "offset": [module.offset]}}
 
@@ -86,7 +86,7 @@ def rows_of(subject: Subject, stages: int = 2, **methods: Method) -> dict[str, l
     return sanity_rows(subject, methods, maps, stages)
 
 
-def drawn(subject: Subject, part: Part, name: str) -> np.ndarray:
+def drawn(subject: Subject, part: ModelPart, name: str) -> np.ndarray:
     """The values that a parameter gets when all of its part is made random."""
     assert isinstance(subject.model, Stacked)
     blocks = {f"{part}.{key}": block for key, block in subject.model.parameter_blocks()[part].items()}

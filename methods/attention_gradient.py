@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class AttentionGradient(AttentionMethod):
     """Sum over layers of mean_h relu(A_h * dA_h) at the answer row (one hop of Chefer et al. 2021, eq. 5).
 
-    `layers` and `heads` choose some (none: all). `checkpoint` computes layers again in the backward instead of keeping
-    their activations, `offload` keeps what is kept in the CPU's memory.
+    `layers` and `heads` select by number (none: all). `checkpoint` recomputes layers in the backward pass instead of
+    storing their activations; `offload` stores tensors for the backward pass in CPU memory.
     """
 
     reference: ClassVar[str] = "Chefer et al. 2021, eq. 5, one hop"
@@ -32,10 +32,10 @@ class AttentionGradient(AttentionMethod):
     offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats per unit of attention times attention, 0 or more."""
+        """Return attention times its gradient (nats per unit of attention), 0 or more."""
         record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
-        found = flows.AnswerRows(record, flows.relevance_flow, twin=self.null == "divided")
-        record.on_gradient = found.step
+        answer_rows = flows.AnswerRows(record, flows.relevance_flow, twin=self.null == "divided")
+        record.on_gradient = answer_rows.step
         flows.run(subject, "attention_gradient", record, offload=self.offload)
-        parts = [part.mean(dim=2).sum(dim=1) for part in found.chosen(self.layers, self.heads)]
-        return flows.visual(subject, record, flows.divided(*parts))
+        sums = [flow.mean(dim=2).sum(dim=1) for flow in answer_rows.chosen(self.layers, self.heads)]
+        return flows.visual(subject, record, flows.divided(*sums))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class AttentionRollout(AttentionMethod):
     """Attention propagated through all layers with residual connections (Abnar and Zuidema 2020, eq. 1).
 
-    Under a causal mask position dominates it: earlier tokens collect more, whatever they show; `null` divides that out.
-    `checkpoint` computes layers again instead of keeping all queries and keys, `offload` keeps what is kept in
-    the CPU's memory.
+    Under a causal mask, position dominates the result: earlier tokens collect more, whatever they show; `null: divided`
+    removes this effect. `checkpoint` recomputes layers instead of storing all queries and keys; `offload` stores
+    tensors in CPU memory.
     """
 
     reference: ClassVar[str] = "Abnar and Zuidema 2020, eq. 1"
@@ -32,7 +32,7 @@ class AttentionRollout(AttentionMethod):
     offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Shares of the answer row, 0 or more; divided: how many times what even attention would give."""
+        """Return shares of the answer row, 0 or more; with `null: divided`, as a ratio to uniform attention."""
         record = AttentionRecord(find_sinks=self.sinks == "mask")
         rollout = flows.Recursion(record, flows.attention_flow, 0.5, twin=self.null == "divided")
         descent = Descent(record, rollout.step, stride=STRIDE if self.checkpoint else 0, offload=self.offload)

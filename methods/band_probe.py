@@ -1,4 +1,4 @@
-"""The frames, rows and columns that the answer needs."""
+"""Occlusion of whole frames, rows and columns."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BandProbe(Batched, Method):
-    """Fall of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
+    """Drop of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
 
-    The three profiles, rectified, are joined by their geometric mean: exact for one compact piece of evidence, and
-    blind to which of two pieces' rows and columns belong together. `cells` a side, at most the token grid's.
+    The map is the geometric mean of the three rectified profiles: exact for one compact region of evidence; for two
+    regions, it cannot tell which rows belong to which columns. The frame has `cells` x `cells` cells, at most as many
+    as the token grid.
     """
 
     reference: ClassVar[str] = "defined here"
@@ -39,14 +40,14 @@ class BandProbe(Batched, Method):
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, 0 or more."""
+        """Return the geometric mean of the drops in nats, 0 or more."""
         removal = Removal.of(subject, self.space, self.baseline)
         cells = Cells.of(removal.inputs, subject.grid, self.cells)
         bands = [(axis, index) for axis, size in enumerate(cells.shape) for index in range(size)]
 
-        def gone(number: int) -> Bool[Tensor, ...]:
+        def mask(number: int) -> Bool[Tensor, ...]:
             axis, index = bands[number]
-            return cells.places(torch.zeros(cells.shape).index_fill(axis, torch.tensor([index]), 1).bool())
+            return cells.mask(torch.zeros(cells.shape).index_fill(axis, torch.tensor([index]), 1).bool())
 
-        drops = removal.drops(len(bands), gone, self.batch).cpu().double().clamp(min=0)
+        drops = removal.drops(len(bands), mask, self.batch).cpu().double().clamp(min=0)
         return torch.einsum("t,y,x->tyx", *drops.split(cells.shape)) ** (1 / 3)

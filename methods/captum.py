@@ -1,4 +1,4 @@
-"""Any of Captum's attributions that need no more than a forward function."""
+"""Captum's attribution methods that need only a forward function."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ OURS = frozenset({"self", "inputs", "target", "additional_forward_args", "return
 class Captum(Method):
     """The attribution class `name` of Captum (Kokhlikyan et al. 2020), its `attribute` called with `arguments`.
 
-    Baselines and a feature mask are filled in where the class takes them and `arguments` does not give them: a feature
-    is one of `cells` x `cells` parts of a frame or token step (0: one of the model's tokens).
+    Where the class takes baselines or a feature mask and `arguments` has none, they default to `baseline` and to a grid
+    of `cells` x `cells` features per frame or token step (0: one feature per token of the model).
     """
 
     reference: ClassVar[str] = "Kokhlikyan et al. 2020"
@@ -56,28 +56,28 @@ class Captum(Method):
         return frozenset(signature.parameters) - OURS
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Values in the class's own unit: gradients summed over features, perturbations one value per feature."""
+        """Return values in the class's own unit: gradients summed over channels, perturbations as one per feature."""
         inputs = Inputs.of(subject, self.space)
-        given = {key: tuple(value) if isinstance(value, list) else value for key, value in self.arguments.items()}
+        arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in self.arguments.items()}
         if "baselines" in self._parameters:
-            given.setdefault("baselines", baseline_of(subject, self.space, self.baseline))
+            arguments.setdefault("baselines", baseline_of(subject, self.space, self.baseline))
         if "feature_mask" in self._parameters:
-            given.setdefault("feature_mask", self._mask(inputs, subject.grid))
+            arguments.setdefault("feature_mask", self._mask(inputs, subject.grid))
         attribution = getattr(captum.attr, self.name)(inputs.score)
         with torch.set_grad_enabled(self.name in GRADIENT):
             try:
-                found: Tensor = attribution.attribute(inputs.variable, **given)
+                attributed: Tensor = attribution.attribute(inputs.variable, **arguments)
             except (AssertionError, TypeError, ValueError) as error:
                 raise InputError(f"captum: {self.name}: {' '.join(str(error).split())}") from error
-        return inputs.volume(found.sum(dim=2) if self.name in GRADIENT else found.mean(dim=2))
+        return inputs.volume(attributed.sum(dim=2) if self.name in GRADIENT else attributed.mean(dim=2))
 
     def _mask(self, inputs: Inputs, grid: TokenGrid) -> Int[Tensor, "1 t 3 h w"] | Int[Tensor, "1 n d"]:
-        """Numbers of the features, those of a frame or step together."""
+        """Return the index of the feature that each pixel or token channel belongs to."""
         pixels = inputs.values.ndim == 5
         height, width = inputs.values.shape[3:] if pixels else (grid.rows, grid.columns)
         rows, columns = min(self.cells or grid.rows, height), min(self.cells or grid.columns, width)
         time = torch.arange(grid.frames) // grid.frames_per_step if pixels else torch.arange(grid.steps)
         y, x = torch.arange(height) * rows // height, torch.arange(width) * columns // width
-        number = ((time[:, None, None] * rows + y[:, None]) * columns + x).to(inputs.values.device)
-        places = number[None, :, None] if pixels else number.flatten()[None, :, None]
-        return places.expand_as(inputs.values).contiguous()  # Captum takes views of it
+        index = ((time[:, None, None] * rows + y[:, None]) * columns + x).to(inputs.values.device)
+        mask = index[None, :, None] if pixels else index.flatten()[None, :, None]
+        return mask.expand_as(inputs.values).contiguous()  # Captum takes views of the mask

@@ -20,7 +20,7 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Centre(Control):
-    """A Gaussian of `sigma` times the frame's size, the same at all times; people film what matters in the middle."""
+    """A Gaussian of `sigma` times the frame's size, the same at all times: people film what matters in the middle."""
 
     reference: ClassVar[str] = "defined here"
 
@@ -30,7 +30,7 @@ class Centre(Control):
         require_at_least("sigma", self.sigma, 0.01)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """The Gaussian, in [0, 1]."""
+        """Return the Gaussian, in [0, 1]."""
         axis = (torch.arange(SIDE) + 0.5) / SIDE - 0.5
         profile = torch.exp(-0.5 * (axis / self.sigma) ** 2)
         return torch.outer(profile, profile).expand(len(subject.clip), SIDE, SIDE)

@@ -1,4 +1,4 @@
-"""Control: where and when the evidence of the other videos lies."""
+"""Control: mean evidence of the other videos."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatasetPrior(PeerControl):
-    """Leave-one-video-out mean of the ground truth: what place and time alone tell about where evidence lies."""
+    """Leave-one-video-out mean of the ground truth: predicts evidence from position and time alone."""
 
     reference: ClassVar[str] = "defined here"
 
     def from_peers(self, subject: Subject, peers: tuple[Sample, ...]) -> Float[Tensor, "t h w"]:
-        """Mean share that visible evidence covers, in [0, 1], of the samples that have any, at the same relative time.
+        """Return the mean share that visible evidence of other samples covers at the same relative time, in [0, 1].
 
-        Of at most `annotation_cells.PEERS` of them, drawn by the seed. Raises AttributionError where none has any.
+        Averages at most `annotation_cells.PEERS` samples with evidence, sampled by the seed. Raises AttributionError
+        when no sample has evidence.
         """
         grid, known = subject.grid, peers_with_evidence(peers, subject.seed)
         if not known:
-            raise AttributionError("DatasetPrior: expected evidence in other videos, none of them has any annotated")
+            raise AttributionError("DatasetPrior: expected annotated evidence in other videos, got none")
         shares = subject.clip.times / subject.clip.end
         return torch.from_numpy(peer_evidence(known, shares, grid.rows, grid.columns).mean(axis=0))

@@ -1,4 +1,4 @@
-"""Control: where the picture has edges."""
+"""Control: strength of the frames' edges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Edges(Control):
     reference: ClassVar[str] = "cf. Adebayo et al. 2018"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Brightness per pixel, 0 or more; the frame's border is repeated outwards and is no edge."""
+        """Return brightness change per pixel, 0 or more; border pixels are replicated, so the border is no edge."""
         pixels = subject.pixels.detach().float()
         across = pixels.new_tensor(SOBEL) / 8
         kernels = torch.stack([across, across.T])[:, None]

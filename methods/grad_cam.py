@@ -1,4 +1,4 @@
-"""GradCAM on a layer of the vision encoder or of the decoder, through Captum."""
+"""GradCAM on a layer of the vision encoder or of the decoder, hook Captum."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Pool = Literal["frame", "video"]
 class GradCAM(Method):
     """Channels of a layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
 
-    `layer` is a name that the model gives its layers: `blocks.N` of the vision encoder, `decoder.N` of the decoder (its
-    visual tokens; zero for the last layer, of which only the answer's token is read), or `last`, the last of the
-    blocks. `pool` says over what the gradient is averaged: each `frame` by itself, which keeps when the evidence is
-    seen, or the whole `video`.
+    `layer` is the model's name of a layer: `blocks.N` of the vision encoder, `decoder.N` of the decoder (its visual
+    tokens; zero for the last layer, where only the answer's token is read), or `last`, the last block. `pool` is what
+    the gradient is averaged over: each `frame` separately, which preserves the time of the evidence, or the whole
+    `video`.
     """
 
     reference: ClassVar[str] = "Selvaraju et al. 2017, eq. 1 and 2"
@@ -44,7 +44,7 @@ class GradCAM(Method):
         require_choice("pool", self.pool, get_args(Pool))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Gradient-weighted activations without the final rectifier. Raises UnknownName for a layer not there."""
+        """Return gradient-weighted activations, not rectified. Raises UnknownName for an unknown layer."""
         model = require(subject.model, HasVisionLayers, "grad_cam")
         layers = model.vision_layers()
         blocks = [name for name in layers if name.startswith("blocks.")]
@@ -60,18 +60,18 @@ class GradCAM(Method):
 
 @contextmanager
 def mapped(model: HasVisionLayers, layer: str, whole_video: bool) -> Iterator[nn.Module]:
-    """A module whose output is the layer's activation as a feature map, (t, c, h, w) or (1, c, t, h, w).
+    """Yield a module whose output is the layer's activation as a feature map, (t, c, h, w) or (1, c, t, h, w).
 
-    Captum averages over all axes behind the channels, so tokens have to become a map before it sees them.
+    Captum averages over all axes after the channels, so tokens are reshaped to a map first.
     """
     tap = nn.Identity()
 
-    def through(_: nn.Module, __: Any, output: Tensor) -> Tensor:
+    def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
         features = model.feature_map(layer, output)
-        seen = tap(features.transpose(0, 1)[None])[0].transpose(0, 1) if whole_video else tap(features)
-        return model.from_feature_map(layer, seen, output)
+        tapped = tap(features.transpose(0, 1)[None])[0].transpose(0, 1) if whole_video else tap(features)
+        return model.from_feature_map(layer, tapped, output)
 
-    handle = model.vision_layers()[layer].register_forward_hook(through)
+    handle = model.vision_layers()[layer].register_forward_hook(hook)
     try:
         yield tap
     finally:

@@ -42,15 +42,15 @@ class GradientShap(Batched, Method):
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, signed; on average over the samples they add up to f(x) - mean f(x')."""
+        """Return signed values in nats; in expectation they add up to f(x) - mean f(x')."""
         inputs = Inputs.of(subject, self.space)
         baselines = torch.cat([baseline_of(subject, self.space, kind) for kind in self.baselines])
         total = torch.zeros_like(inputs.values)
         with torch.enable_grad():
-            for part in batches(self.samples, self.batch):
-                count = part.stop - part.start
-                found = Captum(inputs.score).attribute(
+            for chunk in batches(self.samples, self.batch):
+                count = chunk.stop - chunk.start
+                attributed = Captum(inputs.score).attribute(
                     inputs.variable, baselines, n_samples=count, stdevs=self.sigma * inputs.scale
                 )
-                total += found.detach() * count / self.samples
+                total += attributed.detach() * count / self.samples
         return inputs.volume(total.sum(dim=2))

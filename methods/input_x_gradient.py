@@ -30,7 +30,7 @@ class InputXGradient(Method):
         require_space(self.space)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, signed: the score's change to first order when the place turns black, or its token to zero."""
+        """Return signed nats: the score's first-order drop when the location turns black or its token zero."""
         inputs = Inputs.of(subject, self.space)
         with torch.enable_grad():
             values: Tensor = Captum(inputs.score).attribute(inputs.variable)

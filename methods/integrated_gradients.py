@@ -1,4 +1,4 @@
-"""Integrated gradients that choose their own nodes."""
+"""Integrated gradients with an adaptive number of path points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from attrib.subject import Subject
 
-LEAST = 1e-5  # nats; less is rounding, and dividing by it would tell nothing
+LEAST = 1e-5  # nats; less is rounding error and no useful divisor
 FIRST = 8  # nodes of the first round
 
 
@@ -27,9 +27,9 @@ FIRST = 8  # nodes of the first round
 class IntegratedGradients(Batched, Method):
     """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
-    `steps` Gauss-Legendre nodes; or, where it is 0, as many mean-value nodes (`inputs.path_nodes`) as it takes for a
-    completeness error of `tolerance`, `max_steps` gradients at most. Features are summed. Reports
-    `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and how many gradients and forward passes it took.
+    The path has `steps` Gauss-Legendre nodes. With `steps` 0, mean-value nodes (`inputs.path_nodes`) are added until
+    the completeness error is at most `tolerance`, up to `max_steps` gradients. Features are summed. Reports
+    `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and the numbers of gradients and forward passes.
     """
 
     reference: ClassVar[str] = "Sundararajan et al. 2017, eq. 3"
@@ -49,11 +49,11 @@ class IntegratedGradients(Batched, Method):
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Tensor:
-        """Nats per pixel or token, signed; they add up to f(x) - f(x') but for the reported error."""
+        """Return signed nats per pixel or token; they add up to f(x) - f(x') except for the reported error."""
         return self.values_and_reports(subject).values
 
     def values_and_reports(self, subject: Subject) -> Attribution:
-        """Values, with `completeness_error`, `score_change` and the numbers of evaluations."""
+        """Return the values with `completeness_error`, `score_change` and the numbers of evaluations."""
         inputs = Inputs.of(subject, self.space)
         path = Path(inputs, baseline_of(subject, self.space, self.baseline), self.batch)
         known = {0.0: path.scores([0.0])[0], 1.0: float(subject.log_odds(subject.logprobs[None]))}
@@ -67,44 +67,44 @@ class IntegratedGradients(Batched, Method):
     def _fixed(self, path: Path) -> Tensor:
         nodes, weights = np.polynomial.legendre.leggauss(self.steps)
         slopes = path.slopes(((nodes + 1) / 2).tolist())
-        parts = (float(weight) / 2 * slope for weight, (_, slope) in zip(weights, slopes, strict=True))
-        return sum(parts, start=path.zeros)
+        weighted = (float(weight) / 2 * slope for weight, (_, slope) in zip(weights, slopes, strict=True))
+        return sum(weighted, start=path.zeros)
 
     def _adaptive(self, path: Path, profile: Profile) -> Tensor:
-        parts: dict[Segment, Part] = {}
-        fresh = profile.cut(min(FIRST, self.max_steps))
-        while fresh:
-            nodes = profile.nodes(fresh)
-            for segment, node, (score, slope) in zip(fresh, nodes, path.slopes(nodes), strict=True):
+        pieces: dict[Segment, Piece] = {}
+        new = profile.cut(min(FIRST, self.max_steps))
+        while new:
+            nodes = profile.nodes(new)
+            for segment, node, (score, slope) in zip(new, nodes, path.slopes(nodes), strict=True):
                 profile.known[node] = score
                 share = (segment[1] - segment[0]) * slope
-                parts[segment] = Part(node, share, float(share.cpu().double().sum()) - profile.change(segment))
-            fresh = []
-            for segment in self._worst(parts, profile.change((0.0, 1.0)), (self.max_steps - path.gradients) // 2):
-                node = parts.pop(segment).node
-                fresh += [(segment[0], node), (node, segment[1])]
-        return sum((part.share for part in parts.values()), start=path.zeros)
+                pieces[segment] = Piece(node, share, float(share.cpu().double().sum()) - profile.change(segment))
+            new = []
+            for segment in self._worst(pieces, profile.change((0.0, 1.0)), (self.max_steps - path.gradients) // 2):
+                node = pieces.pop(segment).node
+                new += [(segment[0], node), (node, segment[1])]
+        return sum((piece.share for piece in pieces.values()), start=path.zeros)
 
-    def _worst(self, parts: dict[Segment, Part], change: float, most: int) -> list[Segment]:
-        """The third of the segments that misses most, `most` of them at most; none once all add up."""
-        if abs(sum(part.missed for part in parts.values())) <= max(self.tolerance * abs(change), LEAST):
+    def _worst(self, pieces: dict[Segment, Piece], change: float, most: int) -> list[Segment]:
+        """Return the third of the segments with the largest errors, at most `most`; none once the sum is accurate."""
+        if abs(sum(piece.error for piece in pieces.values())) <= max(self.tolerance * abs(change), LEAST):
             return []
-        order = sorted(parts, key=lambda segment: -abs(parts[segment].missed))
+        order = sorted(pieces, key=lambda segment: -abs(pieces[segment].error))
         return order[: min(most, max(1, len(order) // 3))]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """A segment's node, its share of the attribution, and by how much that misses the change of the score."""
+class Piece:
+    """A segment's node, its share of the attribution, and that share's error: its sum minus the score's change."""
 
     node: float
     share: Tensor
-    missed: float
+    error: float
 
 
 @dataclass(eq=False)
 class Path:
-    """The straight path from a baseline to the inputs, `batch` points at a time; counts what was run."""
+    """The straight path from a baseline to the inputs, run in batches of points; counts its evaluations."""
 
     inputs: Inputs
     baseline: Tensor
@@ -118,19 +118,19 @@ class Path:
         return torch.zeros_like(self.baseline[0, :, 0])
 
     def scores(self, at: Sequence[float]) -> list[float]:
-        """The score at each point, by forward passes."""
+        """Return the score at each point, by forward passes."""
         self.forwards += len(at)
         with torch.no_grad():
-            parts = [self.inputs.score(self._points(at[part])) for part in batches(len(at), self.batch)]
-        return [float(score) for part in parts for score in part]
+            scores = [self.inputs.score(self._points(at[chunk])) for chunk in batches(len(at), self.batch)]
+        return [float(score) for batch in scores for score in batch]
 
     def slopes(self, at: Sequence[float]) -> Iterable[tuple[float, Tensor]]:
-        """(score, (x - x') times gradient with features summed) at each point."""
+        """Yield the score and (x - x') times the gradient, features summed, at each point."""
         self.gradients += len(at)
         change = self.inputs.values - self.baseline
-        for part in batches(len(at), self.batch):
+        for chunk in batches(len(at), self.batch):
             with torch.enable_grad():
-                points = self._points(at[part]).requires_grad_()
+                points = self._points(at[chunk]).requires_grad_()
                 scores = self.inputs.score(points)
                 (gradients,) = torch.autograd.grad(scores.sum(), points)
             slopes = (change * gradients).sum(dim=2)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class LeGrad(AttentionMethod):
     """Mean over layers and heads of relu(ds_l / dA_l) at the answer row (Bousselham et al. 2024, eq. 4 to 6).
 
-    s_l is the explained log-odds read from layer l's output at the answer position through the model's last norm and
-    head; only that row of A_l reaches it. One layer's activations are held at a time. `layers` chooses some.
+    s_l is the explained log-odds, read from layer l's output at the answer position through the model's last norm and
+    head; only that row of A_l affects it. One layer's activations are in memory at a time. `layers` selects by number
+    (none: all).
     """
 
     reference: ClassVar[str] = "Bousselham et al. 2024, eq. 4 to 6"
@@ -32,16 +33,16 @@ class LeGrad(AttentionMethod):
     layers: tuple[int, ...] = ()
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats per unit of attention, 0 or more."""
+        """Return gradients in nats per unit of attention, 0 or more."""
         model = require(subject.model, RecordsAttention, "legrad")
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        found = flows.AnswerRows(record, flows.gradient_flow, twin=self.null == "divided")
+        answer_rows = flows.AnswerRows(record, flows.gradient_flow, twin=self.null == "divided")
 
         def differentiate(states: Tensor) -> None:
             score = subject.log_odds(model.read_out(states, subject.question))
             torch.autograd.grad(score.sum(), record.root)
 
-        record.on_gradient, record.on_state = found.step, differentiate
+        record.on_gradient, record.on_state = answer_rows.step, differentiate
         flows.run(subject, "legrad", record)
-        parts = [part.mean(dim=(1, 2)) for part in found.chosen(self.layers)]
-        return flows.visual(subject, record, flows.divided(*parts))
+        means = [flow.mean(dim=(1, 2)) for flow in answer_rows.chosen(self.layers)]
+        return flows.visual(subject, record, flows.divided(*means))

@@ -1,4 +1,4 @@
-"""Input times repaired gradient."""
+"""Input times a gradient with constant softmax weights, gates and denominators."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class LibraGradient(Method):
     """Input times a gradient that holds softmax weights, gates and normalisation denominators constant.
 
-    Libragrad (Mehri et al. 2024, arXiv 2411.16760, input x gradient). Tokens are visual tokens, the text's have a share
-    of their own: of a difference of two options' logits all shares together are the whole.
+    Libragrad (Mehri et al. 2024, arXiv 2411.16760, input x gradient). The map covers visual tokens; text tokens have
+    shares too, and the shares of all tokens add up to the difference of two options' logits.
     """
 
     reference: ClassVar[str] = "Mehri et al. 2024, arXiv 2411.16760, input x gradient"
@@ -34,7 +34,7 @@ class LibraGradient(Method):
         require_space(self.space)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, signed. Raises UnsupportedModel when the model cannot repair its gradients."""
+        """Return signed values in nats. Raises UnsupportedModel when the model cannot repair its gradients."""
         model = require(subject.model, RepairsGradients, "libra_gradient")
         inputs = Inputs.of(subject, self.space)
         variable = inputs.variable

@@ -1,4 +1,4 @@
-"""Attention of the few heads that localise."""
+"""Attention of the few heads that localise objects."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from attrib.subject import Subject
 
-CANDIDATES = 10  # heads of least entropy that each sample of a calibration split votes for
+CANDIDATES = 10  # heads of lowest entropy that each sample of a calibration split votes for
 Head = tuple[int, int]  # layer, head
 
 
 @dataclass(frozen=True)
 class LocalizationHeads(Method):
-    """Sum of the answer's attention over few heads (Kang et al. 2025, arXiv 2503.06287): many looks, compact spots.
+    """Sum of the answer's attention over the few heads that attend to the video most and most compactly.
 
-    `heads`: (layer, head) pairs that `calibrated` chose on a calibration split, as in the paper. Without them each
-    sample chooses its own `count` heads by the same two criteria, a simplification.
+    Kang et al. 2025, arXiv 2503.06287. `heads` are (layer, head) pairs from `calibrated` on a calibration split, as in
+    the paper. Without them, each sample selects its own `count` heads by the same two criteria, a simplification.
     """
 
     reference: ClassVar[str] = "Kang et al. 2025, arXiv 2503.06287"
@@ -40,39 +40,39 @@ class LocalizationHeads(Method):
         require_at_least("count", self.count, 1)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Sum of probabilities, 0 or more. Raises AttributionError for a head that is not there."""
-        found = answer_statistics(subject)
-        layers, heads = found.visual_mass.shape
+        """Return sums of probabilities, 0 or more. Raises AttributionError for a head that does not exist."""
+        statistics = answer_statistics(subject)
+        layers, heads = statistics.visual_mass.shape
         for layer, head in self.heads:
             if not (0 <= layer < layers and 0 <= head < heads):
                 raise AttributionError(
                     f"localization_heads: expected layers below {layers} and heads below {heads}, got {layer}, {head}"
                 )
-        chosen = self.heads or localising(found, self.count)
-        return torch.stack([found.attention[layer, head] for layer, head in chosen]).sum(dim=0)
+        chosen = self.heads or localising(statistics, self.count)
+        return torch.stack([statistics.attention[layer, head] for layer, head in chosen]).sum(dim=0)
 
 
-def localising(found: HeadStatistics, count: int) -> tuple[Head, ...]:
-    """The `count` heads of least spatial entropy among those that look at the video; ties go to the earlier head.
+def localising(statistics: HeadStatistics, count: int) -> tuple[Head, ...]:
+    """Return the `count` heads of lowest spatial entropy that attend to the video; ties go to the earlier head.
 
-    They look at it when their attention's sum over the visual tokens reaches the bend of all heads' sorted sums, the
-    point farthest from the line between greatest and least.
+    A head attends to the video when its attention, summed over the visual tokens, reaches the bend of all heads'
+    sorted sums: the point farthest from the line between the largest and the smallest.
     """
-    mass, entropy = found.visual_mass.flatten(), found.spatial_entropy.flatten()
+    mass, entropy = statistics.visual_mass.flatten(), statistics.spatial_entropy.flatten()
     looking = mass >= bend(mass.cpu().double())
     order = entropy.masked_fill(~looking, float("inf")).argsort(stable=True).tolist()
-    heads = found.visual_mass.shape[1]
+    heads = statistics.visual_mass.shape[1]
     return tuple(divmod(index, heads) for index in order[: min(count, int(looking.sum()))])
 
 
 def bend(values: Float[Tensor, " n"]) -> float:
-    """The value at the greatest distance below the line between the ends of the sorted values."""
+    """Return the value at the greatest distance below the line between the ends of the sorted values."""
     falling = values.sort(descending=True).values
     line = torch.linspace(float(falling[0]), float(falling[-1]), len(falling), dtype=falling.dtype)
     return float(falling[(line - falling.cpu()).argmax()])
 
 
 def calibrated(subjects: Iterable[Subject], count: int = 3) -> tuple[Head, ...]:
-    """The `count` heads that most samples of a calibration split choose among their ten of least entropy."""
+    """Return the `count` heads that most samples of a calibration split have among their ten of lowest entropy."""
     votes = Counter(head for subject in subjects for head in localising(answer_statistics(subject), CANDIDATES))
     return tuple(head for head, _ in sorted(votes.items(), key=lambda item: (-item[1], item[0]))[:count])

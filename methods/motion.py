@@ -1,4 +1,4 @@
-"""Control: where the picture changes."""
+"""Control: change between neighbouring frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Motion(Control):
     reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Squared differences, 0 or more; zero for a clip of one frame."""
+        """Return squared differences, 0 or more; zero for a clip of one frame."""
         pixels = subject.pixels.detach().float()
         change = (pixels.diff(dim=0) ** 2).mean(dim=1)
         energy = torch.zeros_like(pixels[:, 0])

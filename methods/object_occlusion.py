@@ -1,4 +1,4 @@
-"""Annotated objects taken out of the clip, one at a time."""
+"""Occlusion of annotated objects, one at a time."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObjectOcclusion(Batched, Method):
-    """Fall of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
+    """Drop of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
 
-    Boxes are filled with the baseline where the object can be seen. Where several cover a cell, their falls are
-    averaged by the shares of it that they cover.
+    The object's boxes are filled with the baseline while it is visible. Where several objects cover a cell, their
+    drops are averaged, weighted by the share of the cell that each covers.
     """
 
     reference: ClassVar[str] = "defined here"
@@ -45,17 +45,17 @@ class ObjectOcclusion(Batched, Method):
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, signed; 0 where no object is. Raises AttributionError for a subject without a sample."""
+        """Return signed values in nats, 0 outside objects. Raises AttributionError for a subject without a sample."""
         sample, times, grid = require_sample(subject, "object_occlusion"), subject.clip.times, subject.grid
-        pieces = [piece for track in sample.tracks for piece in stretches(track, times, self.seconds)]
+        pairs = [pair for track in sample.tracks for pair in stretches(track, times, self.seconds)]
         height, width = subject.pixels.shape[2:]
 
-        def gone(index: int) -> Bool[Tensor, "t h w"]:
-            return torch.from_numpy(tube(*pieces[index], times, height, width) >= 0.5)
+        def mask(index: int) -> Bool[Tensor, "t h w"]:
+            return torch.from_numpy(tube(*pairs[index], times, height, width) >= 0.5)
 
-        drops = Removal.of(subject, "pixels", self.baseline).drops(len(pieces), gone, self.batch)
+        drops = Removal.of(subject, "pixels", self.baseline).drops(len(pairs), mask, self.batch)
         total, covered = (np.zeros((grid.frames, grid.rows, grid.columns)) for _ in range(2))
-        for (track, frames), drop in zip(pieces, drops.tolist(), strict=True):
+        for (track, frames), drop in zip(pairs, drops.tolist(), strict=True):
             share = tube(track, frames, times, grid.rows, grid.columns)
             total += drop * share
             covered += share
@@ -63,7 +63,7 @@ class ObjectOcclusion(Batched, Method):
 
 
 def stretches(track: Track, times: NDArray[np.float64], seconds: float) -> Iterator[tuple[Track, NDArray[np.bool_]]]:
-    """The track with the frames (t,) of each stretch, counted from 0 s, during which it can be seen at all."""
+    """Yield the track with the frames (t,) of each stretch, counted from 0 s, in which it is visible."""
     seen = np.array([bool(boxes_at(float(time), [track])[0]) for time in times])
     number = np.floor(times / seconds) if seconds else np.zeros(len(times))
     for stretch in np.unique(number[seen]):
@@ -73,7 +73,7 @@ def stretches(track: Track, times: NDArray[np.float64], seconds: float) -> Itera
 def tube(
     track: Track, frames: NDArray[np.bool_], times: NDArray[np.float64], rows: int, columns: int
 ) -> NDArray[np.float64]:
-    """(t, rows, columns) shares that the track covers in `frames` (t,), 0 in the others."""
+    """Return the share of each cell (t, rows, columns) that the track covers in `frames` (t,), 0 in others."""
     shares = np.zeros((len(times), rows, columns))
     shares[frames] = visible_tube(track, times[frames], rows, columns)
     return shares

@@ -1,4 +1,4 @@
-"""Space-time tubes slid over the clip and taken out of it."""
+"""Occlusion by a space-time tube that slides over the clip."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Tube = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class Occlusion(Batched, Method):
-    """Fall of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
+    """Drop of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
 
-    `window` and `stride` are (token steps, rows, columns) in cells, `cells` a side of the frame. Tubes slide `over` its
-    border, so that each cell is covered equally often, or stay `inside`, as Captum's, which favours what lies at the
-    border: fewer tubes cover it.
+    `window` and `stride` are (token steps, rows, columns) in cells; the frame has `cells` x `cells` cells. Tubes slide
+    `over` the frame's border, so that each cell is covered equally often, or stay `inside`, as Captum's do: fewer
+    tubes then cover a cell at the border, which favours it.
     """
 
     reference: ClassVar[str] = "Zeiler and Fergus 2014, section 4.2"
@@ -48,14 +48,14 @@ class Occlusion(Batched, Method):
             require_at_least(name, getattr(self, name), 1)
         for window, stride in zip(self.window, self.stride, strict=True):
             if not 1 <= stride <= window:
-                raise ValueError(f"stride: expected 1 to the window's {window} cells, got {stride}; others are skipped")
+                raise ValueError(f"stride: expected 1 to the window's {window} cells, got {stride}; more skips cells")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats, signed."""
+        """Return signed values in nats."""
         removal = Removal.of(subject, self.space, self.baseline)
         cells = Cells.of(removal.inputs, subject.grid, self.cells)
         tubes = self._tubes(cells.shape)
-        drops = removal.drops(len(tubes), lambda index: cells.places(inside(tubes[index], cells.shape)), self.batch)
+        drops = removal.drops(len(tubes), lambda index: cells.mask(inside(tubes[index], cells.shape)), self.batch)
         total, covered = (torch.zeros(cells.shape, dtype=torch.float64) for _ in range(2))
         for tube, drop in zip(tubes, drops.tolist(), strict=True):
             total[tube] += drop
@@ -72,7 +72,7 @@ class Occlusion(Batched, Method):
 
 
 def inside(tube: Tube, shape: Shape) -> Bool[Tensor, "t r c"]:
-    """The cells of the tube."""
-    found = torch.zeros(shape, dtype=torch.bool)
-    found[tube] = True
-    return found
+    """Return a mask of the cells in the tube."""
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[tube] = True
+    return mask

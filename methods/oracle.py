@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Oracle(AnnotatedControl):
-    """The annotated evidence as a map: what a model that answers by nothing else would give; an upper bound."""
+    """The annotated evidence as a map, an upper bound: the map of a model that uses only the evidence."""
 
     reference: ClassVar[str] = "defined here"
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
 
     def annotated(self, subject: Subject, sample: Sample) -> Float[Tensor, "t h w"]:
-        """Share of each cell of the token grid that visible evidence covers in its interval, in [0, 1]."""
+        """Return the share of each cell of the token grid that visible evidence covers in its interval, in [0, 1]."""
         grid = subject.grid
         return torch.from_numpy(visible_evidence(sample, subject.clip.times, grid.rows, grid.columns))

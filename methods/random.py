@@ -23,9 +23,9 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Random(Control):
-    """Gaussian noise smoothed over `time` frames and `space` of the frame; the seed and the clip decide it.
+    """Gaussian noise smoothed over `time` frames and `space` of the frame; seeded by the seed and the clip.
 
-    Every clip gets its own noise: one map for all would be a fixed prior, which is another control.
+    Every clip has its own noise: one map for all clips would be a fixed prior, which is another control.
     """
 
     reference: ClassVar[str] = "defined here"
@@ -38,9 +38,9 @@ class Random(Control):
         require_at_least("space", self.space, 0)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Noise in [0, 1]."""
-        item = zlib.crc32(subject.clip.frames.tobytes(), zlib.crc32(subject.question.text.encode()))
-        generator = np.random.default_rng([subject.seed, item])
+        """Return noise in [0, 1]."""
+        checksum = zlib.crc32(subject.clip.frames.tobytes(), zlib.crc32(subject.question.text.encode()))
+        generator = np.random.default_rng([subject.seed, checksum])
         noise = generator.standard_normal((len(subject.clip), SIDE, SIDE))
         smooth = gaussian_filter(noise, (self.time, self.space * SIDE, self.space * SIDE))
         return torch.from_numpy((smooth - smooth.min()) / np.ptp(smooth))

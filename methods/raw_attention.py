@@ -1,4 +1,4 @@
-"""The answer's own attention on the visual tokens."""
+"""Attention of the answer position to the visual tokens."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawAttention(AttentionMethod):
-    """Attention of the answer position on each visual token, mean or maximum over layers and heads (none: all).
+    """Attention of the answer position to each visual token, mean or maximum over layers and heads (none: all).
 
-    `active`: only layers of high activity, those whose attention on the visual tokens (summed over them, mean over
-    heads) is at least one standard deviation above the mean over layers; the highest always.
+    `active` restricts it to layers of high activity: their attention to the visual tokens (sum over tokens, mean over
+    heads) is at least one standard deviation above the mean over layers. The highest layer always qualifies.
     """
 
     reference: ClassVar[str] = "defined here"
@@ -38,13 +38,13 @@ class RawAttention(AttentionMethod):
         require_choice("reduction", self.reduction, get_args(flows.Reduction))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Probabilities, 0 or more; divided: how many times what even attention would give."""
+        """Return probabilities, 0 or more; with `null: divided`, as a ratio to uniform attention."""
         record = AttentionRecord(find_sinks=self.sinks == "mask")
-        found = flows.AnswerRows(record, flows.attention_flow, twin=self.null == "divided")
-        record.on_layer = found.step
+        answer_rows = flows.AnswerRows(record, flows.attention_flow, twin=self.null == "divided")
+        record.on_layer = answer_rows.step
         flows.run(subject, "raw_attention", record)
-        parts = found.chosen(self.layers, self.heads)
-        kept = high_activity(parts[0][0][..., record.visual].sum(dim=2)) if self.active else slice(None)
-        reduced = [part[:, kept].mean(dim=(1, 2)) if self.reduction == "mean" else part[:, kept].amax(dim=(1, 2))
-                   for part in parts]  # fmt: skip
+        attention = answer_rows.chosen(self.layers, self.heads)
+        layers = high_activity(attention[0][0][..., record.visual].sum(dim=2)) if self.active else slice(None)
+        selected = [flow[:, layers] for flow in attention]
+        reduced = [flow.mean(dim=(1, 2)) if self.reduction == "mean" else flow.amax(dim=(1, 2)) for flow in selected]
         return flows.visual(subject, record, flows.divided(*reduced))

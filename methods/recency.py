@@ -1,4 +1,4 @@
-"""Control: the later, the more."""
+"""Control: saliency that grows with time."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recency(Control):
-    """A ramp over time, the same everywhere in a frame: causal models favour what came last."""
+    """A ramp over time, the same everywhere in a frame: causal models favour recent frames."""
 
     reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """The middle of each frame's interval as a share of the clip's duration, in (0, 1)."""
+        """Return the middle of each frame's interval as a share of the clip's duration, in (0, 1)."""
         times, end, grid = subject.clip.times, subject.clip.end, subject.grid
         middles = (times + np.append(times[1:], end)) / 2
         ramp = torch.from_numpy((middles - times[0]) / (end - times[0]))

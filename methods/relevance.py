@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Relevance(AttentionMethod):
     """The answer row of R <- R + mean_h relu(A_h * dA_h) R through all layers (Chefer et al. 2021, eq. 5 and 6).
 
-    `checkpoint` computes layers again in the backward instead of keeping their activations, `offload` keeps what is
-    kept in the CPU's memory.
+    `checkpoint` recomputes layers in the backward pass instead of storing their activations; `offload` stores tensors
+    for the backward pass in CPU memory.
     """
 
     reference: ClassVar[str] = "Chefer et al. 2021, eq. 5 and 6"
@@ -30,9 +30,9 @@ class Relevance(AttentionMethod):
     offload: bool = False
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Relevance, 0 or more."""
+        """Return the relevance, 0 or more."""
         record = AttentionRecord(find_sinks=self.sinks == "mask", checkpoint=self.checkpoint)
-        carried = flows.Recursion(record, flows.relevance_flow, 1.0, twin=self.null == "divided")
-        record.on_gradient = carried.step
+        recursion = flows.Recursion(record, flows.relevance_flow, 1.0, twin=self.null == "divided")
+        record.on_gradient = recursion.step
         flows.run(subject, "relevance", record, offload=self.offload)
-        return flows.visual(subject, record, carried.values)
+        return flows.visual(subject, record, recursion.values)

@@ -22,9 +22,9 @@ Magnitude = Literal["max", "norm"]
 
 @dataclass(frozen=True)
 class Saliency(Method):
-    """Magnitude of the score's gradient at each place (Simonyan et al. 2014, section 3.1).
+    """Magnitude of the score's gradient at each location (Simonyan et al. 2014, section 3.1).
 
-    `magnitude` over colours or token channels: the `max` of absolute values, as in the paper, or their 2-`norm`.
+    `magnitude` reduces colours or token channels: the `max` of absolute values, as in the paper, or the 2-`norm`.
     """
 
     reference: ClassVar[str] = "Simonyan et al. 2014, section 3.1"
@@ -37,7 +37,7 @@ class Saliency(Method):
         require_choice("magnitude", self.magnitude, get_args(Magnitude))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats per unit of brightness or of token, 0 or more."""
+        """Return nats per unit of brightness or of token, 0 or more."""
         inputs = Inputs.of(subject, self.space)
         with torch.enable_grad():
             gradient: Tensor = Captum(inputs.score).attribute(inputs.variable, abs=False)
@@ -45,5 +45,5 @@ class Saliency(Method):
 
 
 def magnitude(gradient: Tensor, kind: Magnitude) -> Tensor:
-    """Axis 2 reduced to its greatest absolute value or its 2-norm."""
+    """Reduce axis 2 to its largest absolute value or its 2-norm."""
     return gradient.abs().amax(dim=2) if kind == "max" else gradient.norm(dim=2)

@@ -26,7 +26,7 @@ Average = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 class SmoothGrad(Batched, Method):
     """Magnitude of the mean gradient over noisy copies of the clip (Smilkov et al. 2017, eq. 2).
 
-    `average` may be that of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018).
+    `average` may also be the mean of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018).
     """
 
     reference: ClassVar[str] = "Smilkov et al. 2017, eq. 2"
@@ -47,7 +47,7 @@ class SmoothGrad(Batched, Method):
         require_at_least("batch", self.batch, 1)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Nats per unit of brightness or of token (squared for the other averages), 0 or more."""
+        """Return nats per unit of brightness or of token (squared for the other averages), 0 or more."""
         inputs = Inputs.of(subject, self.space)
         with torch.enable_grad():
             gradient: Tensor = NoiseTunnel(Captum(inputs.score)).attribute(

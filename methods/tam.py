@@ -1,4 +1,4 @@
-"""Token activation map: what the model's head makes of each visual token, less what earlier text makes of it."""
+"""Token activation map: logits at the visual tokens, minus the interference of earlier text tokens."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 
     from attrib.subject import Subject
 
-LEAST = 1e-12  # where a divisor vanishes, so does what is divided
+LEAST = 1e-12  # divisor where it would vanish; the dividend vanishes too
 
 
 @dataclass(frozen=True)
 class TAM(Method):
     """Token activation map (Li et al. 2025, arXiv 2506.23270) of the explained option's text or of a free answer.
 
-    Mean over the text's tokens; the letter that stands for an option names nothing that a video could show. `kernel` is
-    the width of the paper's rank Gaussian filter, 3 there; 1 leaves it out: to it, what covers a single token is noise.
+    The map is the mean over the text's tokens, not the option's letter, which names nothing that a video could show.
+    `kernel` is the width of the paper's rank Gaussian filter, 3 there. The default 1 disables the filter, which treats
+    evidence on a single token as noise.
     """
 
     reference: ClassVar[str] = "Li et al. 2025, arXiv 2506.23270"
@@ -41,7 +42,7 @@ class TAM(Method):
 
     @torch.no_grad()
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Logits, 0 or more. Raises UnsupportedModel when the model's head cannot be read at every place."""
+        """Return logits, 0 or more. Raises UnsupportedModel without logits at intermediate positions (ReadsTokens)."""
         question, model = subject.question, require(subject.model, ReadsTokens, "tam")
         reply = question.reply or require(subject.model, AnswersFreely, "free answers").reply(
             question.options[subject.option]
@@ -51,14 +52,15 @@ class TAM(Method):
         first = len(lens.ids) - lens.answer
         maps = torch.stack([activation(lens, first + token) for token in explained])
         volume = subject.grid.to_volume(maps).cpu().numpy()
-        return torch.from_numpy(np.stack([[filtered(frame, self.kernel) for frame in each] for each in volume]).mean(0))
+        filtered_maps = [[filtered(frame, self.kernel) for frame in frames] for frames in volume]
+        return torch.from_numpy(np.stack(filtered_maps).mean(0))
 
 
 def activation(lens: TokenLens, token: int) -> Float[Tensor, " n"]:
-    """The map of one token of the text without the interference of those before it (eq. 1, 2, 4 and 5).
+    """Return the map of one text token without the interference of earlier tokens (eq. 1, 2, 4 and 5).
 
-    Other tokens' rectified maps are averaged, weighted by the rectified logit of this token at them; the least-squares
-    multiple of that mean is taken off. Tokens of the same id do not interfere.
+    The interference is the mean of the earlier tokens' rectified maps, each weighted by this token's rectified logit
+    at that token; its least-squares multiple is subtracted. Tokens of the same id do not interfere.
     """
     maps, at_text = (each.cpu().double().clamp(min=0) for each in (lens.visual, lens.text))
     context = [other for other in range(token) if lens.ids[other] != lens.ids[token]]
@@ -69,7 +71,7 @@ def activation(lens: TokenLens, token: int) -> Float[Tensor, " n"]:
 
 
 def filtered(frame: NDArray[np.float64], kernel: int) -> NDArray[np.float64]:
-    """The rank Gaussian filter (eq. 6 and 7): sorted windows, weighted by a Gaussian around the middle rank.
+    """Apply the rank Gaussian filter (eq. 6 and 7): sorted windows, weighted by a Gaussian at the middle rank.
 
     Its sigma in ranks is the window's standard deviation over its mean. Borders are mirrored.
     """

@@ -1,4 +1,4 @@
-"""Control: how large the visual tokens are."""
+"""Control: norm of the visual tokens."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenNorm(Control):
-    """2-norm of each visual token: what the encoder makes of the picture before any question is asked."""
+    """2-norm of each visual token: the encoder's response to the picture, independent of the question."""
 
     reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Norms, 0 or more, in the unit of the tokens."""
+        """Return norms, 0 or more, in the unit of the tokens."""
         inputs = Inputs.of(subject, "tokens")
         return inputs.volume(inputs.values.norm(dim=2))

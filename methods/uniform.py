@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Uniform(Control):
-    """One everywhere; metrics that rank cells are undefined on it, or at chance by their tie rule."""
+    """One everywhere. Metrics that rank cells are undefined on it, or at chance by their tie rule."""
 
     reference: ClassVar[str] = "defined here"
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
-        """Ones on the token grid."""
+        """Return ones on the token grid."""
         grid = subject.grid
         return torch.ones(grid.frames, grid.rows, grid.columns)

@@ -1,4 +1,4 @@
-"""Drop of the answer where parts of the clip, or of its visual tokens, are replaced by a baseline."""
+"""Drop of the score when pixels or visual tokens are replaced by a baseline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Removal:
-    """A subject's pixels or visual tokens, and a baseline that takes the place of some of them."""
+    """A subject's pixels or visual tokens, and a baseline that replaces some of them."""
 
     inputs: Inputs
     baseline: Tensor
@@ -33,25 +33,25 @@ class Removal:
         return Removal(Inputs.of(subject, space), baseline_of(subject, space, baseline))
 
     @torch.no_grad()
-    def drops(self, count: int, gone: Callable[[int], Bool[Tensor, ...]], batch: int) -> Float[Tensor, " count"]:
-        """The score minus that of each of `count` versions, in nats, `batch` versions at a time.
+    def drops(self, count: int, mask: Callable[[int], Bool[Tensor, ...]], batch: int) -> Float[Tensor, " count"]:
+        """Return the score minus each of `count` versions' score, in nats, `batch` versions at a time.
 
-        `gone(i)` says which places of version i are replaced: (t, h, w) of pixels, (n,) of tokens.
+        `mask(i)` is True where version i shows the baseline: (t, h, w) of pixels, (n,) of tokens.
         """
         whole = self.inputs.score(self.inputs.values)
-        parts = [whole.new_empty(0)]
-        for part in batches(count, batch):
-            masks = torch.stack([gone(i) for i in range(part.start, part.stop)]).to(self.baseline.device)
-            parts.append(whole - self.inputs.score(torch.where(masks.unsqueeze(2), self.baseline, self.inputs.values)))
-        return torch.cat(parts)
+        drops = [whole.new_empty(0)]
+        for chunk in batches(count, batch):
+            masks = torch.stack([mask(i) for i in range(chunk.start, chunk.stop)]).to(self.baseline.device)
+            drops.append(whole - self.inputs.score(torch.where(masks.unsqueeze(2), self.baseline, self.inputs.values)))
+        return torch.cat(drops)
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A clip cut into (steps, rows, columns) cells, a step being one of the token grid's; the cell of each place."""
+    """A clip divided into (token steps, rows, columns) cells, with the cell of each pixel or token."""
 
     shape: Shape
-    axes: tuple[Tensor, Tensor, Tensor]  # number of the cell along each axis, for each frame or step, row and column
+    axes: tuple[Tensor, Tensor, Tensor]  # cell index along each axis, per frame or step, row and column
     flat: bool
 
     @staticmethod
@@ -64,8 +64,8 @@ class Cells:
         y, x = torch.arange(height) * rows // height, torch.arange(width) * columns // width
         return Cells((grid.steps, rows, columns), (time, y, x), flat)
 
-    def places(self, cells: Bool[Tensor, "t r c"]) -> Bool[Tensor, "t h w"] | Bool[Tensor, " n"]:
-        """The places that lie in these cells, as `Removal.drops` wants them."""
+    def mask(self, cells: Bool[Tensor, "t r c"]) -> Bool[Tensor, "t h w"] | Bool[Tensor, " n"]:
+        """Return the mask of the pixels or tokens in these cells, as `Removal.drops` expects it."""
         time, y, x = self.axes
-        found = cells[time][:, y][:, :, x]
-        return found.flatten() if self.flat else found
+        mask = cells[time][:, y][:, :, x]
+        return mask.flatten() if self.flat else mask

@@ -1,7 +1,7 @@
-"""Which share of which cell, in which frame, the annotated boxes cover; of one sample, and of other videos' samples.
+"""Shares of cells that annotated boxes cover in each frame, for one sample and for other videos' samples.
 
-Several boxes in a frame count as their exact union; a box while its object is fully hidden says where nothing can be
-seen, and is kept apart. Other videos are looked at in the same place and at the same relative time.
+Several boxes in a frame count as their exact union. Boxes of fully hidden objects are separate: nothing is visible
+there. Other videos are compared at the same position and relative time.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from attrib.types import Evidence, Sample, Track
 Box = NDArray[np.floating[Any]]
 Boxes = tuple[list[Box], list[Box]]  # of visible and of hidden objects
 FloatArray = NDArray[np.float64]
-PEERS = 64  # other videos' samples that are looked at, at most: thousands would tell no more
+PEERS = 64  # largest number of other videos' samples; thousands more would hardly change the mean
 
 
 def evidence_tracks(sample: Sample) -> list[tuple[Evidence, Track]]:
-    """The evidence but for context, each with its track; what names no annotated track is left out."""
+    """Return evidence with its track; omits context and evidence without an annotated track."""
     tracks = {track.id: track for track in sample.tracks}
     return [(item, tracks[item.track]) for item in sample.evidence if item.role != "context" and item.track in tracks]
 
 
 def evidence_boxes(sample: Sample, times: FloatArray) -> list[Boxes]:
-    """The evidence's boxes at each of `times` (t,), each track only during its interval."""
+    """Return the evidence's boxes at each of `times` (t,), each track only during its interval."""
     items = evidence_tracks(sample)
     active = [[track for item, track in items if item.start <= time < item.end] for time in times]
     return [boxes_at(float(time), tracks) for time, tracks in zip(times, active, strict=True)]
 
 
 def visible_evidence(sample: Sample, times: FloatArray, rows: int, columns: int) -> FloatArray:
-    """(t, rows, columns) shares that visible evidence covers; none from the sample's cut on."""
+    """Return the share of each cell (t, rows, columns) that visible evidence covers; 0 from the sample's cut on."""
     shares = np.stack([coverage(visible, rows, columns) for visible, _ in evidence_boxes(sample, times)])
     shares[after_cut(sample, times)] = 0
     return shares
 
 
 def after_cut(sample: Sample, times: FloatArray) -> NDArray[np.bool_]:
-    """Which of `times` (t,) lie at or after the sample's cut: what is annotated there is no evidence."""
+    """Return which of `times` (t,) are at or after the sample's cut, where annotation is no evidence."""
     return times >= (np.inf if sample.cut is None else sample.cut)
 
 
 def length_of(sample: Sample) -> float:
-    """The video's length in seconds as the annotation tells it: until the last segment ends, or a step after a box."""
+    """Return the annotated length in seconds: the end of the last segment, or one step after the last box."""
     tracks = (
         float(track.times[-1] + np.median(np.diff(track.times))) for track in sample.tracks if len(track.times) > 1
     )
     return max((*tracks, *(segment.end for segment in sample.segments)), default=0.0)
 
 
-def drawn(samples: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
-    """At most PEERS of `samples`, by their ids; which ones depends on the seed and on what there is to draw from."""
+def subsample(samples: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
+    """Return at most PEERS of `samples`, sorted by id; the selection depends on the seed and on all their ids."""
     known = sorted(samples, key=lambda sample: sample.id)
     if len(known) <= PEERS:
         return tuple(known)
@@ -65,23 +65,23 @@ def drawn(samples: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
 
 
 def peers_with_evidence(peers: Iterable[Sample], seed: int) -> tuple[Sample, ...]:
-    """Those that stand for the other videos wherever these are asked where and when evidence lies."""
-    return drawn((peer for peer in peers if evidence_tracks(peer)), seed)
+    """Return the peers that represent the other videos' evidence: at most PEERS that have any."""
+    return subsample((peer for peer in peers if evidence_tracks(peer)), seed)
 
 
 def peer_evidence(peers: Sequence[Sample], shares: FloatArray, rows: int, columns: int) -> FloatArray:
-    """(p, t, rows, columns) shares that visible evidence of each peer covers at `shares` (t,) of its own length."""
-    found = [visible_evidence(peer, shares * length_of(peer), rows, columns) for peer in peers]
-    return np.stack(found) if found else np.zeros((0, len(shares), rows, columns))
+    """Return shares (p, t, rows, columns) that each peer's visible evidence covers at `shares` (t,) of its length."""
+    volumes = [visible_evidence(peer, shares * length_of(peer), rows, columns) for peer in peers]
+    return np.stack(volumes) if volumes else np.zeros((0, len(shares), rows, columns))
 
 
 def visible_tube(track: Track, times: FloatArray, rows: int, columns: int) -> FloatArray:
-    """(t, rows, columns) shares that the track covers at those of `times` (t,) at which it can be seen."""
+    """Return shares (t, rows, columns) that the track covers at `times` (t,), 0 where it is not visible."""
     return np.stack([coverage(boxes_at(float(time), [track])[0], rows, columns) for time in times])
 
 
 def boxes_at(time: float, tracks: Iterable[Track]) -> Boxes:
-    """The known boxes of visible and of hidden objects at `time`; the nearest annotation says which one is."""
+    """Return the boxes of visible and of hidden objects at `time`; the nearest annotation decides which it is."""
     visible: list[Box] = []
     hidden: list[Box] = []
     for track in tracks:
@@ -93,10 +93,10 @@ def boxes_at(time: float, tracks: Iterable[Track]) -> Boxes:
 
 
 def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
-    """(rows, columns) share of each cell that the union of the xyxy `boxes` covers; what lies outside [0, 1] is cut.
+    """Return the share of each cell (rows, columns) that the union of the xyxy `boxes` covers, clipped to [0, 1].
 
-    Exact: the frame is cut along every edge of every box and cell, and the pieces are added up; a single box is the
-    product of what it covers of the rows and of the columns. An inverted box is empty.
+    Exact: the frame is divided along every edge of every box and cell, and the covered areas are added up. A single box
+    is the product of its shares of rows and of columns. An inverted box is empty.
     """
     edges = np.clip(np.asarray(boxes, np.float64).reshape(-1, 4), 0, 1)
     if not len(edges):
@@ -117,6 +117,6 @@ def coverage(boxes: Sequence[Box], rows: int, columns: int) -> FloatArray:
 
 
 def _overlap(low: float, high: float, cells: int) -> FloatArray:
-    """(cells,) share of each of `cells` equal parts of [0, 1] that lies in [low, high)."""
+    """Return the share of each of `cells` equal intervals of [0, 1] that is in [low, high)."""
     edges = np.arange(cells + 1) / cells
     return np.clip(np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1]), 0, None) * cells

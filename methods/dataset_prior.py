@@ -33,6 +33,6 @@ class DatasetPrior(PeerControl):
         """
         grid, known = subject.grid, peers_with_evidence(peers, subject.seed)
         if not known:
-            raise AttributionError("DatasetPrior: expected annotated evidence in other videos, got none")
+            raise AttributionError("DatasetPrior: expected evidence in other videos, got none")
         shares = subject.clip.times / subject.clip.end
         return torch.from_numpy(peer_evidence(known, shares, grid.rows, grid.columns).mean(axis=0))

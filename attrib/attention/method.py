@@ -11,10 +11,10 @@ from attrib.method import Method, require_choice
 
 @dataclass(frozen=True)
 class AttentionMethod(Method):
-    """`sinks`: `keep` them, or `mask` what goes to them (`attention_record.sinks` has the rule).
+    """Base of attention methods. `sinks`: `keep` them, or `mask` attention to them (see `attention_record.sinks`).
 
-    `null`: the values `raw`, or `divided` by their content-free twin: the same layers with what each row passes on
-    spread evenly over the tokens that it may see, so that only position is left in it.
+    `null`: `raw` values, or values `divided` by their content-free twin: the same layers, where each row spreads what
+    it passes on evenly over the tokens that it may see, so that the twin depends on position alone.
     """
 
     sinks: Sinks = "keep"

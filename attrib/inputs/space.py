@@ -1,4 +1,4 @@
-"""Spaces that gradient methods differentiate in, the clip's pixels or its visual tokens, and their baselines."""
+"""Input spaces of gradient methods, the clip's pixels or its visual tokens, and their baselines."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ BLUR = 0.1  # sigma as a share of the frame's height
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """One clip as a batch of one, (1, t, 3, h, w) or (1, n, d), and the explained scalar of such batches.
+    """One clip as a batch of one, (1, t, 3, h, w) or (1, n, d), and the score function of such batches.
 
-    In both forms axis 2 holds features (colours, token channels), which a map sums or reduces away.
+    Axis 2 holds features (colours or token channels), which a map sums or reduces.
     """
 
     values: Tensor
@@ -35,14 +35,14 @@ class Inputs:
 
     @staticmethod
     def of(subject: Subject, space: Space) -> Inputs:
-        """The subject's pixels, or its visual tokens in at least float32."""
+        """Return the subject's pixels, or its visual tokens in at least float32."""
         if space == "pixels":
             return Inputs(subject.pixels[None], subject.score, None)
         return Inputs(_tokens(subject, subject.pixels), subject.score_tokens, subject.grid)
 
     @property
     def variable(self) -> Tensor:
-        """A copy of the values that asks for a gradient."""
+        """Copy of the values that requires a gradient."""
         return self.values.detach().clone().requires_grad_()
 
     @property
@@ -51,7 +51,7 @@ class Inputs:
         return 1.0 if self.grid is None else float(self.values.std())
 
     def volume(self, values: Tensor) -> Float[Tensor, "t h w"]:
-        """One number a place, features already reduced, (1, t, h, w) or (1, n), as a volume."""
+        """Return values with features reduced, (1, t, h, w) or (1, n), as a volume."""
         return (values if self.grid is None else self.grid.to_volume(values))[0].detach()
 
 
@@ -65,10 +65,10 @@ def require_space(space: str, *baselines: str) -> None:
 
 
 def baseline_of(subject: Subject, space: Space, kind: Baseline) -> Tensor:
-    """A clip without the evidence, shaped as `Inputs.values`; tokens of a pixel baseline are its encoding.
+    """Return a clip without evidence, shaped like `Inputs.values`; for tokens, a pixel baseline is encoded.
 
-    `blur`: each frame blurred; `black`: zeros; `mean`: the video's mean colour; `frozen`: its first frame throughout;
-    `mean_token`: the mean visual token at every place.
+    `blur`: each frame blurred; `black`: zeros; `mean`: the video's mean colour; `frozen`: its first frame at all times;
+    `mean_token`: the mean visual token at every position.
     """
     if kind == "mean_token":
         tokens = _tokens(subject, subject.pixels)
@@ -91,6 +91,6 @@ def _pixel_baseline(pixels: Float[Tensor, "t 3 h w"], kind: Baseline) -> Float[T
     if kind == "frozen":
         return pixels[:1].expand_as(pixels).contiguous()
     sigma = BLUR * pixels.shape[2]
-    reach = min(int(3 * sigma), min(pixels.shape[2:]) - 1)  # reflection cannot reach over the frame
-    along_x = gaussian_blur(pixels, [2 * reach + 1, 1], [sigma, sigma])  # one axis at a time: far fewer products
+    reach = min(int(3 * sigma), min(pixels.shape[2:]) - 1)  # reflection needs a reach below the frame's size
+    along_x = gaussian_blur(pixels, [2 * reach + 1, 1], [sigma, sigma])  # one axis at a time: far fewer multiplications
     return gaussian_blur(along_x, [1, 2 * reach + 1], [sigma, sigma])

@@ -236,9 +236,9 @@ def test_masked_sinks_pass_nothing_on(case: Case) -> None:
 def test_a_layer_or_head_that_is_not_there_is_refused(case: Case) -> None:
     found = flows.AnswerRows(case.record, flows.attention_flow)
     case.feed(found)
-    with pytest.raises(AttributionError, match="layer 3 is not there; choose from 0 to 2"):
+    with pytest.raises(AttributionError, match="layer 3 does not exist; choose from 0 to 2"):
         found.chosen((3,))
-    with pytest.raises(AttributionError, match="head 6 is not there; choose from 0 to 5"):
+    with pytest.raises(AttributionError, match="head 6 does not exist; choose from 0 to 5"):
         found.chosen((), (6,))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from attrib.annotation_cells import after_cut, drawn, length_of
+from attrib.annotation_cells import after_cut, length_of, subsample
 from attrib.benchmarks.metrics.cache import per_subject
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.metrics.segments.ground_truth import Kind, Profile, profile, segments_of, within
@@ -164,7 +164,7 @@ class SegmentShuffledAUC(SegmentMetric):
 @per_subject
 def _others(subject: Subject, kind: Kind) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
     """The peers' videos (p,), and which frames (p, t) lie in their segments, at the same share of their length."""
-    peers = drawn((peer for peer in subject.peers if segments_of(peer, kind)), subject.seed)
+    peers = subsample((peer for peer in subject.peers if segments_of(peer, kind)), subject.seed)
     shares = subject.clip.times / subject.clip.end
     inside = np.zeros((len(peers), len(shares)), bool)
     for row, peer in zip(inside, peers, strict=True):

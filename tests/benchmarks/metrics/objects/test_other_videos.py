@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from attrib.annotation_cells import PEERS, drawn, length_of, peer_evidence
+from attrib.annotation_cells import PEERS, length_of, peer_evidence, subsample
 from attrib.benchmarks.metrics.cache import MOST, per_subject
 from attrib.benchmarks.metrics.objects.ground_truth import evidence_cells
 from attrib.benchmarks.metrics.objects.other_videos import InformationGain, ShuffledAUC
@@ -157,20 +157,20 @@ def test_only_scored_cells_are_drawn_from():
 
 def test_at_most_so_many_others_are_drawn():
     videos = [replace(RIGHT_PEER, id=f"s{i:04}") for i in range(3 * PEERS)]
-    found = drawn(videos, 0)
+    found = subsample(videos, 0)
     assert len({each.id for each in found}) == PEERS == 64
-    assert drawn(reversed(videos), 0) == found
-    assert drawn(videos, 1) != found
-    places = [{int(each.id[1:]) - first for each in drawn(videos[first : first + 150], 0)} for first in (0, 1)]
+    assert subsample(reversed(videos), 0) == found
+    assert subsample(videos, 1) != found
+    places = [{int(each.id[1:]) - first for each in subsample(videos[first : first + 150], 0)} for first in (0, 1)]
     assert places[0] != places[1]  # not the same few for every video of a data set
-    assert drawn(videos[:PEERS], 0) == tuple(videos[:PEERS])
+    assert subsample(videos[:PEERS], 0) == tuple(videos[:PEERS])
     assert 0.3 < np.mean([int(each.id[1:]) for each in found]) / len(videos) < 0.7  # not the first ones
 
 
 def test_which_others_are_drawn_does_not_depend_on_the_map_or_the_metric():
     videos = [replace(peer, id=f"s{i:04}") for i in range(50) for peer in (LATE_PEER, LEFT_PEER)]
     subject = among(blank(), *videos)
-    chosen = drawn(videos, subject.seed)
+    chosen = subsample(videos, subject.seed)
     for metric in BOTH:
         assert score(metric, *videos) == score(metric, *chosen)
 

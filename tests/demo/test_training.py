@@ -11,8 +11,8 @@ import torch
 
 from attrib.demo.train import Trainer
 from attrib.demo.training import data, labels, network
-from attrib.demo.training.prompts import LETTERS, NOTHING_TELLS
-from attrib.demo.training.settings import BLIND, Mix, Settings, Stage
+from attrib.demo.training.prompts import LETTERS, UNKNOWABLE
+from attrib.demo.training.settings import BLIND, Mix, Settings, StageSettings
 from attrib.demo.world.scene import EVENTS, Scene
 from attrib.demo.world.table import sample
 from attrib.models.perception_lm_init import SYSTEM_PROMPT
@@ -20,8 +20,8 @@ from attrib.models.perception_lm_init import SYSTEM_PROMPT
 SMALL = replace(Settings(), scenes=BLIND * len(EVENTS))
 
 
-def seen_whole(scene: Scene) -> data.Shown:
-    return data.Shown(scene, scene)
+def seen_whole(scene: Scene) -> data.TrainingVideo:
+    return data.TrainingVideo(scene, scene)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_packed_questions_equal_plain_prompts(trainer: Trainer) -> None:
     made = data.batch(videos, trainer.packer, np.random.default_rng(1), 288, Mix(3, 0.3, 0.3))
     with torch.no_grad():
         visual = network.visual_tokens(trainer.model, pixels)
-        packed = network.answer_logits(trainer.model, trainer.packer, visual, made.kept, made.asked)
+        packed = network.answer_logits(trainer.model, trainer.packer, visual, made.selected, made.blocks)
         for b in range(2):
             for k in range(3):
                 text = made.ids[b, k, : made.ends[b, k] + 1].tolist()
@@ -94,7 +94,7 @@ def test_a_resumed_stage_equals_an_unbroken_one(stage: str, drawn: Path, tmp_pat
         work.mkdir()
         (work / drawn.name).symlink_to(drawn)
         for stop in stops:
-            trainer = Trainer(replace(SMALL, **{stage: Stage(4, 2, warmup=2)}), work)
+            trainer = Trainer(replace(SMALL, **{stage: StageSettings(4, 2, warmup=2)}), work)
             trainer.run(stage, until=stop)
         return {name: p.detach() for name, p in trainer.parameters(stage).items()}
 
@@ -108,7 +108,7 @@ def test_a_resumed_stage_equals_an_unbroken_one(stage: str, drawn: Path, tmp_pat
 def test_one_in_so_many_videos_lacks_the_evidence() -> None:
     each = BLIND * len(EVENTS)
     for index in range(each):
-        video = data.shown(index)
+        video = data.training_video(index)
         assert (video.family is not None) == (index < len(EVENTS))
         if video.family is None:
             assert video.scene == video.whole
@@ -125,7 +125,7 @@ def test_where_nothing_tells_an_even_chance_of_the_letters_is_aimed_at(trainer: 
     """A blind question has another answer where the scene now gives another of the options, else none."""
     told = set()
     for index in range(len(EVENTS)):
-        video = data.shown(index)
+        video = data.training_video(index)
         assert video.family is not None
         for question in data.questions(video, Mix(4), np.random.default_rng(index)):
             assert question.family == video.family.name
@@ -134,16 +134,16 @@ def test_where_nothing_tells_an_even_chance_of_the_letters_is_aimed_at(trainer: 
                 line = question.text.splitlines()[1 + LETTERS.index(question.answer)]
                 assert line == f"{question.answer}. {video.family.answer(video.scene)}"
     assert {("move", False), ("hit", False), ("first", True), ("cards", True)} <= told
-    _, _, answers = trainer.packer.blocks(data.questions(data.shown(0), Mix(2), np.random.default_rng(0)))
-    assert answers.tolist() == [NOTHING_TELLS] * 2
+    _, _, answers = trainer.packer.blocks(data.questions(data.training_video(0), Mix(2), np.random.default_rng(0)))
+    assert answers.tolist() == [UNKNOWABLE] * 2
 
 
 def test_the_loss_is_the_cross_entropy_with_what_is_aimed_at() -> None:
     logits = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(0))
-    answers = torch.tensor([[4, NOTHING_TELLS, 0], [NOTHING_TELLS, 6, 2]])
+    answers = torch.tensor([[4, UNKNOWABLE, 0], [UNKNOWABLE, 6, 2]])
     target = torch.zeros(2, 3, 7)
     for place in np.ndindex(2, 3):
-        if answers[place] == NOTHING_TELLS:
+        if answers[place] == UNKNOWABLE:
             target[place][[1, 2, 5]] = 1 / 3
         else:
             target[place][answers[place]] = 1

@@ -1,6 +1,6 @@
-"""Targets of visual tokens: the attributes of the object whose centre is in the cell; none for screens.
+"""Labels of visual tokens: the attributes of the entity whose centre is in the token's cell; screens have none.
 
-The decoder learns on these directly (one fixed code vector per attribute) while the tower learns to produce them.
+The decoder is trained directly on their codes (a fixed vector per attribute), and the tower to produce these codes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STATES = slice(FORMS.stop, FORMS.stop + 3)
 
 
 def cells(scene: Scene, grid: int, frames: Sequence[int] = READ_FRAMES) -> NDArray[np.uint8]:
-    """Multi-hot (len(frames), grid, grid, len(ATTRIBUTES)), by default of the frames that the model reads."""
+    """Multi-hot labels (len(frames), grid, grid, len(ATTRIBUTES)), by default of the frames that the model reads."""
     out = np.zeros((len(frames), grid, grid, len(ATTRIBUTES)), np.uint8)
     for i, frame in enumerate(frames):
         for entity in scene.entities:
@@ -49,12 +49,12 @@ def _attributes(scene: Scene, entity: Entity, frame: int) -> list[int]:
     names = [entity.shape, "card face"] if entity.kind == "card" else [entity.shape, "object", entity.colour]
     struck = scene.struck(entity, frame)
     states = {"moving": entity.moving(frame), "struck": struck, "sparkling": entity.sparkling[frame]}
-    names += [name for name, here in states.items() if here]
+    names += [name for name, active in states.items() if active]
     return [ATTRIBUTES.index(name) for name in names]
 
 
 def codes(width: int, length: float, seed: int) -> torch.Tensor:
-    """One vector (len(ATTRIBUTES), width) per attribute, at right angles to each other and of the given length."""
+    """Orthogonal code vectors (len(ATTRIBUTES), width) of the given length, one per attribute."""
     generator = torch.Generator().manual_seed(seed)
     square: torch.Tensor = torch.linalg.qr(torch.randn(width, len(ATTRIBUTES), generator=generator))[0]
     return square.T.contiguous() * length

@@ -1,4 +1,4 @@
-"""Everything that decides what `python -m attrib.demo.train` makes. Kept beside the weights as JSON."""
+"""Settings that determine the result of `python -m attrib.demo.train`; stored next to the weights as JSON."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from dataclasses import dataclass, field
 from attrib.demo.world.scene import EVENTS
 from attrib.models.perception_lm_init import Shape
 
-# Videos of the world are drawn from two ranges of scene seeds that never meet: generated (held-out) videos use seeds
-# below TRAINING_SEEDS, training uses those from there on.
+# Scene seeds are split into two disjoint ranges: generated (held-out) videos use seeds below TRAINING_SEEDS, training
+# uses the others.
 TRAINING_SEEDS = 1_000_000_000
-BLIND = 6  # of so many training videos of an event one lacks the evidence, so that a lack of it is learnt too
+BLIND = 6  # one in this many training videos of an event lacks the evidence, so that its absence is learnt too
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Questions about one video: how many, the shares of easier kinds, and families more or less likely than others."""
+    """Mix of questions about one video: their number, the shares of easier kinds, and the weights of the families."""
 
     questions: int = 6
-    open_share: float = 0.0  # asked without options
-    echo_share: float = 0.0  # asked only which letter stands before a word, which needs no video
-    weights: tuple[tuple[str, float], ...] = ()  # of families; 1 where not given
+    open_share: float = 0.0  # share of questions without options
+    echo_share: float = 0.0  # share that only asks for the letter of a word, which needs no video
+    weights: tuple[tuple[str, float], ...] = ()  # by family; default 1
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage of training: its length, videos a step, and a learning rate that falls from `rate` by a cosine.
+class StageSettings:
+    """Settings of one training stage: its length, videos per step, and a learning rate that decays from `rate`.
 
-    `floor` is the share of the rate that is left at the end. `events` are those of a step's videos, in turn; `kept` how
-    many of the visual tokens are shown, from step to step in turn (all things, and some of the empty table). `blind` is
-    the share of videos without the evidence.
+    The decay is a cosine down to `floor` times the rate. The videos of a step cycle through `events`. Steps cycle
+    through `kept`, the number of visual tokens that the decoder sees (all with an entity, and some of the empty table).
+    `blind` is the share of videos without the evidence.
     """
 
     steps: int
@@ -42,10 +42,10 @@ class Stage:
     kept: tuple[int, ...] = (288,)
     blind: float = 0.0
     mix: Mix = Mix()
-    mix_last: Mix | None = None  # from half of the stage on; before, the mix goes over to it evenly
+    mix_last: Mix | None = None  # mix of the second half; the first half interpolates from `mix` to it
 
-    def asked(self, step: int) -> Mix:
-        """The mix of questions at one step."""
+    def mix_at(self, step: int) -> Mix:
+        """Mix of questions at one step."""
         if self.mix_last is None:
             return self.mix
         done = min(1.0, 2 * step / self.steps)
@@ -72,7 +72,7 @@ _JOINT = Mix(
 
 @dataclass(frozen=True)
 class Settings:
-    """Model shape, data and the stages, which `train` describes."""
+    """Model shape, data and stages; `train` describes the stages."""
 
     seed: int = 0
     shape: Shape = field(
@@ -84,17 +84,17 @@ class Settings:
     )  # fmt: skip
     code_length: float = 4.0
     scenes: int = 7200
-    tower: Stage = Stage(steps=2000, batch=64)  # single frames
-    words: Stage = Stage(steps=700, batch=24)
-    decoder: Stage = Stage(
+    tower: StageSettings = StageSettings(steps=2000, batch=64)  # single frames
+    words: StageSettings = StageSettings(steps=700, batch=24)
+    decoder: StageSettings = StageSettings(
         steps=2400, batch=12, floor=0.5, kept=(72,),
         mix=Mix(open_share=0.5, echo_share=0.1), mix_last=Mix(open_share=0.15, echo_share=0.05),
     )  # fmt: skip
-    focus: Stage = Stage(
+    focus: StageSettings = StageSettings(
         steps=1000, batch=12, warmup=50, floor=0.6, kept=(72, 72, 120, 288), mix=_FOCUS, blind=0.08,
         events=("hit", "appear", "hit", "first", "hit", "appear", "cards", "cups"),
     )  # fmt: skip
-    joint: Stage = Stage(
+    joint: StageSettings = StageSettings(
         steps=1400, batch=12, rate=8e-4, warmup=30, mix=_JOINT, blind=0.12,
         events=("appear", "cups", "first", "hit", "cards", "appear", "move"),
     )  # fmt: skip

@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from attrib.demo.training.settings import Stage
+from attrib.demo.training.settings import StageSettings
 from attrib.runtime.files import writing
 
 
 class State:
     """AdamW with warm-up and cosine decay over the named parameters, and an average of their late values."""
 
-    def __init__(self, path: Path, parameters: dict[str, torch.nn.Parameter], stage: Stage) -> None:
+    def __init__(self, path: Path, parameters: dict[str, torch.nn.Parameter], stage: StageSettings) -> None:
         self.path, self.parameters, self.stage, self.step = path.with_suffix(".safetensors"), parameters, stage, 0
         decay = [p for p in parameters.values() if p.ndim >= 2]
         rest = [p for p in parameters.values() if p.ndim < 2]
@@ -28,13 +28,13 @@ class State:
             self._load()
 
     def rate(self) -> float:
-        """The learning rate of the current step."""
+        """Learning rate of the current step."""
         warm = min(1.0, (self.step + 1) / self.stage.warmup)
         fall = 0.5 * (1 + math.cos(math.pi * self.step / self.stage.steps))
         return self.stage.rate * warm * (self.stage.floor + (1 - self.stage.floor) * fall)
 
     def update(self, loss: torch.Tensor) -> None:
-        """One step down the gradient."""
+        """Take one optimiser step for the loss and update the averages."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), 1.0)
@@ -42,19 +42,19 @@ class State:
             group["lr"] = self.rate()
         self.optimizer.step()
         self.step += 1
-        share = max(1 - self.stage.decay, 1 / (1 + self.step / 10))  # short memory at first
+        share = max(1 - self.stage.decay, 1 / (1 + self.step / 10))  # average over fewer steps at first
         for name, parameter in self.parameters.items():
             self.mean[name].lerp_(parameter.detach(), share)
 
     def save(self) -> None:
-        """Write weights, moments, averages and the step, beside and renamed."""
+        """Write weights, moments, averages and the step, atomically."""
         tensors = {f"weight.{n}": p.detach().contiguous() for n, p in self.parameters.items()}
         tensors |= {f"mean.{n}": m for n, m in self.mean.items()}
         for name, parameter in self.parameters.items():
             moments = self.optimizer.state[parameter]
             tensors |= {f"{key}.{name}": moments[key] for key in ("exp_avg", "exp_avg_sq")}
-        with writing(self.path) as part:
-            save_file({**tensors, "step": torch.tensor(self.step)}, part)
+        with writing(self.path) as temporary:
+            save_file({**tensors, "step": torch.tensor(self.step)}, temporary)
 
     def _load(self) -> None:
         saved = load_file(self.path)
@@ -68,7 +68,7 @@ class State:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Context in which the parameters hold their averages."""
+        """Context in which the parameters are replaced by their averages."""
         current = {name: p.detach().clone() for name, p in self.parameters.items()}
         self.load_averaged()
         yield
@@ -77,7 +77,7 @@ class State:
                 parameter.copy_(current[name])
 
     def load_averaged(self) -> None:
-        """Put the averages in place of the parameters."""
+        """Replace the parameters by their averages."""
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(self.mean[name])

@@ -1,1 +1,1 @@
-"""Experiments for developers of attrib; run from a checkout and left out of the wheel."""
+"""Experiments for developers of attrib; they run from a checkout and are not in the wheel."""

@@ -1,6 +1,6 @@
-"""Do intervals cover, are p-values uniform? Simulated with a known truth: `python -m tools.calibrate_statistics`.
+"""Simulated coverage of intervals and uniformity of p-values: `python -m tools.calibrate_statistics`.
 
-Coverage: values with a known mean, several a video, half their variance the video's. p-values: nothing to be found.
+For coverage, values have a known mean, and half of their variance is between videos. For p-values there is no effect.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from attrib.benchmarks.stats.bootstrap import LEVEL, Floats, intervals, totals
 from attrib.benchmarks.stats.permutation import Pools, repaired, sign_flip
 from attrib.benchmarks.stats.resampling import Resampling
 
-# Distributions as metrics have them, from uniform shares to values, with the mean of those.
+# Distributions that resemble metrics: quantile function and mean.
 SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "normal": (stats.norm.ppf, 0.0),
-    "AUC": (stats.beta(4, 1.2).ppf, 4 / 5.2),  # bounded, piled up below 1
-    "mass": (stats.beta(0.8, 4).ppf, 0.8 / 4.8),  # bounded, piled up above 0
+    "AUC": (stats.beta(4, 1.2).ppf, 4 / 5.2),  # bounded, concentrated below 1
+    "mass": (stats.beta(0.8, 4).ppf, 0.8 / 4.8),  # bounded, concentrated above 0
     "hit": (lambda share: (share > 0.7).astype(np.float64), 0.3),  # pointing: 0 or 1
     "lift": (stats.lognorm(0.8).ppf, float(np.exp(0.32))),  # unbounded, long tail
 }
@@ -36,7 +36,7 @@ BLOCK = 50  # repeats that share their bootstrap draws
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of the 95 % intervals that hold the true mean, for one distribution."""
+    """Share of the 95 % intervals that contain the true mean, for row distribution."""
 
     shape: str
     videos: int
@@ -48,7 +48,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Uniformity:
-    """One test under its null: Kolmogorov-Smirnov's p of uniform p-values, and how often it rejects."""
+    """Result of row test under its null: Kolmogorov-Smirnov p-value for uniformity, and how often it rejects."""
 
     test: str
     shape: str
@@ -60,21 +60,21 @@ class Uniformity:
 
 
 def coverage(repeats: int, seed: int) -> Iterator[Coverage]:
-    """Yield the coverage for every distribution, number of videos and number of samples a video."""
+    """Yield the coverage for every distribution, number of videos and number of samples per video."""
     for shape, videos, samples in product(SHAPES, VIDEOS, SAMPLES):
         generator = np.random.default_rng([seed, *shape.encode(), videos, samples])
         names = np.repeat(np.arange(videos), samples).tolist()
         hits: list[bool] = []
         for block in range(0, repeats, BLOCK):
             size = (videos, samples, min(BLOCK, repeats - block))
-            values = totals(drawn(shape, size, generator).reshape(videos * samples, -1), names)
+            values = totals(simulated(shape, size, generator).reshape(videos * samples, -1), names)
             estimates = intervals(values, Resampling(RESAMPLES, block), LEVEL)
-            hits += [one.low <= SHAPES[shape][1] <= one.high for one in estimates]
+            hits += [interval.low <= SHAPES[shape][1] <= interval.high for interval in estimates]
         yield Coverage(shape, videos, samples, *_share(hits))
 
 
-def drawn(shape: str, size: tuple[int, int, int], generator: np.random.Generator) -> Floats:
-    """(videos, samples, repeats) values of a distribution; half of their variance is between videos."""
+def simulated(shape: str, size: tuple[int, int, int], generator: np.random.Generator) -> Floats:
+    """Random values (videos, samples, repeats) of a distribution; half of their variance is between videos."""
     videos, _, repeats = size
     normal = np.sqrt(0.5) * (generator.normal(size=(videos, 1, repeats)) + generator.normal(size=size))
     return np.asarray(SHAPES[shape][0](stats.norm.cdf(normal)), np.float64)
@@ -93,16 +93,16 @@ def uniformity(repeats: int, seed: int) -> Iterator[Uniformity]:
 
 
 def _against_control(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
-    """p of a method's difference to a control that has the same distribution."""
-    method, control = drawn(shape, (*size, 2), generator).transpose(2, 0, 1)
-    away = totals((method - control).reshape(-1, 1), np.repeat(np.arange(size[0]), size[1]).tolist())
-    return float(sign_flip(away, Resampling(RESAMPLES, int(generator.integers(2**31))))[0])
+    """Return p for the difference between a method and a control with the same distribution."""
+    method, control = simulated(shape, (*size, 2), generator).transpose(2, 0, 1)
+    differences = totals((method - control).reshape(-1, 1), np.repeat(np.arange(size[0]), size[1]).tolist())
+    return float(sign_flip(differences, Resampling(RESAMPLES, int(generator.integers(2**31))))[0])
 
 
 def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
-    """p of uninformative maps: their own annotation is one of 20 that give the same distribution."""
+    """Return p of uninformative maps: scores on their own and on 19 other annotations have the same distribution."""
     videos, samples = size
-    values = drawn(shape, (videos, samples, 1 + PARTNERS), generator).reshape(-1, 1 + PARTNERS)
+    values = simulated(shape, (videos, samples, 1 + PARTNERS), generator).reshape(-1, 1 + PARTNERS)
     count = len(values)
     pools = Pools(
         values.ravel(), np.arange(count) * (1 + PARTNERS), np.full(count, 1 + PARTNERS),
@@ -113,9 +113,9 @@ def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator
 
 def _share(hits: object) -> tuple[float, float, float]:
     """Share of the hits with Wilson's 95 % interval."""
-    held = np.asarray(hits, bool)
-    ends = stats.binomtest(int(held.sum()), len(held)).proportion_ci(method="wilson")
-    return float(held.mean()), float(ends.low), float(ends.high)
+    flags = np.asarray(hits, bool)
+    ends = stats.binomtest(int(flags.sum()), len(flags)).proportion_ci(method="wilson")
+    return float(flags.mean()), float(ends.low), float(ends.high)
 
 
 def main() -> None:
@@ -124,23 +124,25 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print only JSON")
     parser.add_argument("--repeats", type=int, default=2000, help="simulated benchmarks of each kind; 100 or more")
     parser.add_argument("--seed", type=int, default=0, help="0 or more")
-    given = parser.parse_args()
-    if given.repeats < 100 or given.seed < 0:
-        parser.error(f"expected --repeats of 100 or more and --seed of 0 or more, got {given.repeats} and {given.seed}")
-    covered, uniform = list(coverage(given.repeats, given.seed)), list(uniformity(given.repeats, given.seed))
-    if given.json:
-        rows = {"coverage": [asdict(one) for one in covered], "uniformity": [asdict(one) for one in uniform]}
+    options = parser.parse_args()
+    if options.repeats < 100 or options.seed < 0:
+        parser.error(
+            f"expected --repeats of 100 or more and --seed of 0 or more, got {options.repeats} and {options.seed}"
+        )
+    covered, uniform = list(coverage(options.repeats, options.seed)), list(uniformity(options.repeats, options.seed))
+    if options.json:
+        rows = {"coverage": [asdict(row) for row in covered], "uniformity": [asdict(row) for row in uniform]}
         print(json.dumps(rows, indent=2))
         return
     screen = Console(width=100)
-    screen.print(f"Share of 95 % intervals that hold the true mean, {given.repeats} simulated benchmarks each",
+    screen.print(f"Share of 95 % intervals that contain the true mean, {options.repeats} simulated benchmarks each",
                  _coverage_table(covered), "", sep="\n", highlight=False)  # fmt: skip
     screen.print("p-values without any effect", _uniformity_table(uniform), sep="\n", highlight=False)
 
 
 def _coverage_table(rows: list[Coverage]) -> Table:
-    cells = {(one.shape, one.videos, one.samples): f"{one.covered:.3f}" for one in rows}
-    table = Table("videos", "samples a video", *SHAPES, box=None, pad_edge=False)
+    cells = {(row.shape, row.videos, row.samples): f"{row.covered:.3f}" for row in rows}
+    table = Table("videos", "samples per video", *SHAPES, box=None, pad_edge=False)
     for videos, samples in product(VIDEOS, SAMPLES):
         table.add_row(str(videos), str(samples), *(cells[shape, videos, samples] for shape in SHAPES))
     return table
@@ -148,9 +150,9 @@ def _coverage_table(rows: list[Coverage]) -> Table:
 
 def _uniformity_table(rows: list[Uniformity]) -> Table:
     table = Table("test", "values", "videos", "samples", "uniform, p", "p <= .05", "p <= .01", box=None, pad_edge=False)
-    for one in rows:
-        shares = [f"{share:.3f} [{low:.3f}, {high:.3f}]" for share, low, high in (one.at_05, one.at_01)]
-        table.add_row(one.test, one.shape, str(one.videos), str(one.samples), f"{one.uniform:.2f}", *shares)
+    for row in rows:
+        shares = [f"{share:.3f} [{low:.3f}, {high:.3f}]" for share, low, high in (row.at_05, row.at_01)]
+        table.add_row(row.test, row.shape, str(row.videos), str(row.samples), f"{row.uniform:.2f}", *shares)
     return table
 
 

@@ -1,8 +1,8 @@
-"""What a blob in the centre scores where evidence lies there: `python -m tools.centre_bias [--json]`.
+"""Score of a blob in the centre if the evidence is usually there: `python -m tools.centre_bias [--json]`.
 
-Made annotations, no model: each video's evidence is a box jittered round the middle, for two seconds that begin at
-random within the first two. The maps are the benchmark's own controls. Plain measures praise the blob; those that hold
-it against other videos' evidence do not.
+The annotations are simulated, without a model: each video's evidence is a box jittered around the centre, for two
+seconds that start at random within the first two. The maps are the benchmark's controls. Plain metrics reward the blob;
+metrics that compare a map with other videos' evidence do not.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ FRAMES, SIDE, VIDEOS = 8, 8, 24
 _QUESTION = Question("Where is it?", ("here", "there"))
 
 
-class Gridded(VideoModel):
-    """A token grid and nothing else: what an alignment metric asks of a model."""
+class GridModel(VideoModel):
+    """Model that only has a token grid, which is all that an alignment metric needs."""
 
     def __init__(self, rows: int, columns: int) -> None:
         self.name, self.revision, self.frames = "none", None, FRAMES
@@ -42,82 +42,83 @@ class Gridded(VideoModel):
 
     @property
     def module(self) -> nn.Module:
-        """A single number."""
+        """Module with a single parameter."""
         return self._module
 
     def preprocess(self, clip: Clip) -> Tensor:
-        """Frames as they are."""
+        """Convert the frames to floats, without resizing."""
         return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
 
     def grid(self, frames: int) -> TokenGrid:
-        """As it was given."""
+        """Token grid of the options number of frames."""
         return TokenGrid(frames, *self._shape)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Nothing in each token."""
+        """Zero tokens."""
         return pixels.new_zeros(len(pixels), self.grid(pixels.shape[1]).tokens, 1)
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
-        """Even chances."""
+        """Uniform log-probabilities."""
         return torch.full((len(tokens), len(question.options)), 1 / len(question.options)).log()
 
 
 def annotated(count: int, frames: int = FRAMES, seed: int = 0) -> list[Sample]:
-    """Samples of so many videos of `frames` seconds; the boxes' middles vary by .08 of the frame, their sides by 2."""
+    """Return samples of `count` videos of `frames` seconds; box centres vary by .08 of the frame."""
     rng = np.random.default_rng(seed)
-    times, found = np.arange(float(frames)), []
+    times, samples = np.arange(float(frames)), []
     for index in range(count):
         middle, half, start = 0.5 + rng.normal(0, 0.08, 2), rng.uniform(0.12, 0.22, 2), rng.uniform(0, 2)
         boxes = np.tile([*(middle - half), *(middle + half)], (frames, 1))
         track = Track(1, "thing", times, boxes, np.zeros(frames, bool))
         evidence = (Evidence(1, start, start + 2),)
-        found.append(Sample(f"v{index:03}_0", Path(f"v{index:03}.mp4"), _QUESTION, "", (track,), (), evidence))
-    return found
+        samples.append(Sample(f"v{index:03}_0", Path(f"v{index:03}.mp4"), _QUESTION, "", (track,), (), evidence))
+    return samples
 
 
 def subjects(samples: Sequence[Sample], frames: int = FRAMES, side: int = SIDE) -> list[Subject]:
-    """One for each sample, with the others as its peers; noise as frames, so that each clip is another."""
-    model, rng = Gridded(side, side), np.random.default_rng(0)
-    found = []
+    """Return a subject for each sample, with the others as peers; the frames are noise, so that clips differ."""
+    model, rng = GridModel(side, side), np.random.default_rng(0)
+    bound_subjects = []
     for own in samples:
         pixels = rng.integers(0, 256, (frames, side, side, 3), dtype=np.uint8)
         bound = Subject.bind(model, Clip(pixels, np.arange(float(frames)), float(frames)), own.question)
         peers = tuple(each for each in samples if each is not own)
-        found.append(replace(bound, sample=own, peers=peers))
-    return found
+        bound_subjects.append(replace(bound, sample=own, peers=peers))
+    return bound_subjects
 
 
 def measured(videos: int = VIDEOS, seed: int = 0) -> pd.DataFrame:
-    """Mean over the videos of each control (rows) by each measure (columns, the plain ones first)."""
+    """Mean over the videos, by control (rows) and metric (columns, plain metrics first)."""
     bound = subjects(annotated(videos, seed=seed))
     table = pd.DataFrame(index=pd.Index(METHODS, name="method"), columns=[*PLAIN, *CORRECTED], dtype=float)
     for method in METHODS:
         volumes = [registry.get("methods", method)().attribute(subject) for subject in bound]
         for name in table.columns:
             metric = registry.get("metrics", name)()
-            values = [metric.score(volume, one, one.sample).value for volume, one in zip(volumes, bound, strict=True)]
+            pairs = zip(volumes, bound, strict=True)
+            values = [metric.score(volume, subject, subject.sample).value for volume, subject in pairs]
             table.loc[method, name] = np.nanmean(values)
     return table
 
 
 def main() -> None:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print only JSON")
     parser.add_argument("--videos", type=int, default=VIDEOS)
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.videos < 2 or given.seed < 0:
-        parser.error(f"expected --videos of 2 or more and --seed of 0 or more, got {given.videos} and {given.seed}")
-    found = measured(given.videos, given.seed)
-    if given.json:
-        print(json.dumps({"videos": given.videos, "means": found.to_dict(orient="index")}, indent=2))
+    options = parser.parse_args()
+    if options.videos < 2 or options.seed < 0:
+        parser.error(f"expected --videos of 2 or more and --seed of 0 or more, got {options.videos} and {options.seed}")
+    means = measured(options.videos, options.seed)
+    if options.json:
+        print(json.dumps({"videos": options.videos, "means": means.to_dict(orient="index")}, indent=2))
         return
-    shown = Table("map", *found.columns, box=None, pad_edge=False)
-    for method, row in found.iterrows():
-        shown.add_row(str(method), *(f"{value:.2f}" for value in row))
-    shown.add_row("chance", "0.50", "0.00", "1.00", "area", "0.50", "0.00 at most", style="dim")
-    Console(width=100).print(shown)
+    table = Table("map", *means.columns, box=None, pad_edge=False)
+    for method, row in means.iterrows():
+        table.add_row(str(method), *(f"{value:.2f}" for value in row))
+    table.add_row("chance", "0.50", "0.00", "1.00", "area", "0.50", "0.00 at most", style="dim")
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":

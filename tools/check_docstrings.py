@@ -1,4 +1,4 @@
-"""Check how docstrings begin: `python -m tools.check_docstrings [PATH ...]`; exit code 1 where one begins badly.
+"""Check of how docstrings begin: `python -m tools.check_docstrings [PATH ...]`; exit code 1 if one begins badly.
 
 A docstring starts with a verb ("Return the volume") or with a noun phrase for what is returned ("Volume of ..."), never
 with a word that leaves the subject out ("Of all videos", "Whether it is", "What the model says").
@@ -22,7 +22,7 @@ STALE = ("to be had", "cannot be had", "lies beside", "lie beside", "is told", "
 
 
 def faults(source: str) -> Iterator[tuple[int, str]]:
-    """Line and reason of each docstring in Python source that begins with a dangling word or uses a stale phrase."""
+    """Yield line and reason for each docstring that begins with a dangling word or uses a stale phrase."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -39,16 +39,16 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
 
 
 def python_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """Python files among `paths` and below those that are folders."""
+    """Yield the Python files in `paths`, including those inside folders."""
     for path in paths:
         yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a line for each fault; return 1 where there is one."""
-    given = [Path(name) for name in (sys.argv[1:] if arguments is None else arguments)]
+    """Print a line for each fault; return 1 if there is any, else 0."""
+    paths = [Path(name) for name in (sys.argv[1:] if arguments is None else arguments)]
     count = 0
-    for path in python_files(given or [ROOT / name for name in FOLDERS]):
+    for path in python_files(paths or [ROOT / name for name in FOLDERS]):
         for line, reason in faults(path.read_text(encoding="utf-8")):
             print(f"{path}:{line}: {reason}")
             count += 1

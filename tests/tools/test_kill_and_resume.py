@@ -11,7 +11,7 @@ import pytest
 
 from attrib.demo.generate import generate
 from tools import kill_and_resume
-from tools.kill_and_resume import judged, killed, moments, start
+from tools.kill_and_resume import compared, moments, run_with_kills, start
 
 KILLS = 1
 
@@ -34,11 +34,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_killed_runs_and_killed_workers_give_the_results_of_one_that_was_left_alone(folder: Path) -> None:
     verdicts = kill_and_resume.verdicts(folder, KILLS, videos=2, seed=1)
     assert [verdict.twice for verdict in verdicts] == [0, 0, 0]
-    assert [verdict.unlike for verdict in verdicts] == [0, 0, 0]
+    assert [verdict.differing for verdict in verdicts] == [0, 0, 0]
     assert {verdict.rows for verdict in verdicts} == {2 * 3 * 3}
     assert verdicts[0].kills == KILLS
     parts = 2 * (1 + 1 + 3 + 3 * 2)  # answer, gate, maps, two groups of scores for each; a kill may cost a log line
-    assert {verdict.parts for verdict in verdicts} <= set(range(parts - KILLS, parts + 1))
+    assert {verdict.records for verdict in verdicts} <= set(range(parts - KILLS, parts + 1))
     assert not list(folder.rglob("*.part*"))
 
 
@@ -58,8 +58,8 @@ def test_what_is_lost_or_done_twice_would_be_seen(tmp_path: Path) -> None:
     ):
         changed.to_parquet(tmp_path / "two" / "results.parquet")
         (tmp_path / "two" / "log.jsonl").write_text(log)
-        verdict = judged("", 0, tmp_path / "two", tmp_path / "one")
-        assert (verdict.twice, verdict.unlike) == expected
+        verdict = compared("", 0, tmp_path / "two", tmp_path / "one")
+        assert (verdict.twice, verdict.differing) == expected
         assert verdict.good == (expected == (0, 0))
 
 
@@ -74,7 +74,7 @@ def test_moments_are_spread_over_the_run_and_seeded() -> None:
 def test_a_part_whose_log_line_was_lost_is_not_computed_again(folder: Path) -> None:
     """A kill between keeping a part and logging it; and one between a map and its record."""
     run, wanted = folder / "logless", kill_and_resume.settings(folder, 2, 1)
-    killed(wanted, run, [])
+    run_with_kills(wanted, run, [])
     (run / "log.jsonl").unlink()
     shutil.rmtree(run / "items" / "volumes")
     before = pd.read_parquet(run / "results.parquet")

@@ -1,4 +1,4 @@
-"""What a run would compute, before it does: what is kept, what is missing, what failed, and what that would cost."""
+"""Forecast of a run: what is cached, what is missing, what failed, and what the rest would cost."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _map_states(job: VolumeJob, blocked: bool) -> Iterator[tuple[Kind, State, Re
 
 
 def _curve_states(job: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
-    """Of a group whose metrics read curves; where all of these failed none are made, and they count as failed."""
+    """Yield the state of curves for a group whose metrics read them; they count as failed where all of these failed."""
     scores, keys = job.peek_scores(group), job.score_keys(group)
     rows = [scores.get(key) for key, metric in keys.items() if isinstance(metric.item, CurveMetric)]
     if rows:

@@ -35,7 +35,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class NoVolume:
-    """Why a floor has no map: the reason that it cannot have one, or the error that the method ended with."""
+    """Reason for a floor without a map: the floor is undefined, or the method failed."""
 
     reason: str = ""
     error: str = ""
@@ -56,7 +56,7 @@ class FloorRow:
 
 
 def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
-    """What two of the floors are maps of, or why there is none; `other` is the other question."""
+    """Subjects of the floors without another video, or the reason for their absence; `other`: the other question."""
     return {
         "blank": with_clip(subject, grey(subject.clip)),
         "other_question": with_question(subject, other) if other else "no sample asks a question of other options",

@@ -1,4 +1,4 @@
-"""What a map scores on annotation that is not its own: the null distributions of the alignment metrics.
+"""Null distributions of the alignment metrics: a map's scores on annotation that is not its own.
 
 `pairing`: on the annotation of other videos of the same task whose clips have as many frames; frame k of the map stands
 on frame k of the other clip. `shift`: on its own annotation, but turned in time as a circle, by every number of frames;
@@ -49,7 +49,7 @@ def alignment(metrics: Sequence[Entry]) -> list[Entry]:
 
 
 def primary(metrics: Sequence[Entry]) -> list[Entry]:
-    """Of the alignment metrics those that are tested above chance."""
+    """Return the alignment metrics that are tested against chance."""
     return [entry for entry in alignment(metrics) if entry.item.primary]
 
 

@@ -1,4 +1,4 @@
-"""Which samples are taken, and which one is put beside which: decided by the seed and the names, not by their order."""
+"""Choice and pairing of samples, by the seed and their names, not by their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def shuffled(samples: Iterable[Sample], seed: int, purpose: str) -> list[Sample]
 
 
 def spread_out(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:
-    """At most `count` samples of different videos, as many of one task as of another."""
+    """Choose at most `count` samples of different videos, as many of one task as of another."""
     turns: dict[str, int] = defaultdict(int)
     places: dict[str, tuple[int, str]] = {}
     for sample in shuffled(samples, seed, "spread"):
@@ -39,7 +39,7 @@ def groups(samples: Sequence[Sample], frames: Mapping[str, int], seed: int) -> l
 
 
 def partners(group: Sequence[Sample], count: int) -> dict[str, tuple[Sample, ...]]:
-    """For each sample the next `count` of other videos in the circle, so that each serves about as often as it asks."""
+    """Pair each sample with the next `count` of other videos in a circle, so that all serve about equally often."""
     return {
         sample.id: tuple(
             other for other in (*group[place + 1 :], *group[:place]) if other.video_id != sample.video_id

@@ -82,7 +82,7 @@ def sanity_rows(
 
 
 def stage_counts(blocks: int, stages: int) -> list[int]:
-    """How many blocks are random at each stage: even steps, rounded up, the last one all."""
+    """Numbers of randomised blocks at each stage: even steps, rounded up, the last one all."""
     return list(dict.fromkeys(-(-blocks * stage // stages) for stage in range(1, stages + 1)))
 
 

@@ -1,4 +1,4 @@
-"""One forward's attention as it passes: what each layer made its probabilities of, handed over by reference."""
+"""Attention of one forward pass: each layer's queries, keys and values, passed to callbacks by reference."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
 HIDDEN = float("-inf")
-SIGMAS = 4.0  # a sink's norm lies this many standard deviations above the visual tokens' mean
-SPIKE = 20.0  # or its greatest channel this many times above its root mean square
+SIGMAS = 4.0  # a sink's norm is this many standard deviations above the visual tokens' mean
+SPIKE = 20.0  # or its largest channel is this many times its root mean square
 
 
 @dataclass(frozen=True)
 class Knockout:
-    """Attention that is cut: from the rows `queries` to `tokens` (positions; negative ones count from the end).
+    """Attention to cut, from the rows `queries` to `tokens` (positions; negative ones count from the end).
 
-    `heads` names layers and in each its heads, none meaning all of the layer's; None means all of all layers.
+    `heads` maps layers to their heads; an empty tuple means all heads of the layer, None all heads of all layers.
     """
 
     tokens: tuple[int, ...]
@@ -29,7 +29,7 @@ class Knockout:
     heads: Mapping[int, tuple[int, ...]] | None = None
 
     def heads_of(self, layer: int, count: int) -> list[int]:
-        """The heads of one layer of `count` heads that are cut."""
+        """Return the cut heads of a layer with `count` heads."""
         if self.heads is None:
             return list(range(count))
         return list(self.heads[layer] or range(count)) if layer in self.heads else []
@@ -37,11 +37,11 @@ class Knockout:
 
 @dataclass(frozen=True, eq=False)
 class LayerRecord:
-    """One layer's attention in one forward: what the probabilities are made of, not the probabilities.
+    """One layer's attention in one forward pass: the inputs of the probabilities, not the probabilities.
 
     query (b, heads, n, d), key and value (b, kv_heads, n, d), after rotary embedding; `scale` multiplies q k^T.
-    `mask` is what SDPA got, (b or 1, heads or 1, n, n): bool, True where a row may look, or added to the logits;
-    without one the mask is causal, or nothing is hidden. `sinks` bool (b, n) are known where they were asked for.
+    `mask` is the mask passed to SDPA, (b or 1, heads or 1, n, n): bool, True where a row may attend, or added to the
+    logits; without one, attention is causal if `causal`, else full. `sinks`, bool (b, n), are set with `find_sinks`.
     """
 
     query: Tensor
@@ -55,26 +55,26 @@ class LayerRecord:
     cut: Knockout | None = None
 
     def without_values(self, device: str | None = None) -> LayerRecord:
-        """The same on `device`, without the values: enough for probabilities."""
-        kept = replace(self, value=self.key.new_empty(0))
-        return kept.to(device) if device else kept
+        """Return a copy on `device` without the values, which probabilities do not need."""
+        record = replace(self, value=self.key.new_empty(0))
+        return record.to(device) if device else record
 
     def to(self, device: torch.device | str) -> LayerRecord:
-        """The same on a device; nothing is copied where it lies there already."""
-        parts = {name: getattr(self, name) for name in ("query", "key", "value", "mask", "sinks")}
-        return replace(self, **{name: part.to(device) for name, part in parts.items() if part is not None})
+        """Return the record on a device; tensors that are there already are not copied."""
+        tensors = {name: getattr(self, name) for name in ("query", "key", "value", "mask", "sinks")}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None})
 
     def reach(self, stop: int) -> int:
-        """How many columns the rows before `stop` may look at."""
+        """Return how many columns the rows before `stop` may attend to."""
         return stop if self.causal and self.mask is None else self.key.shape[2]
 
     def hide(self, logits: Float[Tensor, "b heads r width"], start: int) -> Float[Tensor, "b heads r width"]:
-        """The logits of the rows from `start` with -inf where they may not look; changes `logits`."""
+        """Return the logits of the rows from `start` with -inf where they may not attend; changes `logits`."""
         rows, width = logits.shape[2:]
         columns = torch.arange(width, device=logits.device)
         if self.mask is not None:
-            part = self.mask[:, :, start : start + rows, :width]
-            logits = logits.masked_fill_(~part, HIDDEN) if part.dtype == torch.bool else logits.add_(part)
+            mask = self.mask[:, :, start : start + rows, :width]
+            logits = logits.masked_fill_(~mask, HIDDEN) if mask.dtype == torch.bool else logits.add_(mask)
         elif self.causal:
             future = columns[None] > torch.arange(start, start + rows, device=logits.device)[:, None]
             logits.masked_fill_(future, HIDDEN)
@@ -94,12 +94,12 @@ class LayerRecord:
 
 @dataclass
 class AttentionRecord:
-    """What is asked of one forward, and where its tokens stand; the model fills `visual` and `answer_rows`.
+    """Callbacks for one forward pass, and the positions of its tokens; the model sets `visual` and `answer_rows`.
 
-    `on_layer` sees each layer as the forward reaches it, with checkpoints once more in the backward. `on_gradient` sees
-    it as the backward does, top layer first, with the scalar's gradient at its output (b, n, heads, d); nothing that it
-    needs outlives it. `on_state` sees each layer's output at the answer rows, (b, r, d), and cuts it off from the next.
-    `around` runs each layer, given as a function of its input, on that input.
+    `on_layer` is called with each layer in the forward pass, and again in the backward pass with checkpoints.
+    `on_gradient` is called in the backward pass, top layer first, with the scalar's gradient at the layer's output
+    (b, n, heads, d); its tensors are freed afterwards. `on_state` is called with each layer's output at the answer
+    rows, (b, r, d), which is then detached from the next layer. `around` runs each layer, a function, on its input.
     """
 
     on_layer: Callable[[LayerRecord], None] | None = None
@@ -107,27 +107,27 @@ class AttentionRecord:
     on_state: Callable[[Tensor], None] | None = None
     around: Callable[[Callable[[Tensor], Any], Tensor], Any] | None = None
     find_sinks: bool = False
-    checkpoint: bool = False  # layers are computed again in the backward; their activations are not kept
+    checkpoint: bool = False  # recompute layers in the backward pass instead of storing their activations
     visual: slice = field(default_factory=lambda: slice(0, 0))
     answer_rows: tuple[int, ...] = ()  # the queries that produce the answer's tokens: row t - 1 for token t
-    tokens: tuple[int, ...] | None = None  # numbers of those that are explained; None for all
+    tokens: tuple[int, ...] | None = None  # indices of the answer's explained tokens; None for all
     root: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))  # where gradients end
     _sinks: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def explained_rows(self) -> tuple[int, ...]:
-        """Those of the answer rows that produce what is explained."""
+        """Answer rows that produce the explained tokens."""
         return self.answer_rows if self.tokens is None else tuple(self.answer_rows[token] for token in self.tokens)
 
     def enter(self, index: int, hidden: Float[Tensor, "b n d"]) -> None:
-        """To be called with a layer's input, before its attention."""
+        """Take a layer's input; the model calls this before the layer's attention."""
         if self.find_sinks:
             self._sinks[index] = sinks(hidden.detach(), self.visual)
 
     def watch(self, output: Tensor, query: Tensor, key: Tensor, value: Tensor, **traits: Any) -> Tensor:
-        """To be called in a layer with its attention's output (b, n, heads, d) and a LayerRecord's fields.
+        """Take a layer's attention output (b, n, heads, d) and a LayerRecord's fields; the model calls this in a layer.
 
-        Returns the same output, which the model must go on with.
+        Returns the same output, which the model must continue with.
         """
         traits["sinks"] = self._sinks.get(traits.get("index", 0))
         if self.on_layer is not None:
@@ -138,9 +138,9 @@ class AttentionRecord:
 
 
 class _Tap(torch.autograd.Function):
-    """Identity on the output; in the backward its gradient is shown together with queries, keys and values.
+    """Identity on the output; its backward passes the gradient with queries, keys and values to a callback.
 
-    These are saved as autograd saves them: shared with SDPA, made again under checkpointing, freed when used.
+    Autograd saves these tensors: shared with SDPA, recomputed under checkpointing, freed after use.
     """
 
     @staticmethod
@@ -154,23 +154,23 @@ class _Tap(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value = (part.detach() for part in ctx.saved_tensors)
+        query, key, value = (tensor.detach() for tensor in ctx.saved_tensors)
         with torch.no_grad():
             ctx.show(LayerRecord(query, key, value, **ctx.traits), gradients[0])
         return gradients[0], None, None, None, torch.zeros_like(ctx.root_like), None, None
 
 
 def sinks(hidden: Float[Tensor, "b n d"], visual: slice) -> Bool[Tensor, "b n"]:
-    """The first token unless it is visual, and visual tokens that draw attention whatever they show.
+    """Return the mask of sinks: the first token unless it is visual, and visual tokens that attract attention anyway.
 
-    Those whose norm lies above mean + 4 sigma of the visual tokens' norms (sigma of the population), or whose greatest
-    channel is at least 20 times their root mean square (Kang et al. 2025, arXiv 2503.03321, eq. 3).
+    Visual sinks have a norm above mean + 4 sigma of the visual tokens' norms (sigma of the population), or a largest
+    channel of at least 20 times their root mean square (Kang et al. 2025, arXiv 2503.03321, eq. 3).
     """
     seen = hidden[:, visual].float()
     norms = seen.norm(dim=2)
     limit = norms.mean(dim=1, keepdim=True) + SIGMAS * norms.std(dim=1, keepdim=True, correction=0)
     spikes = seen.abs().amax(dim=2) >= SPIKE * seen.square().mean(dim=2).sqrt().clamp(min=torch.finfo().tiny)
-    found = hidden.new_zeros(hidden.shape[:2], dtype=torch.bool)
-    found[:, 0] = visual.start > 0
-    found[:, visual] |= (norms > limit) | spikes
-    return found
+    is_sink = hidden.new_zeros(hidden.shape[:2], dtype=torch.bool)
+    is_sink[:, 0] = visual.start > 0
+    is_sink[:, visual] |= (norms > limit) | spikes
+    return is_sink

@@ -1,4 +1,4 @@
-"""The conformance check of imputers."""
+"""Conformance check of imputers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from attrib.testing.toy_world import RED, toy_subject
 
 
 def check_imputer(imputer: Imputer) -> None:
-    """Raise AssertionError unless `imputer` keeps the contract of attrib.Imputer on the toy clip.
+    """Raise AssertionError unless `imputer` fulfils the contract of attrib.Imputer on the toy clip.
 
-    Its parameters are JSON and tell it apart; without removed cells nothing changes; with the same removed cells the
-    result is the same twice. Kept pixels are left as they are, removed ones change and stay finite and within [0, 1],
-    and the caller's pixels and random state are left alone. A token imputer keeps fewer tokens once all cells go.
+    Its parameters are JSON and identify it. Without removed cells nothing changes, and equal calls have equal results.
+    Kept pixels do not change; removed ones do, and stay finite and within [0, 1]. The caller's pixels and random state
+    do not change. A token imputer drops tokens when all cells are removed.
     """
     json.dumps(asdict(imputer))
     assert imputer == type(imputer)(**asdict(imputer)), f"{imputer}: expected it to equal one with its parameters"
@@ -44,9 +44,9 @@ def _check_pixels(imputer: PixelImputer) -> None:
     fill = imputer.prepare(Canvas(pixels, ROWS, COLUMNS))
     _, some, every = (fill(removed) for removed in _removals(FRAMES))
     fresh = imputer.prepare(Canvas(pixels, ROWS, COLUMNS))(_removals(FRAMES)[2])
-    assert torch.equal(every, fresh) and some.shape == every.shape, f"{imputer}: a version depends on those before it"
+    assert torch.equal(every, fresh) and some.shape == every.shape, f"{imputer}: a version depends on earlier ones"
     assert torch.equal(pixels, original), f"{imputer}: the clip's pixels were changed"
-    assert torch.equal(torch.get_rng_state(), state), f"{imputer}: it draws from torch's global generator"
+    assert torch.equal(torch.get_rng_state(), state), f"{imputer}: it uses torch's global generator"
 
 
 def _check_version(imputer: PixelImputer, version: Tensor, pixels: Tensor, removed: BoolArray) -> None:
@@ -54,9 +54,9 @@ def _check_version(imputer: PixelImputer, version: Tensor, pixels: Tensor, remov
         f"{imputer}: expected {pixels.dtype} {tuple(pixels.shape)}, got {version.dtype} {tuple(version.shape)}"
     )
     assert bool(((version >= 0) & (version <= 1)).all()), f"{imputer}: expected finite values in [0, 1]"
-    gone = Canvas(pixels, ROWS, COLUMNS).per_pixel(removed)[:, None].expand_as(pixels)
-    assert torch.equal(version[~gone], pixels[~gone]), f"{imputer}: kept pixels were changed"
-    assert not removed.any() or not torch.equal(version[gone], pixels[gone]), f"{imputer}: removed cells still show"
+    hidden = Canvas(pixels, ROWS, COLUMNS).per_pixel(removed)[:, None].expand_as(pixels)
+    assert torch.equal(version[~hidden], pixels[~hidden]), f"{imputer}: kept pixels were changed"
+    assert not removed.any() or not torch.equal(version[hidden], pixels[hidden]), f"{imputer}: removed cells still show"
 
 
 def _check_tokens(imputer: TokenImputer, grid: TokenGrid) -> None:
@@ -73,7 +73,7 @@ def _check_tokens(imputer: TokenImputer, grid: TokenGrid) -> None:
 
 
 def _removals(frames: int) -> tuple[BoolArray, BoolArray, BoolArray]:
-    """No cell removed, the red one in its frame, and all."""
+    """Return masks with no cell removed, the red one in its frame, and all."""
     none = np.zeros((frames, ROWS, COLUMNS), bool)
     some = none.copy()
     some[RED] = True

@@ -1,4 +1,4 @@
-"""The conformance check of methods."""
+"""Conformance check of methods."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from attrib.types import SaliencyVolume
 
 
 def check_method(method: Method) -> None:
-    """Raise AssertionError unless `method` keeps the contract of attrib.Method on the toy model.
+    """Raise AssertionError unless `method` fulfils the contract of attrib.Method on the toy model.
 
-    It states a reference, gives the same result twice and under no_grad, JSON provenance that survives a round trip,
-    any clip length and merged time steps, leaves the model as it was, and has the greatest saliency on the evidence, of
-    an option and of a free answer. Controls instead must not depend on the model.
+    It states a reference, has the same result twice and under no_grad, has JSON provenance that survives a round trip,
+    supports any clip length and merged time steps, does not change the model, and has its maximum on the evidence, for
+    an option and for a free answer. Controls instead must not depend on the model.
     """
     assert method.reference.strip(), f"{method}: expected a reference: a paper with its equation, or 'defined here'"
     subject = toy_subject()
     before, pixels = _state(subject.model.module), subject.pixels.clone()
     volume = method.attribute(subject)
-    assert _state(subject.model.module) == before, f"{method}: the model was not left as it was found"
+    assert _state(subject.model.module) == before, f"{method}: the model was changed"
     assert torch.equal(subject.pixels, pixels), f"{method}: the subject's pixels were changed"
     _check_same(volume, method.attribute(subject), f"{method}: two calls differ")
     with torch.no_grad():
@@ -46,12 +46,14 @@ def check_method(method: Method) -> None:
 
 def _check_finds_evidence(method: Method, volume: SaliencyVolume) -> None:
     cells = volume.on_grid(ROWS, COLUMNS).values
-    found = tuple(int(i) for i in np.unravel_index(cells.argmax(), cells.shape))
-    assert found == RED, f"{method}: expected the greatest saliency at (frame, row, column) {RED}, found it at {found}"
+    maximum = tuple(int(i) for i in np.unravel_index(cells.argmax(), cells.shape))
+    assert maximum == RED, f"{method}: expected the greatest saliency at (frame, row, column) {RED}, got {maximum}"
 
 
-def _check_same(one: SaliencyVolume, two: SaliencyVolume, message: str) -> None:
-    assert one.values.shape == two.values.shape and np.allclose(one.values, two.values, rtol=1e-5, atol=1e-7), message
+def _check_same(first: SaliencyVolume, second: SaliencyVolume, message: str) -> None:
+    assert first.values.shape == second.values.shape and np.allclose(
+        first.values, second.values, rtol=1e-5, atol=1e-7
+    ), message
 
 
 def _check_round_trip(method: Method, volume: SaliencyVolume) -> None:
@@ -75,11 +77,11 @@ def _check_lengths(method: Method) -> None:
 
 
 def _state(module: nn.Module) -> tuple[object, ...]:
-    """All that a method may not change: weights, gradients, modes and hooks."""
+    """Return the state that a method must not change: weights, gradients, modes and hooks."""
     weights = tuple((name, value.cpu().numpy().tobytes()) for name, value in module.state_dict().items())
     gradients = tuple((name, p.requires_grad, p.grad is None) for name, p in module.named_parameters())
     hooks = tuple(
-        (name, m.training, *(len(found) for key, found in sorted(vars(m).items()) if key.endswith("_hooks")))
+        (name, m.training, *(len(hooks) for key, hooks in sorted(vars(m).items()) if key.endswith("_hooks")))
         for name, m in module.named_modules()
     )
     return weights, gradients, hooks

@@ -1,4 +1,4 @@
-"""The conformance check of metrics."""
+"""Conformance check of metrics."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from attrib.types import Sample
 
 
 def check_metric(metric: Metric | ContrastMetric) -> None:
-    """Raise AssertionError unless `metric` keeps the contract of attrib.Metric or ContrastMetric on the toy sample.
+    """Raise AssertionError unless `metric` fulfils the contract of attrib.Metric or ContrastMetric on the toy sample.
 
-    A finite value for the true evidence that is at least as good as for its inverse; NaN with a reason, or no better
-    than chance, for a volume that says nothing; NaN with a reason where a sample has no annotation, or the same value
-    as with it. A contrast is with the inverse.
+    The true evidence has a finite value at least as good as its inverse. A volume of zeros has NaN with a reason, or a
+    value no better than chance. A sample without annotation has NaN with a reason, or the same value as with it. A
+    ContrastMetric compares each volume with its inverse.
     """
     with tempfile.TemporaryDirectory() as folder:
         _check_scores(metric, replace(toy_sample(), counterfactuals=toy_counterfactuals(Path(folder))))
@@ -41,7 +41,7 @@ def _check_scores(metric: Metric | ContrastMetric, sample: Sample) -> None:
     for score in (nothing, alone):
         assert isinstance(score, Score), f"{metric}: expected a Score, got {type(score).__name__}"
     gain = (nothing.value - nothing.chance) * (1 if metric.direction == "high" else -1)
-    assert not gain > 1e-6, f"{metric}: a volume that says nothing scores {nothing.value}, chance is {nothing.chance}"
+    assert not gain > 1e-6, f"{metric}: a volume of zeros scores {nothing.value}, chance is {nothing.chance}"
     assert alone.reason or alone == best, f"{metric}: without annotation it scores {alone.value}, with it {best.value}"
 
 

@@ -1,4 +1,4 @@
-"""A toy model with known attributions: it reads each cell's mean colour, attends once, and says red or green."""
+"""A toy model with known attributions: it reads each cell's mean colour, attends once, and answers red or green."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from attrib.types.reply import Reply
 
 ROWS, COLUMNS, CELL = 3, 4, 4  # not square, so that swapped axes show
 FRAMES = 4
-WORDS = ("red", "green")  # all that the toy model can say
+WORDS = ("red", "green")  # the toy model's vocabulary
 
 
 class _Network(nn.Module):
@@ -65,32 +65,32 @@ class ToyModel(
         return self._network
 
     def preprocess(self, clip: Clip) -> Tensor:
-        """Frames as they are, (t, 3, h, w) in [0, 1]."""
+        """Return the frames unchanged, (t, 3, h, w) in [0, 1]."""
         return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
 
     def grid(self, frames: int) -> TokenGrid:
-        """ROWS x COLUMNS cells per step."""
+        """Return a grid of ROWS x COLUMNS cells per step."""
         return TokenGrid(frames, ROWS, COLUMNS, self._frames_per_step)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """(b, n, 3) mean colours of the cells, averaged over the frames of a step."""
+        """Return mean colours (b, n, 3) of the cells, averaged over the frames of a step."""
         cells = self._network.patches(pixels.flatten(0, 1)).unflatten(0, pixels.shape[:2])
-        steps = torch.stack([part.mean(dim=1) for part in cells.split(self._frames_per_step, dim=1)], dim=1)
+        steps = torch.stack([step.mean(dim=1) for step in cells.split(self._frames_per_step, dim=1)], dim=1)
         return steps.permute(0, 1, 3, 4, 2).flatten(1, 3)
 
     def encode_steps(self, pixels: Tensor) -> Tensor:
-        """A step's cells are averaged over its own frames alone."""
+        """Encode each step separately: its cells are averaged over its own frames."""
         return self.encode(pixels)
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
-        """Option or answer log-probabilities: readout of what the answer's positions attended to."""
+        """Return option or answer log-probabilities, read out from the answer positions' attention output."""
         rows = len(question.reply.ids) if question.reply else 1
         states = self._states(tokens if keep is None else tokens[:, keep], rows)
         return self.read_out(states[:, -rows:], question)
 
-    def _states(self, kept: Tensor, rows: int) -> Tensor:
-        """Attention output of each position, mean over heads, (b, n + rows, 3)."""
-        sequence = torch.cat([kept, kept.new_zeros(len(kept), rows, 3)], dim=1)[:, None]
+    def _states(self, tokens: Tensor, rows: int) -> Tensor:
+        """Return the attention output of each position, mean over heads, (b, n + rows, 3)."""
+        sequence = torch.cat([tokens, tokens.new_zeros(len(tokens), rows, 3)], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
@@ -111,33 +111,33 @@ class ToyModel(
         return output
 
     def read_out(self, states: Tensor, question: Question) -> Tensor:
-        """Option log-probabilities of the last position, or those of the answer's tokens, (b, r, 3)."""
+        """Return log-probabilities of options at the last position, or of the answer's tokens; states are (b, r, 3)."""
         logprobs = torch.log_softmax(states @ self._network.readout.T, dim=-1)
         return logprobs[:, range(states.shape[1]), list(question.reply.ids)] if question.reply else logprobs[:, -1]
 
     def reply(self, text: str) -> Reply:
-        """Each word is a token. Raises UnknownName for one that it cannot say."""
-        found = list(re.finditer(r"\w+", text))
-        for word in found:
+        """Return the text as a reply of one token per word. Raises UnknownName for a word outside WORDS."""
+        words = list(re.finditer(r"\w+", text))
+        for word in words:
             if word.group() not in WORDS:
                 raise UnknownName("word", word.group(), WORDS)
-        return Reply(text, tuple(WORDS.index(word.group()) for word in found), tuple(word.span() for word in found))
+        return Reply(text, tuple(WORDS.index(word.group()) for word in words), tuple(word.span() for word in words))
 
     def token_lens(self, tokens: Tensor, question: Question, reply: Reply) -> TokenLens:
-        """Its question has no tokens; an answer's token stands one place behind the row that produces it."""
-        places = tokens.shape[1]
+        """Return logits at all tokens; an answer's token is one position after the row that produces it."""
+        count = tokens.shape[1]
         logits = self._states(tokens, len(reply.ids))[0] @ self._network.readout[list(reply.ids)].T
-        return TokenLens(reply.ids, len(reply.ids), logits[:places], logits[places + 1 :])
+        return TokenLens(reply.ids, len(reply.ids), logits[:count], logits[count + 1 :])
 
     def generate(self, pixels: Tensor, question: Question) -> Reply:
-        """The more probable of its two words."""
-        said = [self.reply(word) for word in WORDS]
-        scores = [self.option_logprobs(pixels[None], replace(question, reply=reply)) for reply in said]
-        return replace(said[int(torch.cat(scores).argmax())], generated=True)
+        """Return the more probable of its two words."""
+        replies = [self.reply(word) for word in WORDS]
+        scores = [self.option_logprobs(pixels[None], replace(question, reply=reply)) for reply in replies]
+        return replace(replies[int(torch.cat(scores).argmax())], generated=True)
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:
-        """Forwards fill the record."""
+        """Fill the record in forward passes."""
         self._record = record
         try:
             yield
@@ -146,7 +146,7 @@ class ToyModel(
 
     @contextmanager
     def knock_out(self, cut: Knockout) -> Iterator[None]:
-        """Forwards lack what is cut."""
+        """Cut this attention in forward passes."""
         self._cut = cut
         try:
             yield
@@ -155,7 +155,7 @@ class ToyModel(
 
     @contextmanager
     def repaired_gradients(self) -> Iterator[None]:
-        """Attention counts as constant, which makes the logits linear in the tokens."""
+        """Treat attention as constant, so that the logits are linear in the tokens."""
         self._repaired = True
         try:
             yield
@@ -163,13 +163,13 @@ class ToyModel(
             self._repaired = False
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
-        """The one layer that averages cells."""
+        """Return the one layer, which averages cells."""
         return {"patches": self._network.patches}
 
     def feature_map(self, layer: str, activation: Tensor) -> Tensor:
-        """Already a map."""
+        """Return the argument: it is a map already."""
         return activation
 
     def from_feature_map(self, layer: str, features: Tensor, activation: Tensor) -> Tensor:
-        """Already a map."""
+        """Return the argument: it is a map already."""
         return features

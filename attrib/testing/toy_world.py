@@ -19,7 +19,7 @@ QUESTION = Question("Is something red or green?", ("red", "green"), answer=0)
 
 
 def toy_clip(frames: int = FRAMES) -> Clip:
-    """Grey frames at 2 per second; one cell red at RED, another blue at BLUE (where the clip is long enough)."""
+    """Return grey frames at 2 per second, with a red cell at RED and a blue one at BLUE if the clip is long enough."""
     pixels = np.full((frames, ROWS * CELL, COLUMNS * CELL, 3), GREY, np.uint8)
     for (frame, row, column), colour in ((RED, (255, 51, 51)), (BLUE, (51, 51, 255))):
         if frame < frames:
@@ -29,7 +29,7 @@ def toy_clip(frames: int = FRAMES) -> Clip:
 
 
 def toy_sample() -> Sample:
-    """The toy clip's question with the red cell as evidence, the blue cell as distractor and one action.
+    """Return the toy clip's question with the red cell as evidence, the blue cell as distractor and one action.
 
     While it is red, the red cell hides a ball.
     """
@@ -40,59 +40,57 @@ def toy_sample() -> Sample:
 
 
 def toy_peer() -> Sample:
-    """A sample of another video, whose evidence is the blue cell all the time, which acts in frame 1."""
+    """Return a sample of another video; its evidence is the blue cell at all times, which acts in frame 1."""
     action = Segment("action", "turning blue", 0.25, 0.75, parents=(2,))
     return replace(toy_sample(), id="peer_0", video=Path("peer.mp4"), segments=(action,), evidence=(Evidence(2),))
 
 
 def toy_counterfactuals(folder: Path) -> tuple[Counterfactual, ...]:
-    """The toy clip's videos, written to `folder`: each cell grey for each second, the red one always, the blue one too.
+    """Write the toy clip's counterfactual videos to `folder`: red or blue cell grey, for one second or always.
 
     Each second is a bin of two frames, so there are four pairs of object and time.
     """
-    parts = [(track, place, second) for track, place in ((1, RED), (2, BLUE)) for second in (0, 1)]
-    made = [
-        Counterfactual(_without(folder / f"{track}_{second}.mp4", place, second, second + 1), "part", track,
+    bins = [(track, cell, second) for track, cell in ((1, RED), (2, BLUE)) for second in (0, 1)]
+    partial = [
+        Counterfactual(_without(folder / f"{track}_{second}.mp4", cell, second, second + 1), "part", track,
                        float(second), second + 1.0)
-        for track, place, second in parts
+        for track, cell, second in bins
     ]  # fmt: skip
-    removed, only = (
-        _without(folder / f"{name}.mp4", place, 0, 2) for name, place in (("removed", RED), ("only", BLUE))
-    )
-    return (*made, Counterfactual(removed, "removed"), Counterfactual(only, "only"))
+    removed, only = (_without(folder / f"{name}.mp4", cell, 0, 2) for name, cell in (("removed", RED), ("only", BLUE)))
+    return (*partial, Counterfactual(removed, "removed"), Counterfactual(only, "only"))
 
 
-def _without(path: Path, place: tuple[int, int, int], start: float, end: float) -> Path:
-    """The toy clip as a video whose cell at `place` is grey during [start, end) seconds."""
+def _without(path: Path, cell: tuple[int, int, int], start: float, end: float) -> Path:
+    """Write the toy clip as a video with this cell grey during [start, end) seconds; return its path."""
     clip = toy_clip()
     frames = clip.frames.copy()
     absent = (clip.times >= start) & (clip.times < end)
-    _, row, column = place
+    _, row, column = cell
     frames[absent, row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = GREY
     video.write(path, frames, clip.times, clip.end)
     return path
 
 
-def _track(number: int, label: str, place: tuple[int, int, int]) -> Track:
-    _, row, column = place
+def _track(number: int, label: str, cell: tuple[int, int, int]) -> Track:
+    _, row, column = cell
     box = [column / COLUMNS, row / ROWS, (column + 1) / COLUMNS, (row + 1) / ROWS]
     times = np.arange(FRAMES) / 2.0
     return Track(number, label, times, np.tile(box, (FRAMES, 1)), np.zeros(FRAMES, bool))
 
 
 def _hidden(track: Track, frame: int) -> Track:
-    """The track in one frame only, where its object is fully hidden."""
+    """Return the track in one frame only, with its object fully hidden."""
     only = slice(frame, frame + 1)
     return replace(track, times=track.times[only], boxes=track.boxes[only], hidden=np.ones(1, bool))
 
 
 def toy_subject(model: VideoModel | None = None, seed: int = 0) -> Subject:
-    """The toy model bound to the toy clip, question, sample and peer."""
+    """Return the toy model bound to the toy clip, question, sample and peer."""
     return annotated(Subject.bind(model or ToyModel(), toy_clip(), QUESTION, seed=seed))
 
 
 def toy_answer(text: str = "red, red") -> Subject:
-    """The toy model bound to the toy clip and a free answer, sample and peer."""
+    """Return the toy model bound to the toy clip and a free answer, sample and peer."""
     model = ToyModel()
     question = replace(QUESTION, options=(), answer=None, reply=model.reply(text))
     return annotated(Subject.bind(model, toy_clip(), question))
@@ -104,6 +102,6 @@ def annotated(subject: Subject) -> Subject:
 
 
 def toy_volume(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SaliencyVolume:
-    """Values (FRAMES, h, w) as a volume of the toy clip, whose provenance reports a score change of 1.5 nats."""
+    """Return values (FRAMES, h, w) as a volume of the toy clip that reports a score change of 1.5 nats."""
     provenance = Provenance("toy", reports={"score_change": 1.5, "completeness_error": 0.0})
     return SaliencyVolume(np.asarray(values, np.float32), toy_clip().times, provenance)

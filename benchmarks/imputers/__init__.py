@@ -1,1 +1,1 @@
-"""Imputers: what removed cells of a clip show. One file each; registered by entry point."""
+"""Imputers decide what removed cells of a clip show; one file each, registered by entry point."""

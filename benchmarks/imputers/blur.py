@@ -1,4 +1,4 @@
-"""Each frame under a Gaussian."""
+"""Blurred frames."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Blur(PixelImputer):
-    """The frame under a Gaussian, renormalised at the frame's edge so that no darkness enters."""
+    """The frame blurred by a Gaussian, renormalised at the frame's edge so that the edge does not darken."""
 
-    sigma: float = 0.1  # share of the frame's height and width; hides what is as small as a cell
+    sigma: float = 0.1  # share of the frame's height and width; hides details as small as a cell
 
     def __post_init__(self) -> None:
         if not self.sigma > 0:

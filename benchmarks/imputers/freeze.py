@@ -1,4 +1,4 @@
-"""The cell's last kept frame."""
+"""The cell's content in the last frame that keeps it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from attrib.imputer import BoolArray, Canvas, Fill, PixelImputer
 
 @dataclass(frozen=True)
 class Freeze(PixelImputer):
-    """The cell's content of the last frame that keeps it; before the first such frame, of that one.
+    """The cell's content in the last frame that keeps it; before the first such frame, in that one.
 
     A cell that no frame keeps shows the video's mean colour.
     """
 
     def prepare(self, canvas: Canvas) -> Fill:
-        """Nothing is shared between versions."""
+        """Return the fill; versions share nothing."""
 
         def version(removed: BoolArray) -> Tensor:
             source = last_kept(removed)
@@ -32,7 +32,7 @@ class Freeze(PixelImputer):
 
 
 def last_kept(removed: BoolArray) -> NDArray[np.int64]:
-    """Index of the frame that each cell (t, rows, columns) shows when it freezes; -1 where no frame keeps it."""
+    """Return the frame that each cell (t, rows, columns) shows; -1 where no frame keeps the cell."""
     frames = np.arange(len(removed))[:, None, None]
     last = np.maximum.accumulate(np.where(removed, -1, frames), axis=0)
     first = np.where(removed.all(axis=0), -1, removed.argmin(axis=0))

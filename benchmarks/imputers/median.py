@@ -1,4 +1,4 @@
-"""The temporal median plate."""
+"""The video's median over time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from attrib.imputer import Canvas, Fill, PixelImputer
 
 @dataclass(frozen=True)
 class Median(PixelImputer):
-    """Each pixel's median over all frames; of an even number of frames the mean of the middle two."""
+    """Each pixel's median over all frames; for an even number of frames, the mean of the middle two."""
 
     def prepare(self, canvas: Canvas) -> Fill:
         """Sort the frames once."""

@@ -1,9 +1,8 @@
-"""Noisy linear imputation of removed cells from those around them, in the frame and one frame before and after.
+"""Noisy linear imputation of removed cells from their neighbours in the frame, and in the frames before and after.
 
-A removed cell is the weighted mean of its neighbours, removed ones included: one sparse linear system for each version.
-Weights are those of Rong et al. 2022 (ROAD, arXiv 2202.00449): 2 to a direct neighbour, 1 to a diagonal one; here the
-same cell of the frame before and of the frame after are direct neighbours too. Cells beyond the
-border do not count.
+A removed cell is the weighted mean of its neighbours, removed ones included: one sparse linear system per version.
+Weights are those of Rong et al. 2022 (ROAD, arXiv 2202.00449): 2 for a direct neighbour, 1 for a diagonal one. Here the
+same cell in the previous and in the next frame is a direct neighbour too. Cells outside the frame do not count.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Road(PixelImputer):
-    """Noisy linear imputation (ROAD, Rong et al. 2022), from the cells around in the frame, before and after.
+    """Noisy linear imputation (ROAD, Rong et al. 2022) from neighbouring cells in space and time.
 
-    Solved for cells' mean colours: a system of all pixels would take longer than the model does. They are interpolated
-    to pixels bilinearly. A pixel's noise is the same in every version.
+    It solves for cells' mean colours, interpolated to pixels bilinearly: a system of all pixels would take longer than
+    the model. A pixel's noise is the same in every version.
     """
 
     noise: float = 0.01  # standard deviation for colours in [0, 1], as in the paper
@@ -49,7 +48,7 @@ class Road(PixelImputer):
         def version(removed: BoolArray) -> Tensor:
             if removed.all():
                 return (canvas.colour + noise).clamp(0, 1)
-            cells = torch.from_numpy(between(colours, removed)).to(pixels).permute(0, 3, 1, 2)
+            cells = torch.from_numpy(imputed_colours(colours, removed)).to(pixels).permute(0, 3, 1, 2)
             plate = torch.nn.functional.interpolate(cells, pixels.shape[-2:], mode="bilinear", align_corners=False)
             return canvas.filled((plate + noise).clamp(0, 1), removed)
 
@@ -57,29 +56,29 @@ class Road(PixelImputer):
 
 
 def _cell_colours(canvas: Canvas) -> NDArray[np.float64]:
-    """Mean colour of each cell, (t, rows, columns, 3)."""
+    """Return the mean colour of each cell, (t, rows, columns, 3)."""
     pixels = canvas.pixels
     row, column = (torch.nn.functional.one_hot(torch.from_numpy(each)).to(pixels) for each in canvas.cell_of_pixel)
     colours = torch.einsum("yr,tkyx,xc->trck", row / row.sum(dim=0), pixels, column / column.sum(dim=0))
     return colours.cpu().double().numpy()
 
 
-def between(colours: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Colours (t, rows, columns, 3) with those of the removed cells (t, rows, columns) imputed; one must be kept."""
+def imputed_colours(colours: NDArray[np.float64], removed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return colours (t, rows, columns, 3) with removed cells (t, rows, columns) imputed; one cell must remain."""
     weights = neighbours(removed.shape)
-    gone = removed.ravel()
+    flat_removed = removed.ravel()
     imputed = colours.reshape(-1, colours.shape[-1]).copy()
-    if gone.any():
-        rows = weights[gone]
+    if flat_removed.any():
+        rows = weights[flat_removed]
         totals = sparse.diags_array(np.asarray(rows.sum(axis=1)).ravel())
-        solved = spsolve((totals - rows[:, gone]).tocsc(), rows[:, ~gone] @ imputed[~gone])
-        imputed[gone] = solved.reshape(-1, colours.shape[-1])
+        solved = spsolve((totals - rows[:, flat_removed]).tocsc(), rows[:, ~flat_removed] @ imputed[~flat_removed])
+        imputed[flat_removed] = solved.reshape(-1, colours.shape[-1])
     return imputed.reshape(colours.shape)
 
 
 @lru_cache(maxsize=4)
 def neighbours(shape: Shape) -> Any:
-    """Weight of each cell for each other, a sparse symmetric (n, n) matrix over flat cell indices."""
+    """Return the sparse symmetric matrix (n, n) of weights imputed_colours cells, by flat cell index."""
     numbers = np.arange(np.prod(shape)).reshape(shape)
     weights = sparse.coo_array((numbers.size, numbers.size))
     for step in product((-1, 0, 1), repeat=3):
@@ -92,6 +91,6 @@ def neighbours(shape: Shape) -> Any:
 
 
 def _inside(step: int, size: int, sign: int) -> slice:
-    """Positions along one axis that have a neighbour `step` away; with sign -1 these neighbours."""
+    """Return the positions along an axis with a neighbour `step` away; with sign -1, these neighbours."""
     away = step * sign
     return slice(max(0, -away), size - max(0, away))

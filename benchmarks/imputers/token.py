@@ -1,4 +1,4 @@
-"""No pixel changes: the visual tokens of removed cells are dropped from the sequence."""
+"""Visual tokens of removed cells, dropped from the sequence without changing pixels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Token(TokenImputer):
-    """Drops a token when at least `share` of its cells are removed: one cell per frame of its step, at its centre."""
+    """Drop a token when at least `share` of its cells are removed: one cell per frame of its step, at its centre."""
 
     share: float = 0.5
 
@@ -27,7 +27,7 @@ class Token(TokenImputer):
             raise ValueError(f"share: expected more than 0 and at most 1, got {self.share}")
 
     def keep(self, removed: BoolArray, grid: TokenGrid) -> Bool[Tensor, " n"]:
-        """True for each visual token that stays in the sequence."""
+        """Return the mask of visual tokens that stay in the sequence."""
         row, column = cell_of(grid.rows, removed.shape[1]), cell_of(grid.columns, removed.shape[2])
         at_tokens = removed[:, row[:, None], column]
         starts = range(0, grid.frames, grid.frames_per_step)

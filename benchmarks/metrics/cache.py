@@ -1,4 +1,4 @@
-"""Cache of what many metrics and many volumes need of one subject."""
+"""Cache of results that many metrics and volumes need for the same subject."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from weakref import WeakKeyDictionary
 
 from attrib.subject import Subject
 
-MOST = 32  # annotations kept for each subject: pairing n videos with n would else fill the memory
+MOST = 32  # results cached per subject: pairing n videos with n would otherwise fill the memory
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 def per_subject(make: Callable[[Subject, *Ts], T]) -> Callable[[Subject, *Ts], T]:
-    """`make`, whose last MOST results for a subject are kept as long as the subject is.
+    """Wrap `make` so that its last MOST results for a subject are cached while the subject exists.
 
-    Results are shared: they are not to be changed, and must not hold the subject.
+    Results are shared: callers must not change them, and they must not refer to the subject.
     """
-    known: WeakKeyDictionary[Subject, dict[tuple[*Ts], T]] = WeakKeyDictionary()
+    cache: WeakKeyDictionary[Subject, dict[tuple[*Ts], T]] = WeakKeyDictionary()
 
     @wraps(make)
-    def kept(subject: Subject, *key: *Ts) -> T:
-        found = known.setdefault(subject, {})
-        if key not in found:
-            made = make(subject, *key)
-            if len(found) >= MOST:
-                del found[next(iter(found))]
-            found[key] = made
-        return found[key]
+    def cached(subject: Subject, *key: *Ts) -> T:
+        results = cache.setdefault(subject, {})
+        if key not in results:
+            result = make(subject, *key)
+            if len(results) >= MOST:
+                del results[next(iter(results))]
+            results[key] = result
+        return results[key]
 
-    return kept
+    return cached

@@ -1,4 +1,4 @@
-"""Do the values add up to what the method says that they add up to?"""
+"""Do the values add up to the score change that the method reports?"""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LEAST = 0.01  # nats; an error relative to less is rounding
 class Completeness(Metric):
     """|sum of the values - (f(x) - f(baseline))| / |f(x) - f(baseline)|, for methods that promise it; 0 is best.
 
-    f(x) - f(baseline) is what the method reports, for the baseline of its own. There is no chance level. Undefined for
-    other methods, for a volume of zeros, and where the answer changes by less than 0.01 nats.
+    The method reports f(x) - f(baseline) for its own baseline. There is no chance level. Undefined for other methods,
+    for a volume of zeros, and where the answer changes by less than 0.01 nats.
     """
 
     direction: ClassVar[Direction] = "low"
@@ -34,7 +34,7 @@ class Completeness(Metric):
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
             change = promised(volume)
         except UndefinedError as case:
@@ -44,7 +44,7 @@ class Completeness(Metric):
 
 
 def promised(volume: SaliencyVolume) -> float:
-    """f(x) - f(baseline) in nats as the method reports it. Raises UndefinedError where there is no promise to keep."""
+    """Return the reported f(x) - f(baseline) in nats. Raises UndefinedError if the method promises no sum."""
     reports = volume.provenance.reports
     if any(name not in reports for name in PROMISE):
         raise UndefinedError("the method does not promise that its values add up to a change of the answer")
@@ -56,7 +56,7 @@ def promised(volume: SaliencyVolume) -> float:
 
 
 def total(values: NDArray[np.float32], frames_per_step: int) -> float:
-    """The sum of a volume (t, h, w), where a method gave one slice for each step of the token grid counted once."""
+    """Return the sum of a volume (t, h, w); counts each token step once if the method has one map per step."""
     first = values[::frames_per_step]
     if np.array_equal(first.repeat(frames_per_step, axis=0)[: len(values)], values):
         values = first

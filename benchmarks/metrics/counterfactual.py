@@ -1,13 +1,14 @@
-"""Does the map say what the answer truly owes to each object at each time? No imputer: the video is made again.
+"""Does the map agree with the true effect of each object at each time? Uses re-rendered videos and no imputer.
 
 A pair is an object and a time bin for which the sample has a video without that object in that bin, and in which the
-object can be seen in at least one frame of the clip. Its mass is the mean over the bin's frames of p, weighted by the
-shares of the cells that the object visibly covers. Faithfulness to the model: the sample's cut plays no part.
+object is visible in at least one frame of the clip. Its mass is the mean of p over the bin's frames, weighted by the
+shares of the cells that the object visibly covers. These metrics measure faithfulness to the model, so they ignore the
+sample's cut.
 
-Ties get the mean of their ranks. Masses tie that differ by less than 1e-6 of the largest, which is rounding. Changes
-are compared in steps of a tenth of the largest and at least half a nat (odds times 1.65): a rank correlation would else
-be decided by the many objects that hardly matter, whose absence moves the log-odds by hundredths of a nat, as encoding
-the same video again does (0.01 to 0.05 for the built-in model). Chance is 0 for both metrics.
+Ties get the mean of their ranks. Masses that differ by less than 1e-6 of the largest tie: the difference is rounding.
+Changes are compared in steps of a tenth of the largest, at least half a nat (odds times 1.65). Otherwise the many
+objects that hardly matter would decide the rank correlation: their absence changes the log-odds by hundredths of a nat,
+like encoding the same video again (0.01 to 0.05 for the built-in model). Chance is 0 for both metrics.
 """
 
 from __future__ import annotations
@@ -31,25 +32,25 @@ from attrib.types.need import Need
 
 FloatArray = NDArray[np.float64]
 NEEDS: frozenset[Need] = frozenset({"model", "tracks", "counterfactuals"})
-LEAST = 3  # pairs; two always rank alike or opposite
+LEAST = 3  # pairs; two always rank the same or opposite
 STEP = 0.5  # nats, at least
 SHARE = 0.1  # of the largest change
 
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """The pairs' videos (n,) and the weight of each cell in each pair's mass (n, t, rows, columns)."""
+    """The videos (n,) of the pairs, and the weight of each cell in each pair's mass (n, t, rows, columns)."""
 
-    parts: tuple[Counterfactual, ...]
+    videos: tuple[Counterfactual, ...]
     weights: FloatArray
 
 
 @dataclass(frozen=True)
 class CounterfactualDeletion(Metric):
-    """Spearman over (object, time bin) pairs of the map's mass with the true fall of the log-odds; in [-1, 1].
+    """Spearman over (object, time bin) pairs of the map's mass with the true drop of the log-odds; in [-1, 1].
 
-    The fall is that of the explained log-odds when exactly that object is absent for exactly that time. Undefined
-    without 3 pairs, and where all masses or all changes are the same. A uniform map has a value: by size.
+    The drop is that of the explained log-odds when exactly that object is absent for exactly that time. Undefined
+    with fewer than 3 pairs, and where all masses or all changes are equal. A uniform map ranks pairs by size.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -59,7 +60,7 @@ class CounterfactualDeletion(Metric):
     needs: ClassVar[frozenset[Need]] = NEEDS
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
             pairs = pairs_of(subject, sample)
             mass = masses(volume, subject, pairs)
@@ -75,9 +76,9 @@ class CounterfactualDeletion(Metric):
 class TargetSensitivity(ContrastMetric):
     """Does the map change with the explained option as the model's answer does? Spearman over pairs; in [-1, 1].
 
-    A is the explained option, B the strongest of those it is held against, explained against all others: the mass of
-    A's map minus that of B's, with the true change of A's log-odds minus that of B's. A map that does not change with
-    the target, or on all pairs alike, has no sensitivity: 0. Undefined without 3 pairs or where all changes agree.
+    A is the explained option, B its strongest rival, explained against all others. Correlates the mass of A's map
+    minus that of B's with the true change of A's log-odds minus that of B's. A map that does not change with the
+    target, or changes equally on all pairs, scores 0. Undefined with fewer than 3 pairs or where all changes are equal.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -87,39 +88,39 @@ class TargetSensitivity(ContrastMetric):
     needs: ClassVar[frozenset[Need]] = NEEDS
 
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         rival = subject.towards(subject.rival)
         try:
             pairs = pairs_of(subject, sample)
-            one, two = (masses(each, subject, pairs) for each in (volume, other))
-            changed = true_changes(subject, pairs, lambda found: subject.log_odds(found) - rival.log_odds(found))
+            mass, rival_mass = (masses(each, subject, pairs) for each in (volume, other))
+            changed = true_changes(subject, pairs, lambda answers: subject.log_odds(answers) - rival.log_odds(answers))
         except UndefinedError as case:
             return Score.undefined(str(case))
-        ranks = in_steps(one - two, TOLERANCE * float(max(one.max(), two.max())))
+        ranks = in_steps(mass - rival_mass, TOLERANCE * float(max(mass.max(), rival_mass.max())))
         return Score(_spearman(ranks, changed) if np.ptp(ranks) else 0.0, 0.0)
 
 
 def pairs_of(subject: Subject, sample: Sample) -> Pairs:
-    """The pairs that can be scored. Raises UndefinedError when there are fewer than LEAST."""
+    """Return the pairs that can be scored. Raises UndefinedError when there are fewer than LEAST."""
     tracks: dict[int | None, Track] = {track.id: track for track in sample.tracks}
-    parts = [item for item in sample.counterfactuals if item.kind == "part" and item.track in tracks]
-    if not parts:
+    videos = [item for item in sample.counterfactuals if item.kind == "part" and item.track in tracks]
+    if not videos:
         raise UndefinedError("no counterfactual video of an annotated object")
     times, grid = subject.clip.times, subject.grid
-    tubes = {item.track: visible_tube(tracks[item.track], times, grid.rows, grid.columns) for item in parts}
-    found = []
-    for item in parts:
+    tubes = {item.track: visible_tube(tracks[item.track], times, grid.rows, grid.columns) for item in videos}
+    pairs = []
+    for item in videos:
         inside = ((times >= item.start) & (times < item.end))[:, None, None]
         tube = inside * tubes[item.track]
         if tube.any():
-            found.append((item, tube / int(inside.sum())))
-    if len(found) < LEAST:
-        raise UndefinedError(f"{len(found)} pairs of object and time are seen in the clip, expected at least {LEAST}")
-    return Pairs(tuple(item for item, _ in found), np.stack([weights for _, weights in found]))
+            pairs.append((item, tube / int(inside.sum())))
+    if len(pairs) < LEAST:
+        raise UndefinedError(f"{len(pairs)} pairs of object and time are seen in the clip, expected at least {LEAST}")
+    return Pairs(tuple(item for item, _ in pairs), np.stack([weights for _, weights in pairs]))
 
 
 def masses(volume: SaliencyVolume, subject: Subject, pairs: Pairs) -> FloatArray:
-    """Mass (n,) of each pair. Raises UndefinedError for a volume that is positive nowhere."""
+    """Return the mass (n,) of each pair. Raises UndefinedError for a volume without positive values."""
     grid = subject.grid
     positive = np.maximum(cell_values(volume, subject, grid.rows, grid.columns), 0)
     if not positive.any():
@@ -128,18 +129,18 @@ def masses(volume: SaliencyVolume, subject: Subject, pairs: Pairs) -> FloatArray
 
 
 def true_changes(subject: Subject, pairs: Pairs, log_odds: Callable[[Tensor], Tensor]) -> FloatArray:
-    """Change (n,) of each pair in whole steps. Raises UndefinedError where all are the same or one is not finite."""
-    found = changes(subject, pairs.parts, log_odds)
-    if not np.isfinite(found).all():
+    """Return each pair's change (n,) in whole steps. Raises UndefinedError if all are equal or one is not finite."""
+    falls = changes(subject, pairs.videos, log_odds)
+    if not np.isfinite(falls).all():
         raise UndefinedError("the model's answer to a counterfactual video is not finite")
-    steps = in_steps(found, max(STEP, SHARE * float(np.abs(found).max())))
+    steps = in_steps(falls, max(STEP, SHARE * float(np.abs(falls).max())))
     if not np.ptp(steps):
         raise UndefinedError(f"no pair of object and time changes the answer by {STEP} nats more than another")
     return steps
 
 
 def in_steps(values: FloatArray, step: float) -> FloatArray:
-    """`values` as whole numbers of steps, so that what differs by less is a tie; zeros for a step of 0."""
+    """Round `values` to whole steps, so that smaller differences tie; zeros for a step of 0."""
     return np.round(values / step) if step else np.zeros_like(values)
 
 

@@ -1,4 +1,4 @@
-"""Does the answer change when the salient cells go? Numbers read from the perturbation curves of a volume."""
+"""Does the answer change when salient cells are removed? Metrics computed from a volume's perturbation curves."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NOT_FINITE = "the model's answer to a perturbed clip is not finite"
 
 @dataclass(frozen=True)
 class CurveMetric(Metric):
-    """A number read from the perturbation curves: of the log-odds in nats, or of p(option) in [0, 1].
+    """Base of metrics of the perturbation curves, `of` the log-odds in nats or p(option) in [0, 1].
 
-    `imputer` says what removed cells show. Undefined for a volume that is zero or the same everywhere, and where the
+    `imputer` decides what removed cells show. Undefined for a volume that is zero or the same everywhere, and where the
     model's answer is not finite.
     """
 
@@ -39,7 +39,7 @@ class CurveMetric(Metric):
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item; all metrics of one imputer share the same evaluations."""
+        """Return the score of one item; all metrics of one imputer share the same evaluations."""
         try:
             value = self.read(curves(volume, subject, self.imputer))
         except UndefinedError as case:
@@ -49,11 +49,11 @@ class CurveMetric(Metric):
         return Score(value, self.chance(subject), vision=needs_video(subject, self.imputer))
 
     @abstractmethod
-    def read(self, found: Curves) -> float:
-        """The value from the volume's curves."""
+    def read(self, curves: Curves) -> float:
+        """Return the value from the volume's curves."""
 
     def chance(self, subject: Subject) -> float:
-        """The value of one seeded random order of this item's cells."""
+        """Return the value of one seeded random order of this item's cells."""
         return self.read(chance_curves(subject, self.imputer))
 
 
@@ -61,7 +61,7 @@ class CurveMetric(Metric):
 class SRG(CurveMetric):
     """Symmetric relevance gain: AUC with the least salient removed first minus AUC with the most salient first.
 
-    The same order reversed; unbounded in nats, in [-1, 1] for p(option); chance 0.
+    Both curves use the same order, one reversed. Unbounded in nats, in [-1, 1] for p(option); chance 0.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -69,12 +69,12 @@ class SRG(CurveMetric):
     reference: ClassVar[str] = "Bluecher et al. 2024, arXiv 2401.06654"
     primary: ClassVar[bool] = True
 
-    def read(self, found: Curves) -> float:
-        """Area between the two removal curves."""
-        return found.least_first.auc(self.of) - found.most_first.auc(self.of)
+    def read(self, curves: Curves) -> float:
+        """Return the area between the two removal curves."""
+        return curves.least_first.auc(self.of) - curves.most_first.auc(self.of)
 
     def chance(self, subject: Subject) -> float:
-        """Exactly 0."""
+        """Return exactly 0."""
         return 0.0
 
 
@@ -85,42 +85,42 @@ class Deletion(CurveMetric):
     direction: ClassVar[Direction] = "low"
     reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
 
-    def read(self, found: Curves) -> float:
-        """Area under the removal curve."""
-        return found.most_first.auc(self.of)
+    def read(self, curves: Curves) -> float:
+        """Return the area under the removal curve."""
+        return curves.most_first.auc(self.of)
 
 
 @dataclass(frozen=True)
 class Insertion(CurveMetric):
-    """AUC of the answer while the most salient cells are put first into the fully removed video; high is good."""
+    """AUC of the answer while the most salient cells are inserted first into the fully removed video; high is good."""
 
     direction: ClassVar[Direction] = "high"
     reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
 
-    def read(self, found: Curves) -> float:
-        """Area under the insertion curve."""
-        return found.insertion.auc(self.of)
+    def read(self, curves: Curves) -> float:
+        """Return the area under the insertion curve."""
+        return curves.insertion.auc(self.of)
 
 
 @dataclass(frozen=True)
 class Comprehensiveness(CurveMetric):
-    """Mean fall of the answer without the top 1, 5, 10, 20 and 50 % of the cells; high is good.
+    """Mean drop of the answer without the top 1, 5, 10, 20 and 50 % of the cells; high is good.
 
-    A share that rounds to no cell counts as no fall.
+    A share that rounds to no cell counts as no drop.
     """
 
     direction: ClassVar[Direction] = "high"
     reference: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
-    def read(self, found: Curves) -> float:
-        """Mean of f(x) - f(x without the top k)."""
-        curve = found.most_first
+    def read(self, curves: Curves) -> float:
+        """Return the mean of f(x) - f(x without the top k)."""
+        curve = curves.most_first
         return float(np.mean([curve.at(0, self.of) - curve.at(share, self.of) for share in SHARES]))
 
 
 @dataclass(frozen=True)
 class Sufficiency(CurveMetric):
-    """Mean fall of the answer when only the top 1, 5, 10, 20 and 50 % of the cells are kept; low is good.
+    """Mean drop of the answer when only the top 1, 5, 10, 20 and 50 % of the cells are kept; low is good.
 
     A share that rounds to no cell counts as the fully removed video.
     """
@@ -128,7 +128,7 @@ class Sufficiency(CurveMetric):
     direction: ClassVar[Direction] = "low"
     reference: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
-    def read(self, found: Curves) -> float:
-        """Mean of f(x) - f(only the top k)."""
-        curve = found.insertion
+    def read(self, curves: Curves) -> float:
+        """Return the mean of f(x) - f(only the top k)."""
+        curve = curves.insertion
         return float(np.mean([curve.at(1, self.of) - curve.at(share, self.of) for share in SHARES]))

@@ -1,4 +1,4 @@
-"""Does the model choose another option when the salient cells go?"""
+"""Does the model choose another option when salient cells are removed?"""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SHARE = 0.1  # of the cells
 class FlipRate(Metric):
     """1 where the model chooses another option without the top 10 % of the cells, else 0; its mean is the rate.
 
-    Undefined for a volume that is zero or the same everywhere, for a free answer, for a clip of so few cells that 10 %
-    are none, and where the model's answer is not finite.
+    Undefined for a volume that is zero or the same everywhere, for a free answer, for a clip with too few cells for
+    10 % of them, and where the model's answer is not finite.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -37,7 +37,7 @@ class FlipRate(Metric):
     imputer: Imputer = field(default=Blur())
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item; that of the random cells is its chance."""
+        """Return the score of one item; its chance is the value for the random cells."""
         try:
             if not subject.question.options:
                 raise UndefinedError("a free answer is not one of several options")
@@ -47,15 +47,15 @@ class FlipRate(Metric):
                 raise UndefinedError(f"10 % of {len(order)} cells are none")
         except UndefinedError as case:
             return Score.undefined(str(case))
-        versions = (order[:count], apart(order, count, subject.seed))
+        versions = (order[:count], random_others(order, count, subject.seed))
         removed = np.stack([without(cells, subject) for cells in versions])
-        found = answers(subject, self.imputer, removed)
-        if not found.isfinite().all():
+        logprobs = answers(subject, self.imputer, removed)
+        if not logprobs.isfinite().all():
             return Score.undefined("the model's answer to a perturbed clip is not finite")
-        flipped, chance = (found.argmax(dim=1) != subject.predicted).double().tolist()
+        flipped, chance = (logprobs.argmax(dim=1) != subject.predicted).double().tolist()
         return Score(flipped, chance, vision=needs_video(subject, self.imputer))
 
 
-def apart(order: Order, count: int, seed: int) -> Order:
-    """`count` seeded random cells, none of them among the first `count`."""
+def random_others(order: Order, count: int, seed: int) -> Order:
+    """Return `count` seeded random cells, none of them among the first `count`."""
     return np.random.default_rng([seed, 2]).permutation(np.sort(order[count:]))[:count]

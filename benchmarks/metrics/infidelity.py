@@ -1,4 +1,4 @@
-"""Do the values add up to what the answer loses? Over random sets of cells, the same for all volumes."""
+"""Do a set's values add up to the drop of the answer without it? Over random sets, the same for all volumes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ SHUFFLES = 100  # of the values, for the chance level
 class Infidelity(Metric):
     """E[(I . phi - beta (f(x) - f(x - I)))^2] / E[(I . phi)^2] with the best beta >= 0, in [0, 1]; low is good.
 
-    phi are the signed values of the cells, I `subsets` random sets of them, of any size. Divided by what beta = 0
-    leaves, it is the same for any positive multiple of the volume; a beta below 0 would praise an inverted map.
-    Undefined for a volume that is zero or the same everywhere, where no set changes the answer, or one is not finite.
+    phi are the signed values of the cells, I are `subsets` random sets of cells, of any size. Dividing by the error at
+    beta = 0 makes the value the same for any positive multiple of the volume; a negative beta would reward an inverted
+    map. Undefined for a volume that is zero or the same everywhere, where no set changes the answer, or where an answer
+    is not finite.
     """
 
     direction: ClassVar[Direction] = "low"
@@ -45,41 +46,41 @@ class Infidelity(Metric):
         require_at_least("subsets", self.subsets, 2)
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item; the sets are evaluated once for all volumes of the subject."""
+        """Return the score of one item; the sets are evaluated once for all volumes of the subject."""
         _, rows, columns = cell_shape(subject)
         values = cell_values(volume, subject, rows, columns).ravel()
         try:
             require_contrast(values)
-            falls = self.falls(subject)
+            drops = self.drops(subject)
         except UndefinedError as case:
             return Score.undefined(str(case))
         rng = np.random.default_rng([subject.seed, 4])
         shuffled = rng.permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
         sets = self.sets(subject).reshape(self.subsets, -1).astype(np.float64)
-        value, *others = left(sets @ np.column_stack([values, *shuffled]), falls)
+        value, *others = residuals(sets @ np.column_stack([values, *shuffled]), drops)
         return Score(float(value), float(np.mean(others)), vision=needs_video(subject, self.imputer))
 
     def sets(self, subject: Subject) -> BoolArray:
-        """Seeded random sets of cells (m, t, rows, columns), each size from one cell to all but one as likely."""
+        """Return seeded random sets of cells (m, t, rows, columns); sizes 1 to all but one are equally likely."""
         shape = cell_shape(subject)
         rng, cells = np.random.default_rng([subject.seed, 3]), int(np.prod(shape))
         sizes = rng.integers(1, max(2, cells), size=self.subsets)
         ranks = rng.permuted(np.tile(np.arange(cells), (self.subsets, 1)), axis=1)
         return (ranks < sizes[:, None]).reshape(self.subsets, *shape)
 
-    def falls(self, subject: Subject) -> FloatArray:
-        """f(x) - f(x - I) (m,) of each set, in nats."""
-        found = subject.log_odds(answers(subject, self.imputer, self.sets(subject)).double())
-        falls = (subject.log_odds(subject.logprobs[None].cpu().double()) - found).numpy()
-        if not np.isfinite(falls).all():
+    def drops(self, subject: Subject) -> FloatArray:
+        """Return f(x) - f(x - I) (m,) of each set, in nats."""
+        without = subject.log_odds(answers(subject, self.imputer, self.sets(subject)).double())
+        drops = (subject.log_odds(subject.logprobs[None].cpu().double()) - without).numpy()
+        if not np.isfinite(drops).all():
             raise UndefinedError("the model's answer to a perturbed clip is not finite")
-        if not falls.any():
+        if not drops.any():
             raise UndefinedError("no random set of cells changes the answer")
-        return falls
+        return drops
 
 
-def left(sums: FloatArray, falls: FloatArray) -> FloatArray:
-    """The share (k,) of the mean square of each column of `sums` (m, k) that no beta >= 0 times `falls` (m,) meets."""
+def residuals(sums: FloatArray, drops: FloatArray) -> FloatArray:
+    """Return the share (k,) of each column's mean square in `sums` (m, k) that no beta >= 0 times `drops` (m,) fits."""
     power = (sums**2).sum(axis=0)
-    agreed = np.maximum(falls @ sums, 0) ** 2
-    return 1 - agreed / np.where(power > 0, power * (falls**2).sum(), 1)
+    fitted = np.maximum(drops @ sums, 0) ** 2
+    return 1 - fitted / np.where(power > 0, power * (drops**2).sum(), 1)

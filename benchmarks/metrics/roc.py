@@ -1,7 +1,7 @@
-"""The area under a ROC curve as what it is: the probability that one value exceeds another, ties half.
+"""Area under a ROC curve: the probability that a positive value exceeds a negative one, ties half.
 
-scikit-learn's is the same number (the tests compare) and takes some fifty times as long for a map of a few hundred
-cells, most of it to check its input; a permutation asks for it ten thousand times.
+scikit-learn computes the same number (the tests compare) but takes about fifty times as long for a map of a few hundred
+cells, mostly to check its input; a permutation test needs ten thousand of them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float64]
 
 
 def auc(positives: FloatArray, negatives: FloatArray, weights: FloatArray | None = None) -> float:
-    """P(one of `positives` (p,) > one of `negatives` (n,)), ties half; negatives drawn by `weights` (n,) if given.
+    """Return P(one of `positives` (p,) > one of `negatives` (n,)), ties half, negatives weighted by `weights` (n,).
 
     Neither may be empty, nor all weights 0.
     """

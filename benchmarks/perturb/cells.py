@@ -1,4 +1,4 @@
-"""Saliency averaged into the cells of a grid, and the cases in which it cannot be scored."""
+"""Mean saliency in the cells of a grid, and the error for items that cannot be scored."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 
 FloatArray = NDArray[np.floating[Any]]
-TOLERANCE = 1e-6  # relative; what differs by less is a constant that float32 arithmetic (steps of 1e-7) has roughened
+TOLERANCE = 1e-6  # relative; smaller differences are rounding of a constant in float32 (steps of 1e-7)
 
 
 class UndefinedError(Exception):
-    """This item has no value; the text is the reason that its result row gives."""
+    """An item has no value; the message is the reason in its result row."""
 
 
 def cell_values(volume: SaliencyVolume, subject: Subject, rows: int, columns: int) -> NDArray[np.float64]:
-    """Signed saliency (t, rows, columns), averaged per cell. Raises InputError when it is not of the subject's clip."""
+    """Return mean signed saliency per cell (t, rows, columns). Raises InputError if it is of another clip."""
     times = subject.clip.times
     if volume.times.shape != times.shape or not np.allclose(volume.times, times, rtol=0, atol=1e-3):
         raise InputError(
@@ -31,7 +31,7 @@ def cell_values(volume: SaliencyVolume, subject: Subject, rows: int, columns: in
 
 
 def require_contrast(values: FloatArray) -> None:
-    """Raise UndefinedError when `values` rank nothing: all zero, or all the same."""
+    """Raise UndefinedError when `values` rank nothing: all zero, or all equal."""
     largest = float(np.abs(values).max())
     if largest == 0:
         raise UndefinedError("the saliency is zero everywhere")

@@ -1,7 +1,7 @@
-"""The model's answers to a sample's counterfactual videos, and the gate that rests on them.
+"""The model's answers to a sample's counterfactual videos, and the gate that depends on them.
 
-Every video is read at the frame times of the subject's clip and evaluated once for each subject, whatever number of
-methods and metrics ask for it.
+Every video is read at the frame times of the subject's clip and evaluated once per subject; all methods and metrics
+share the answers.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 HALF = float(np.log(0.5))
 
-# Keyed by identity and weakly, as in `perturbation`: the answers hold numbers only and go with the subject.
+# Weak keys by identity, as in `evaluator`: the cached answers do not refer to the subject and vanish with it.
 _known: WeakKeyDictionary[Subject, dict[Path, Tensor]] = WeakKeyDictionary()
 
 
 def answers(subject: Subject, wanted: Sequence[Counterfactual]) -> Float[Tensor, "n o"]:
-    """Option log-probabilities of each video, on the CPU; a second call for the same subject evaluates nothing.
+    """Return option log-probabilities of each video, on the CPU; evaluates each video once per subject.
 
-    Raises InputError when a video cannot be read, or its frames or their times are not those of the subject's clip.
+    Raises InputError when a video cannot be read, or its frames or times differ from the subject's clip.
     """
     known = _known.setdefault(subject, {})
     todo = [path for path in dict.fromkeys(item.video for item in wanted) if path not in known]
@@ -46,27 +46,28 @@ def answers(subject: Subject, wanted: Sequence[Counterfactual]) -> Float[Tensor,
 
 
 def changes(
-    subject: Subject, parts: Sequence[Counterfactual], log_odds: Callable[[Tensor], Tensor]
+    subject: Subject, videos: Sequence[Counterfactual], log_odds: Callable[[Tensor], Tensor]
 ) -> NDArray[np.float64]:
-    """`log_odds` of the clip minus that of each of `parts` (n,), in nats: what the answer owes to what is absent."""
+    """Return `log_odds` of the clip minus that of each of `videos` (n,), in nats: the effect of what is absent."""
     original = log_odds(subject.logprobs[None].cpu().double())
-    return (original - log_odds(answers(subject, parts).double())).numpy()
+    return (original - log_odds(answers(subject, videos).double())).numpy()
 
 
 def gate(subject: Subject, sample: Sample) -> bool | None:
-    """Tell whether the annotated evidence is ground truth for this model; None without an answer or one of the videos.
+    """Return whether the annotated evidence is ground truth for this model; None without an answer or the videos.
 
-    The model must be right on the video, right on `only`, and lose it on `removed`: p(right) < 1/2. Asking for another
-    choice there would refuse a third of the items even with a perfect model, which without evidence has to guess and
-    with three options is right that often.
+    The model must be right on the clip and on `only`, with p(right) < 1/2 on `removed`. Requiring another choice on
+    `removed` would reject a third of the items even of a perfect model, which without evidence guesses one of three
+    options.
     """
     right = sample.question.answer
     only, removed = (_of_kind(sample, kind) for kind in ("only", "removed"))
     if right is None or not only or not removed:
         return None
-    found = answers(subject, [*only, *removed])
-    kept, lost = found[: len(only)].argmax(dim=1) == right, found[len(only) :, right] < HALF
-    return subject.predicted == right and bool(kept.all()) and bool(lost.all())
+    logprobs = answers(subject, [*only, *removed])
+    right_on_only = logprobs[: len(only)].argmax(dim=1) == right
+    unsure_on_removed = logprobs[len(only) :, right] < HALF
+    return subject.predicted == right and bool(right_on_only.all()) and bool(unsure_on_removed.all())
 
 
 def _of_kind(sample: Sample, kind: Absence) -> list[Counterfactual]:
@@ -74,16 +75,16 @@ def _of_kind(sample: Sample, kind: Absence) -> list[Counterfactual]:
 
 
 def _clip(path: Path, original: Clip) -> Clip:
-    """The frames shown at the original's times. Raises InputError where there are none of just these times."""
+    """Return the clip at the original's times. Raises InputError if its frames or times differ."""
     try:
         clip = video.read(path, sampling="times", times=original.times)
     except InputError as error:
         raise InputError(f"counterfactual {error}") from error
     same = clip.times.shape == original.times.shape and np.allclose(clip.times, original.times, rtol=0, atol=1e-3)
     if not same or clip.frames.shape != original.frames.shape:
-        expected, found = (
+        expected, actual = (
             f"{len(each)} frames of {each.frames.shape[2]} x {each.frames.shape[1]} from {each.times[0]:.3f} to "
             f"{each.times[-1]:.3f} s" for each in (original, clip)
         )  # fmt: skip
-        raise InputError(f"counterfactual {path}: expected the video's own {expected}, got {found}")
+        raise InputError(f"counterfactual {path}: expected the video's own {expected}, got {actual}")
     return clip

@@ -1,11 +1,11 @@
-"""Removing cells of a clip in the order of a volume, and the curves of the subject's answer while they go.
+"""Perturbation curves: the subject's answer while cells of its clip are removed in the order of a volume.
 
-A version of the clip is named by the ranks [first, last) that are removed, rank 0 being the most salient cell: with n
-cells, removing the most salient k is [0, k), removing the least salient k is [n - k, n), and inserting the most salient
-k into the removed video is [k, n), that is removing the least salient n - k. The step set is not symmetric (inserting
-1 % is removing 99 %), so insertion costs its own evaluations, but for the steps whose complement is a step too (0, 50,
-100 %). Whatever number of metrics reads the curves, each version is evaluated
-once (`perturb.evaluator`): 24 for all curves of the first volume, 23 for the next.
+A version of the clip is defined by its removed ranks [first, last); rank 0 is the most salient cell. With n cells,
+removing the most salient k is [0, k), removing the least salient k is [n - k, n), and inserting the most salient k into
+the removed video is [k, n), the same as removing the least salient n - k. The steps are not symmetric (inserting 1 % is
+removing 99 %), so insertion needs evaluations of its own, except for steps whose complement is a step too (0, 50,
+100 %). Each version is evaluated once (`perturb.evaluator`), however many metrics read the curves: 24 evaluations for
+all curves of the first volume, 23 for the next.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume
 
 STEPS = (0.0, 0.01, 0.02, 0.05, 0.10, 0.20, 0.30, 0.50, 0.75, 1.0)
-GATE = 0.5  # nats (odds times 1.65): what the answer owes to the video at least, where it needs it
+GATE = 0.5  # nats (odds times 1.65): least effect of the video on an answer that needs it
 
 Of = Literal["log_odds", "probability"]
 FloatArray = NDArray[np.float64]
-Order = NDArray[np.int64]  # flat cell numbers, the first to go first
+Order = NDArray[np.int64]  # flat cell indices in the order of removal
 Ranks = tuple[int, int]  # removed, half-open
 
 
@@ -42,19 +42,19 @@ class Curve:
 
     @property
     def fractions(self) -> FloatArray:
-        """The counts as shares of all cells, from 0 to 1."""
+        """Counts as shares of all cells, from 0 to 1."""
         return self.counts / self.counts[-1]
 
     def heights(self, of: Of = "log_odds") -> FloatArray:
-        """The answer (k,) in nats, or in [0, 1]."""
+        """Return the answer (k,) in nats, or in [0, 1]."""
         return self.log_odds if of == "log_odds" else self.probability
 
     def auc(self, of: Of = "log_odds") -> float:
-        """Trapezoid over the true fractions, both ends included; the mean height, in the curve's own units."""
+        """Return the area by the trapezoid rule over fractions 0 to 1: the mean height, in the curve's own units."""
         return float(np.trapezoid(self.heights(of), self.fractions))
 
     def at(self, share: float, of: Of = "log_odds") -> float:
-        """The height at one of STEPS."""
+        """Return the height at one of STEPS."""
         return float(self.heights(of)[np.searchsorted(self.counts, cells_of(share, int(self.counts[-1])))])
 
 
@@ -62,7 +62,7 @@ class Curve:
 class Curves:
     """Removal of the most and of the least salient first, and insertion of the most salient into the removed video.
 
-    Each is evaluated when it is first read; what the evaluator knows is not evaluated again.
+    Each is evaluated when it is first read; the evaluator caches answers.
     """
 
     order: Order
@@ -93,21 +93,21 @@ class Curves:
 
 
 def curves(volume: SaliencyVolume, subject: Subject, imputer: Imputer) -> Curves:
-    """The three curves of a volume; a second time the same order evaluates nothing.
+    """Return the three curves of a volume; the same order is evaluated only once.
 
-    Raises UndefinedError when the volume ranks nothing, InputError when it is not of the subject's clip.
+    Raises UndefinedError when the volume ranks nothing, InputError when it is of another clip.
     """
     return Curves(saliency_order(volume, subject), subject, imputer)
 
 
 def chance_curves(subject: Subject, imputer: Imputer) -> Curves:
-    """The curves of one seeded random order: what chance reaches on this very item; shared by all volumes."""
+    """Return the curves of one seeded random order, the item's chance level; shared by all volumes."""
     order = np.random.default_rng([subject.seed, 1]).permutation(int(np.prod(cell_shape(subject))))
     return Curves(order, subject, imputer)
 
 
 def plans_of(cells: int) -> tuple[NDArray[np.int64], tuple[list[Ranks], list[Ranks], list[Ranks]]]:
-    """Counts (k,), and the ranks removed at each: the most salient first, the least salient first, and insertion."""
+    """Return counts (k,) and the ranks removed at each: most salient first, least salient first, and insertion."""
     counts = step_counts(cells)
     steps = [int(count) for count in counts]
     most, least = [(0, count) for count in steps], [(cells - count, cells) for count in steps]
@@ -115,7 +115,7 @@ def plans_of(cells: int) -> tuple[NDArray[np.int64], tuple[list[Ranks], list[Ran
 
 
 def saliency_order(volume: SaliencyVolume, subject: Subject) -> Order:
-    """Flat cell indices by descending signed saliency; only ties are settled by the subject's seed."""
+    """Return flat cell indices by descending signed saliency; the subject's seed orders ties."""
     _, rows, columns = cell_shape(subject)
     values = cell_values(volume, subject, rows, columns).ravel()
     require_contrast(values)
@@ -123,25 +123,25 @@ def saliency_order(volume: SaliencyVolume, subject: Subject) -> Order:
     return np.lexsort((jitter, -values))
 
 
-def without(chosen: Order, subject: Subject) -> BoolArray:
-    """These cells, as (t, rows, columns) is True where one is removed."""
+def without(cells: Order, subject: Subject) -> BoolArray:
+    """Return the mask (t, rows, columns) of these removed cells."""
     removed = np.zeros(cell_shape(subject), bool)
-    removed.flat[chosen] = True
+    removed.flat[cells] = True
     return removed
 
 
 def step_counts(cells: int) -> NDArray[np.int64]:
-    """Number of removed cells at each step; steps that coincide in a small clip are taken once."""
+    """Return the number of removed cells at each step; steps that coincide in a small clip count once."""
     return np.unique([cells_of(share, cells) for share in STEPS])
 
 
 def cells_of(share: float, cells: int) -> int:
-    """This share of the cells, halves rounded up."""
+    """Return the number of cells in this share, halves rounded up."""
     return int(np.floor(share * cells + 0.5))
 
 
 def needs_video(subject: Subject, imputer: Imputer) -> bool:
-    """Tell whether the log-odds fall by more than GATE when everything is removed."""
+    """Return whether the log-odds drop by more than GATE when all cells are removed."""
     removed = answers(subject, imputer, np.ones((1, *cell_shape(subject)), bool)).double()
     whole = subject.logprobs[None].cpu().double()
     return bool(subject.log_odds(whole) - subject.log_odds(removed) > GATE)

@@ -1,12 +1,11 @@
-"""The model's answers to versions of a clip with cells removed, each evaluated once for a subject.
+"""The model's answers to versions of a clip with cells removed, each evaluated once per subject.
 
-What makes it fast: a version is known by its imputer and its removed cells, so that metrics and volumes share it;
-versions go through the language model in batches; of a model that encodes steps of its token grid one by one, only the
-steps that were not seen before go through the vision encoder, known by their pixels whatever the imputer or the order;
-dropped tokens shorten the sequence.
+Versions are cached by imputer and removed cells, so that metrics and volumes share them, and go through the language
+model in batches. If the model encodes steps of its token grid separately, encoded steps are cached by their pixels, so
+that only new steps go through the vision encoder. Dropped tokens shorten the sequence.
 
-Batches are filled up to a multiple of GROUP, so that on the CPU an answer is the same to the last bit whatever it is
-batched with and whatever was asked before.
+Batches are padded to a multiple of GROUP, so that on the CPU an answer is the same to the last bit regardless of its
+batch and of earlier calls.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 SIDE = 8  # cells along each side of a frame, where the token grid is not coarser
 GROUP = 4  # versions; more at once is no faster on a CPU
 ON_GPU = 32  # versions to begin with on a GPU
-STEPS_EACH = 8  # steps through the vision encoder for each version of a batch
-BUDGET = 2**28  # bytes of encoded steps kept for a subject
+STEPS_EACH = 8  # steps per vision encoder batch for each version of a batch
+BUDGET = 2**28  # bytes of encoded steps cached per subject
 WHAT = "answering to a perturbed clip"
 
 Version = tuple[Imputer, bytes]  # its removed cells as bits
@@ -50,24 +49,24 @@ class Sizes:
 
 
 class Steps:
-    """Tokens of encoded steps by a digest of their pixels; those not used for longest go when there are too many."""
+    """Cache of encoded steps' tokens by a digest of their pixels; evicts the least recently used."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._tokens: OrderedDict[bytes, Tensor] = OrderedDict()
         self.bytes = 0
 
     def get(self, name: bytes) -> Tensor | None:
-        """The tokens (k, d) if they are known."""
-        if name in self._kept:
-            self._kept.move_to_end(name)
-        return self._kept.get(name)
+        """Return the tokens (k, d) if they are cached."""
+        if name in self._tokens:
+            self._tokens.move_to_end(name)
+        return self._tokens.get(name)
 
     def put(self, name: bytes, tokens: Float[Tensor, "k d"]) -> None:
-        """Keep a copy of a new step's tokens as long as there is room."""
-        self._kept[name] = tokens.clone()
+        """Cache a copy of a new step's tokens; evict old ones beyond BUDGET."""
+        self._tokens[name] = tokens.clone()
         self.bytes += tokens.nbytes
         while self.bytes > BUDGET:
-            self.bytes -= self._kept.popitem(last=False)[1].nbytes
+            self.bytes -= self._tokens.popitem(last=False)[1].nbytes
 
 
 @dataclass(eq=False)
@@ -79,22 +78,22 @@ class Memory:
     fills: dict[PixelImputer, Fill] = field(default_factory=dict)
 
 
-# Keyed by identity and weakly: what is known of a subject or model goes with it, and must not refer to it.
+# Weak keys by identity: a cache vanishes with its subject or model, and must not refer to it.
 _of_subject: WeakKeyDictionary[Subject, Memory] = WeakKeyDictionary()
 _of_model: WeakKeyDictionary[VideoModel, Sizes] = WeakKeyDictionary()
 
 
 def cell_shape(subject: Subject) -> tuple[int, int, int]:
-    """(t, rows, columns) of the perturbation cells: one slice per clip frame, SIDE x SIDE or the coarser token grid."""
+    """Return (t, rows, columns) of the perturbation cells: a slice per frame, SIDE x SIDE or the coarser token grid."""
     grid = subject.grid
     return len(subject.clip), min(SIDE, grid.rows), min(SIDE, grid.columns)
 
 
 @torch.no_grad()
 def answers(subject: Subject, imputer: Imputer, removed: BoolArray) -> Float[Tensor, "n o"]:
-    """Log-probabilities as `subject.logprobs` of the clip without each of `removed` (n, t, rows, columns), on the CPU.
+    """Return log-probabilities of the clip without each of `removed` (n, t, rows, columns), on the CPU.
 
-    Raises NotEnoughMemory where a single version does not fit.
+    They are those of `subject.logprobs`. Raises NotEnoughMemory when a single version does not fit.
     """
     memory = _of_subject.setdefault(subject, Memory())
     names: list[Version] = [(imputer, np.packbits(cells).tobytes()) for cells in removed]
@@ -119,62 +118,62 @@ def _evaluate(subject: Subject, memory: Memory, imputer: Imputer, removed: list[
 def _with_other_pixels(
     subject: Subject, memory: Memory, imputer: PixelImputer, removed: list[BoolArray]
 ) -> Float[Tensor, "n o"]:
-    """Answers to versions whose removed cells show what the imputer puts there."""
+    """Return answers to versions whose removed cells show the imputer's pixels."""
     if imputer not in memory.fills:
         memory.fills[imputer] = imputer.prepare(Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed))
     fill, sizes = memory.fills[imputer], _of_model.setdefault(subject.model, Sizes(subject.model))
 
-    def answered(part: slice) -> Tensor:
-        tokens = _encoded(subject, memory, sizes, [fill(cells) for cells in removed[part]])
+    def answer(chunk: slice) -> Tensor:
+        tokens = _encoded(subject, memory, sizes, [fill(cells) for cells in removed[chunk]])
         count = len(tokens)
         filler = tokens[-1:].expand(-count % min(GROUP, sizes.versions.size), -1, -1)
         return subject.model.score_tokens(torch.cat([tokens, filler]), subject.question)[:count]
 
-    return torch.cat(list(sizes.versions.run(len(removed), answered)))
+    return torch.cat(list(sizes.versions.run(len(removed), answer)))
 
 
 def _without_tokens(
     subject: Subject, memory: Memory, imputer: TokenImputer, removed: list[BoolArray]
 ) -> Float[Tensor, "n o"]:
-    """Answers to the whole clip's tokens that the imputer keeps."""
+    """Return answers to the clip's tokens that the imputer keeps."""
     sizes = _of_model.setdefault(subject.model, Sizes(subject.model))
     tokens = _encoded(subject, memory, sizes, [subject.pixels])
-    kept = [imputer.keep(cells, subject.grid).to(tokens.device) for cells in removed]
-    return torch.cat([subject.model.score_tokens(tokens, subject.question, keep) for keep in kept])
+    masks = [imputer.keep(cells, subject.grid).to(tokens.device) for cells in removed]
+    return torch.cat([subject.model.score_tokens(tokens, subject.question, keep) for keep in masks])
 
 
 def _encoded(subject: Subject, memory: Memory, sizes: Sizes, versions: list[Tensor]) -> Float[Tensor, "b n d"]:
-    """Visual tokens of each version (t, 3, h, w); what is known is not encoded again."""
+    """Return visual tokens of each version (t, 3, h, w); encodes only steps that are not cached."""
     model = subject.model
     if not isinstance(model, EncodesSteps):
         return model.encode(torch.stack(versions))
-    parts = [step for version in versions for step in version.split(subject.grid.frames_per_step)]
-    names = [_digest(step) for step in parts]
-    known = {name: memory.steps.get(name) for name in names}
-    fresh = {name: step for name, step in zip(names, parts, strict=True) if known[name] is None}
-    made = _encoded_steps(model, sizes.steps, fresh)
-    for name in fresh:
-        memory.steps.put(name, made[name])
-    made.update((name, tokens) for name, tokens in known.items() if tokens is not None)
-    found = torch.cat([made[name] for name in names])
-    return found.reshape(len(versions), -1, found.shape[-1])
+    steps = [step for version in versions for step in version.split(subject.grid.frames_per_step)]
+    names = [_digest(step) for step in steps]
+    cached = {name: memory.steps.get(name) for name in names}
+    new = {name: step for name, step in zip(names, steps, strict=True) if cached[name] is None}
+    encoded = _encoded_steps(model, sizes.steps, new)
+    for name in new:
+        memory.steps.put(name, encoded[name])
+    encoded.update((name, tokens) for name, tokens in cached.items() if tokens is not None)
+    tokens_of_steps = torch.cat([encoded[name] for name in names])
+    return tokens_of_steps.reshape(len(versions), -1, tokens_of_steps.shape[-1])
 
 
 def _encoded_steps(model: EncodesSteps, size: BatchSize, steps: Mapping[bytes, Tensor]) -> dict[bytes, Tensor]:
-    """Tokens (k, d) of steps (f, 3, h, w); the last of a clip may have fewer frames."""
-    made: dict[bytes, Tensor] = {}
+    """Return tokens (k, d) of steps (f, 3, h, w); the last step of a clip may have fewer frames."""
+    encoded: dict[bytes, Tensor] = {}
     for length in sorted({len(step) for step in steps.values()}):
-        alike = {name: step for name, step in steps.items() if len(step) == length}
-        pixels = torch.stack(list(alike.values()))
+        same_length = {name: step for name, step in steps.items() if len(step) == length}
+        pixels = torch.stack(list(same_length.values()))
         tokens = torch.cat(list(size.run(len(pixels), _encoder(model, pixels))))
-        made.update(zip(alike, tokens, strict=True))
-    return made
+        encoded.update(zip(same_length, tokens, strict=True))
+    return encoded
 
 
 def _encoder(model: EncodesSteps, pixels: Float[Tensor, "m f 3 h w"]) -> Callable[[slice], Tensor]:
-    return lambda part: model.encode_steps(pixels[part])
+    return lambda chunk: model.encode_steps(pixels[chunk])
 
 
 def _digest(step: Float[Tensor, "f 3 h w"]) -> bytes:
-    """Digest of a step's pixels."""
+    """Return the digest of a step's pixels."""
     return hashlib.blake2b(step.contiguous().cpu().numpy().tobytes(), digest_size=16).digest()

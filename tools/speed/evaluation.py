@@ -28,7 +28,7 @@ from torch import Tensor
 from attrib import models, registry, video
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.metrics.faithfulness import SHARES
-from attrib.benchmarks.metrics.flips import SHARE, apart
+from attrib.benchmarks.metrics.flips import SHARE, random_others
 from attrib.benchmarks.metrics.infidelity import Infidelity
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.perturb.curves import Order, cells_of, plans_of, saliency_order, without
@@ -85,7 +85,7 @@ def steps_of(order: Order, chance: Order, subject: Subject) -> Mapping[str, Bool
         name: [given[slice(*ranks)] for given in (order, chance) for ranks in plan] for name, plan in walked.items()
     }
     found["srg"] = [order[slice(*ranks)] for plan in (most, least) for ranks in plan]
-    found["flip_rate"] = [order[:tenth], apart(order, tenth, subject.seed)]
+    found["flip_rate"] = [order[:tenth], random_others(order, tenth, subject.seed)]
     asked = {name: np.stack([without(chosen, subject) for chosen in chosens]) for name, chosens in found.items()}
     return {**asked, "infidelity": Infidelity().sets(subject)}
 

@@ -23,46 +23,46 @@ class NSS(TubeMetric):
     chance_level: ClassVar[str] = "0; a blob in the centre has more where evidence lies in the centre"
     reference: ClassVar[str] = "Peters et al. 2005; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, found: Scene) -> Score:
-        """Mean saliency of the evidence, in standard deviations."""
-        centred = found.saliency - found.saliency.mean()
-        return Score(float(centred[found.inside].mean() / found.saliency.std()), 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return the mean saliency of the evidence, in standard deviations."""
+        centred = scene.saliency - scene.saliency.mean()
+        return Score(float(centred[scene.inside].mean() / scene.saliency.std()), 0.0)
 
 
 @dataclass(frozen=True)
 class Pearson(TubeMetric):
     """Pearson correlation of s with g over the scored cells, in [-1, 1]; chance 0.
 
-    Also undefined where the evidence covers all scored cells alike.
+    Also undefined where the evidence covers all scored cells equally.
     """
 
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     chance_level: ClassVar[str] = "0"
     reference: ClassVar[str] = "Le Meur et al. 2007; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, found: Scene) -> Score:
-        """r."""
-        _require_contrast_of_truth(found)
-        return Score(float(pearsonr(found.saliency, found.truth).statistic), 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return r."""
+        _require_contrast_of_truth(scene)
+        return Score(float(pearsonr(scene.saliency, scene.truth).statistic), 0.0)
 
 
 @dataclass(frozen=True)
 class Spearman(TubeMetric):
     """Spearman rank correlation of s with g over the scored cells, ties at their mean rank; in [-1, 1], chance 0.
 
-    Also undefined where the evidence covers all scored cells alike.
+    Also undefined where the evidence covers all scored cells equally.
     """
 
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     chance_level: ClassVar[str] = "0"
     reference: ClassVar[str] = "Spearman 1904"
 
-    def measure(self, found: Scene) -> Score:
-        """rho."""
-        _require_contrast_of_truth(found)
-        return Score(float(spearmanr(found.saliency, found.truth).statistic), 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return rho."""
+        _require_contrast_of_truth(scene)
+        return Score(float(spearmanr(scene.saliency, scene.truth).statistic), 0.0)
 
 
-def _require_contrast_of_truth(found: Scene) -> None:
-    if float(np.ptp(found.truth)) <= 1e-9:
+def _require_contrast_of_truth(scene: Scene) -> None:
+    if float(np.ptp(scene.truth)) <= 1e-9:
         raise UndefinedError("the evidence covers all cells that are scored alike")

@@ -1,10 +1,10 @@
-"""Ground truth on the model's token grid: which share of which cell, in which frame, the annotation covers.
+"""Ground truth on the model's token grid: the share of each cell in each frame that the annotation covers.
 
-Decided here, for all metrics: frames at or after the sample's cut are not scored; a box while its object is fully
-hidden says where nothing can be seen, so it is no ground truth, and for metrics of the evidence the cells that it
-touches are not scored either (looking there is neither hit nor fault).
+Rules for all metrics: frames at or after the sample's cut are not scored. The box of a fully hidden object is no ground
+truth, because nothing is visible there; metrics of the evidence do not score the cells that it touches either (looking
+there is neither a hit nor an error).
 
-The sample need not be the subject's own: a permutation pairs a map with another video's annotation.
+The sample may be of another video than the subject: a permutation pairs a map with another video's annotation.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from attrib.types import SaliencyVolume, Sample
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
-HALF = 0.5 - 1e-9  # a cell counts as ground truth from one half on; the slack is for a half that rounding touched
+HALF = 0.5 - 1e-9  # covered share from which a cell counts as ground truth; the slack is for rounding
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
     """The scored cells of one item, flattened: saliency (n,), negatives set to 0, and covered share `truth` (n,).
 
-    `cells` (t, rows, columns) says which ones of the subject's token grid they are.
+    `cells` (t, rows, columns) is their mask in the subject's token grid.
     """
 
     subject: Subject
@@ -58,17 +58,17 @@ class Scene:
 
     @property
     def share(self) -> float:
-        """Share of the scored cells that lie in G: a, for what looks at whole cells. Raises as `inside`."""
+        """Share of the scored cells that are in G: a, counted in whole cells. Raises like `inside`."""
         return float(self.inside.mean())
 
     @property
     def frames(self) -> NDArray[np.int64]:
-        """The frame (n,) that each scored cell lies in."""
+        """Frame (n,) of each scored cell."""
         return np.nonzero(self.cells)[0]
 
 
 def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> Scene:
-    """Saliency and evidence on the scored cells of the token grid. Raises UndefinedError where either says nothing."""
+    """Return saliency and evidence on the scored cells of the token grid. Raises UndefinedError without either."""
     scored = scored_frames(subject, sample)
     truth, hidden = evidence_cells(subject, sample)
     cells = scored[:, None, None] & ((hidden == 0) | (truth > 0))
@@ -78,9 +78,9 @@ def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> Scene:
 
 
 def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) -> FloatArray:
-    """Saliency (n,) of the `scored` cells (t, rows, columns) of the token grid, negatives set to 0 once, up front.
+    """Return saliency (n,) of the `scored` cells (t, rows, columns) of the token grid, negatives set to 0.
 
-    Raises UndefinedError when nothing of it is positive, or all is the same.
+    Raises UndefinedError when no value is positive or all are equal.
     """
     grid = subject.grid
     positive = np.maximum(cell_values(volume, subject, grid.rows, grid.columns), 0)[scored]
@@ -91,7 +91,7 @@ def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) 
 
 
 def scored_frames(subject: Subject, sample: Sample) -> BoolArray:
-    """Mask (t,) of the scored frames: those before the cut. Raises UndefinedError when there is none."""
+    """Return the mask (t,) of the scored frames, those before the cut. Raises UndefinedError when there is none."""
     scored = ~after_cut(sample, subject.clip.times)
     if not scored.any():
         raise UndefinedError("every frame of the clip lies after the cut")
@@ -100,7 +100,7 @@ def scored_frames(subject: Subject, sample: Sample) -> BoolArray:
 
 @per_subject
 def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatArray]:
-    """(t, rows, columns) shares covered by visible and by hidden evidence, each track only during its interval.
+    """Return shares (t, rows, columns) that visible and hidden evidence cover, each track only during its interval.
 
     Raises UndefinedError when no track of the evidence is annotated or none has a box in one of the clip's frames.
     """
@@ -116,6 +116,6 @@ def evidence_cells(subject: Subject, sample: Sample) -> tuple[FloatArray, FloatA
 
 @per_subject
 def track_tubes(subject: Subject, sample: Sample) -> FloatArray:
-    """(k, t, rows, columns) shares that each track of a sample with tracks covers where it can be seen."""
+    """Return shares (k, t, rows, columns) that each track covers where it is visible; the sample must have tracks."""
     grid, times = subject.grid, subject.clip.times
     return np.stack([visible_tube(track, times, grid.rows, grid.columns) for track in sample.tracks])

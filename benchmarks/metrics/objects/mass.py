@@ -1,6 +1,6 @@
-"""Does the saliency lie on the objects that the answer rests on? How much of it, and whether in space or in time.
+"""Mass of the saliency on the objects that the answer depends on, in space and in time.
 
-Cells, tubes, hidden frames and the cut are settled in `ground_truth`; the names p, g, G and a are those defined there.
+`ground_truth` defines cells, tubes, hidden frames, the cut, and the names p, g, G and a.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import Need
 
-# Share of the saliency that is spread evenly before a logarithm is taken: a map that leaves the evidence out has -10
-# bits and not no value at all, which would take the worst items out of its mean.
+# Share of the saliency that is spread evenly before a logarithm: a map that misses the evidence has -10 bits instead of
+# no value, which would exclude the worst items from its mean.
 EVEN = 0.001
 ARRAS = "Arras et al. 2022, CLEVR-XAI, arXiv 2003.07258"
 
@@ -37,15 +37,15 @@ class TubeMetric(Metric):
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
             return self.measure(scene(volume, subject, sample))
         except UndefinedError as case:
             return Score.undefined(str(case))
 
     @abstractmethod
-    def measure(self, found: Scene) -> Score:
-        """The value from the scored cells. Raises UndefinedError where it has none."""
+    def measure(self, scene: Scene) -> Score:
+        """Return the score from the scored cells. Raises UndefinedError where it has none."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ class Mass(TubeMetric):
     chance_level: ClassVar[str] = "a, the share of the scored volume that the evidence covers"
     reference: ClassVar[str] = f"Wang et al. 2020, Score-CAM, arXiv 1910.01279; {ARRAS}"
 
-    def measure(self, found: Scene) -> Score:
-        """Share of the saliency on the evidence."""
-        return Score(float(found.density @ found.truth), found.area)
+    def measure(self, scene: Scene) -> Score:
+        """Return the share of the saliency on the evidence."""
+        return Score(float(scene.density @ scene.truth), scene.area)
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class Lift(TubeMetric):
     chance_level: ClassVar[str] = "1"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, found: Scene) -> Score:
-        """Mass / a."""
-        return Score(float(found.density @ found.truth) / found.area, 1.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return mass / a."""
+        return Score(float(scene.density @ scene.truth) / scene.area, 1.0)
 
 
 class Lifts(NamedTuple):
-    """log2 lift of the tube, of its frames, and of its place given the frames, in bits; the first is the others' sum.
+    """log2 lift in bits of the tube, of its frames, and of its position within them; the first is the others' sum.
 
-    The tube's frames are those in which any of it lies; their lift is their share of the saliency over their share of
-    the cells. Frames without ground truth hold nothing to find, so they count in that one only; a tube that lies in
-    every scored frame has 0 bits there. The lift in space is that within the tube's frames.
+    The tube's frames are those with any of its cells; their lift is their share of the saliency over their share of the
+    cells. Frames without ground truth count in this lift only; a tube in every scored frame has a lift of 0 bits in
+    time. The lift in space is computed within the tube's frames.
     """
 
     tube: float
@@ -87,14 +87,14 @@ class Lifts(NamedTuple):
     space: float
 
 
-def log2_lifts(found: Scene) -> Lifts:
-    """The three; they are defined wherever `scene` is."""
-    density = (1 - EVEN) * found.density + EVEN / len(found.saliency)
-    mass = float(density @ found.truth)
-    lies = np.bincount(found.frames, found.truth)[found.frames] > 0
-    mass_then, cells_then = float(density[lies].sum()), float(lies.mean())
-    return Lifts(log2(mass / found.area), log2(mass_then / cells_then),
-                 log2(mass / mass_then) - log2(found.area / cells_then))  # fmt: skip
+def log2_lifts(scene: Scene) -> Lifts:
+    """Return the three lifts; they are defined wherever `scene` is."""
+    density = (1 - EVEN) * scene.density + EVEN / len(scene.saliency)
+    mass = float(density @ scene.truth)
+    in_frames = np.bincount(scene.frames, scene.truth)[scene.frames] > 0
+    mass_then, cells_then = float(density[in_frames].sum()), float(in_frames.mean())
+    return Lifts(log2(mass / scene.area), log2(mass_then / cells_then),
+                 log2(mass / mass_then) - log2(scene.area / cells_then))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,32 +105,32 @@ class Log2Lift(TubeMetric):
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, found: Scene) -> Score:
-        """Bits of the whole tube."""
-        return Score(log2_lifts(found).tube, 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return the bits of the whole tube."""
+        return Score(log2_lifts(scene).tube, 0.0)
 
 
 @dataclass(frozen=True)
 class Log2LiftTime(TubeMetric):
-    """log2 lift of the frames in which evidence lies, in bits, >= -10: is it looked for when it is there? Chance 0."""
+    """log2 lift of the frames with evidence, in bits, >= -10: is the time right? Chance 0."""
 
     bounds: ClassVar[tuple[float, float]] = (log2(EVEN), inf)
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, found: Scene) -> Score:
-        """Bits of the tube's frames."""
-        return Score(log2_lifts(found).time, 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return the bits of the tube's frames."""
+        return Score(log2_lifts(scene).time, 0.0)
 
 
 @dataclass(frozen=True)
 class Log2LiftSpace(TubeMetric):
-    """log2 lift inside the frames in which evidence lies, in bits: is the place right given the time? Chance 0."""
+    """log2 lift within the frames with evidence, in bits: is the position right given the time? Chance 0."""
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, found: Scene) -> Score:
-        """Bits of the tube's place, given its frames."""
-        return Score(log2_lifts(found).space, 0.0)
+    def measure(self, scene: Scene) -> Score:
+        """Return the bits of the tube's position, given its frames."""
+        return Score(log2_lifts(scene).space, 0.0)

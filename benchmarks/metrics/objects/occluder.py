@@ -1,11 +1,11 @@
 """Saliency on the occluder while the object is hidden.
 
 An event is a frame before the cut and an object that is fully hidden in it, with the object that hides it: of the
-other visible objects whose boxes cover at least half of the hidden object's box, those annotated as occluders go first;
-of these the one that covers most. Shares that differ by at most a tenth tie, and the smallest box of them wins, so that
-a table that fills the frame does not hide what is under a cup. An event counts when the hidden or the hiding object is
-evidence at that time. Its rivals are the other visible objects with the hiding object's label; where none is seen in
-that frame, all other visible objects.
+other visible objects whose boxes cover at least half of the hidden object's box, annotated occluders come first, then
+the one that covers most. Shares that differ by at most a tenth tie, and the smallest box among them wins, so that a
+table that fills the frame does not count as hiding what is under a cup. An event counts when the hidden or the hiding
+object is evidence at that time. Its rivals are the other visible objects with the hiding object's label; if there are
+none in that frame, all other visible objects.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample, Track
 from attrib.types.need import Need
 
-LEAST = 0.5 - 1e-9  # of the hidden object's box that the hiding one covers; the slack is for rounding
-TIE = 0.1 + 1e-9  # shares that differ by no more are as good
+LEAST = 0.5 - 1e-9  # share of the hidden object's box that the hiding one covers; the slack is for rounding
+TIE = 0.1 + 1e-9  # shares that differ by no more are equivalent
 FloatArray = NDArray[np.float64]
 
 
@@ -40,7 +40,7 @@ class Seen(NamedTuple):
 
 
 class Event(NamedTuple):
-    """The frame, and the weights of its cells in the mean of the hiding object (n,) and of each rival (k, n)."""
+    """A frame, and the weights of its cells in the mean of the hiding object (n,) and of each rival (k, n)."""
 
     frame: int
     hiding: FloatArray
@@ -49,11 +49,11 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class HiddenAUC(Metric):
-    """Probability that what hides an object is more salient than a rival, while the object is hidden; in [0, 1].
+    """Probability that the object that hides another is more salient than a rival during that time; in [0, 1].
 
-    The mean over events of the share of the rivals whose mean saliency in that frame is lower, ties half; means are
-    weighted by the shares of the cells that a box covers. Chance .5. Undefined where nothing is hidden, nothing hides
-    it, neither is evidence, or no rival is seen.
+    Mean over events of the share of rivals whose mean saliency in that frame is lower, ties half; means are weighted by
+    the shares of the cells that a box covers. Chance .5. Undefined where no object is hidden, no object hides it,
+    neither is evidence, or no rival is visible.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -63,60 +63,60 @@ class HiddenAUC(Metric):
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
 
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
-            found, frames = events(subject, sample), scored_frames(subject, sample)
+            cases, frames = events(subject, sample), scored_frames(subject, sample)
             cells = np.broadcast_to(frames[:, None, None], (len(frames), subject.grid.rows, subject.grid.columns))
             saliency = np.zeros(cells.shape)
             saliency[cells] = saliency_cells(volume, subject, cells)
-        except UndefinedError as case:
-            return Score.undefined(str(case))
+        except UndefinedError as error:
+            return Score.undefined(str(error))
         shares = saliency.reshape(len(frames), -1) / saliency.max()
-        return Score(float(np.mean([_won(event, shares[event.frame]) for event in found])), 0.5)
+        return Score(float(np.mean([_beaten_rivals(event, shares[event.frame]) for event in cases])), 0.5)
 
 
-def _won(event: Event, saliency: FloatArray) -> float:
-    """Share of the rivals that are less salient, ties half; rounded, or summation order would break ties."""
+def _beaten_rivals(event: Event, saliency: FloatArray) -> float:
+    """Return the share of the rivals that are less salient, ties half; rounded, or summation order would break ties."""
     own, others = (np.round(weights @ saliency, 9) for weights in (event.hiding, event.rivals))
     return auc(own[None], others)
 
 
 @per_subject
 def events(subject: Subject, sample: Sample) -> tuple[Event, ...]:
-    """The events that have a rival. Raises UndefinedError, with what is missing, when there is none."""
+    """Return the events that have a rival. Raises UndefinedError with the missing item when there is none."""
     times, grid = subject.clip.times, subject.grid
     frames = np.flatnonzero(scored_frames(subject, sample)).tolist()
     seen = {frame: _seen(sample.tracks, float(times[frame])) for frame in frames}
     hidden = [(frame, target) for frame in frames for target in seen[frame][1]]
     _require(hidden, "no object is hidden in the clip's frames")
-    pairs = [(frame, target, one) for frame, target in hidden if (one := hiding(target.box, seen[frame][0]))]
+    pairs = [(frame, target, hider) for frame, target in hidden if (hider := hiding(target.box, seen[frame][0]))]
     _require(pairs, "no visible object covers half of a hidden object's box")
-    asked = [(frame, one) for frame, target, one in pairs
-             if _evidence(sample, float(times[frame])).intersection((target.track.id, one.track.id))]  # fmt: skip
-    _require(asked, "neither a hidden object nor what hides it is evidence")
-    found = [Event(frame, *weights) for frame, one in asked
-             if (weights := _weights(one, seen[frame][0], (grid.rows, grid.columns)))]  # fmt: skip
-    _require(found, "no other object is seen while one is hidden")
-    return tuple(found)
+    hiders = [(frame, hider) for frame, target, hider in pairs
+              if _evidence(sample, float(times[frame])).intersection((target.track.id, hider.track.id))]  # fmt: skip
+    _require(hiders, "neither a hidden object nor what hides it is evidence")
+    with_rivals = [Event(frame, *weights) for frame, hider in hiders
+                   if (weights := _weights(hider, seen[frame][0], (grid.rows, grid.columns)))]  # fmt: skip
+    _require(with_rivals, "no other object is seen while one is hidden")
+    return tuple(with_rivals)
 
 
-def _require(found: Sequence[object], otherwise: str) -> None:
-    if not found:
-        raise UndefinedError(otherwise)
+def _require(items: Sequence[object], reason: str) -> None:
+    if not items:
+        raise UndefinedError(reason)
 
 
 def _seen(tracks: Sequence[Track], time: float) -> tuple[list[Seen], list[Seen]]:
-    """The visible and the hidden objects at `time`, with their boxes cut to the frame, but for those outside it."""
-    found: tuple[list[Seen], list[Seen]] = ([], [])
+    """Return the visible and the hidden objects at `time`, with boxes clipped to the frame; omits those outside it."""
+    objects_at: tuple[list[Seen], list[Seen]] = ([], [])
     for track in tracks:
-        for boxes, objects in zip(boxes_at(time, [track]), found, strict=True):
+        for boxes, objects in zip(boxes_at(time, [track]), objects_at, strict=True):
             cut = [np.clip(box, 0, 1) for box in boxes]
             objects += [Seen(track, box) for box in cut if _area(box) > 0]
-    return found
+    return objects_at
 
 
 def hiding(box: Box, visible: Sequence[Seen]) -> Seen | None:
-    """The object that hides what lies in `box`, by the rule above; None where none covers half of it."""
+    """Return the object that hides `box` by the rule above; None if no object covers half of it."""
     shares = [(_shared(box, each.box) / _area(box), each) for each in visible]
     covering = [(share, each) for share, each in shares if share >= LEAST]
     marked = [pair for pair in covering if pair[1].track.is_occluder] or covering
@@ -125,7 +125,7 @@ def hiding(box: Box, visible: Sequence[Seen]) -> Seen | None:
 
 
 def _weights(hider: Seen, visible: Sequence[Seen], shape: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
-    """Weights of the frame's cells in the mean of the hiding object (n,) and of its rivals (k, n); None without one."""
+    """Return cell weights in the means of the hiding object (n,) and of its rivals (k, n); None without a rival."""
     others = [each for each in visible if each.track.id != hider.track.id]
     alike = [each for each in others if each.track.label == hider.track.label] or others
     if not alike:
@@ -135,7 +135,7 @@ def _weights(hider: Seen, visible: Sequence[Seen], shape: tuple[int, int]) -> tu
 
 
 def _evidence(sample: Sample, time: float) -> frozenset[int]:
-    """Ids of the tracks that are evidence at `time`."""
+    """Return the ids of the tracks that are evidence at `time`."""
     return frozenset(item.track for item in sample.evidence if item.role != "context" and item.start <= time < item.end)
 
 

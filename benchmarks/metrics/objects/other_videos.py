@@ -1,8 +1,8 @@
-"""Does the saliency tell more than where evidence lies in any video? Scores against other videos' ground truth.
+"""Does the saliency say more than the usual position of evidence? Scores against other videos' ground truth.
 
-The others are `subject.peers` but for the video of the sample that is scored, at most `cover.PEERS` of those with
-evidence, each looked at in the same cells and at the same share of its own length. All of their cells count, so nothing
-depends on a draw but which of them are asked where there are more than that.
+The others are `subject.peers` except the scored sample's video, at most `annotation_cells.PEERS` of those with
+evidence, each compared in the same cells at the same share of its own length. All of their cells count, so only the
+selection of videos, where there are more than that, is random.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Others(NamedTuple):
 class ShuffledAUC(TubeMetric):
     """Probability that a cell of G outranks a cell of another video's G in this map, ties half; in [0, 1], chance .5.
 
-    Each other video counts alike, and cells that lie in both count, so that the mean of any fixed map over all videos
-    is .5; for the same reason the evidence itself stays below 1 where other videos' evidence overlaps it. Also
+    Each other video has the same weight, and cells in both G count, so that the mean of any fixed map over all videos
+    is .5; for the same reason the evidence itself scores below 1 where other videos' evidence overlaps it. Also
     undefined where no other video has evidence in the scored cells.
     """
 
@@ -49,23 +49,23 @@ class ShuffledAUC(TubeMetric):
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
     primary: ClassVar[bool] = True
 
-    def measure(self, found: Scene) -> Score:
-        """Mean of the AUCs against each other video."""
-        negative = others(found) >= HALF
+    def measure(self, scene: Scene) -> Score:
+        """Return the mean of the AUCs against each other video."""
+        negative = others(scene) >= HALF
         sizes = negative.sum(axis=1)
         if not sizes.any():
             raise UndefinedError("no other video's evidence covers a scored cell by half")
         weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
-        return Score(auc(found.saliency[found.inside], found.saliency, weights), 0.5)
+        return Score(auc(scene.saliency[scene.inside], scene.saliency, weights), 0.5)
 
 
 @dataclass(frozen=True)
 class InformationGain(TubeMetric):
-    """Mean over G of log2 p - log2 q, in bits per cell: what the map tells beyond the other videos' ground truth.
+    """Mean over G of log2 p - log2 q, in bits per cell: information beyond the other videos' ground truth.
 
-    p is the saliency and q the mean of the N others' g, each divided by its sum and then averaged with a uniform map
-    that counts as one video more, (N p + 1 / n) / (N + 1): finite, and 0 for the prior itself. Chance is at most 0, but
-    for what N videos leave unknown. Also undefined where no other video has evidence in the scored cells.
+    p is the saliency and q the mean of the N others' g, each divided by its sum and averaged with a uniform map that
+    counts as one more video, (N p + 1 / n) / (N + 1): finite, and 0 for the prior itself. Chance is at most 0, up to
+    the error of a prior from N videos. Also undefined where no other video has evidence in the scored cells.
     """
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
@@ -73,27 +73,27 @@ class InformationGain(TubeMetric):
     reference: ClassVar[str] = "Kuemmerer et al. 2015, PNAS 112(52)"
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
 
-    def measure(self, found: Scene) -> Score:
-        """Bits per ground-truth cell."""
-        shares = others(found)
+    def measure(self, scene: Scene) -> Score:
+        """Return the bits per ground-truth cell."""
+        shares = others(scene)
         count, total = int(shares.any(axis=1).sum()), shares.sum(axis=0)
         if not count:
             raise UndefinedError("no other video has evidence in the cells that are scored")
         even = 1 / len(total)
-        bits = np.log2(count * found.density + even) - np.log2(count * total / total.sum() + even)
-        return Score(float(bits[found.inside].mean()), 0.0)
+        bits = np.log2(count * scene.density + even) - np.log2(count * total / total.sum() + even)
+        return Score(float(bits[scene.inside].mean()), 0.0)
 
 
-def others(found: Scene) -> FloatArray:
-    """(p, n) shares that the evidence of each other video than the sample's covers in the scored cells.
+def others(scene: Scene) -> FloatArray:
+    """Return shares (p, n) of the scored cells that the evidence of each other video covers.
 
     Raises UndefinedError when there is none.
     """
-    every = _others(found.subject)
-    kept = every.videos != found.sample.video_id
-    if not kept.any():
+    peers = _others(scene.subject)
+    is_other = peers.videos != scene.sample.video_id
+    if not is_other.any():
         raise UndefinedError("no other video has annotated evidence")
-    return every.shares[kept][:, found.cells]
+    return peers.shares[is_other][:, scene.cells]
 
 
 @per_subject

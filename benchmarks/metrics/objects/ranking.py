@@ -1,4 +1,4 @@
-"""Do the most salient cells lie on the evidence? Rankings of cells against G, and of objects against each other."""
+"""Are the most salient cells on the evidence? Rankings of cells against G, and of objects against each other."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ UNIT = (0.0, 1.0)
 class ROCAUC(TubeMetric):
     """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5.
 
-    Also undefined when every scored cell lies in G.
+    Also undefined when every scored cell is in G.
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5; a blob in the centre has more where evidence lies in the centre"
     reference: ClassVar[str] = "Judd et al. 2012; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, found: Scene) -> Score:
-        """Probability that a cell of G outranks one outside."""
-        if found.inside.all():
+    def measure(self, scene: Scene) -> Score:
+        """Return the probability that a cell of G outranks one outside."""
+        if scene.inside.all():
             raise UndefinedError("the evidence fills every cell that is scored")
-        return Score(auc(found.saliency[found.inside], found.saliency[~found.inside]), 0.5)
+        return Score(auc(scene.saliency[scene.inside], scene.saliency[~scene.inside]), 0.5)
 
 
 @dataclass(frozen=True)
@@ -47,35 +47,35 @@ class AveragePrecision(TubeMetric):
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Choe et al. 2020, arXiv 2001.07437 (pixel average precision)"
 
-    def measure(self, found: Scene) -> Score:
-        """Mean precision over the steps of recall."""
-        return Score(float(average_precision_score(found.inside, found.saliency)), found.share)
+    def measure(self, scene: Scene) -> Score:
+        """Return the mean precision over the steps of recall."""
+        return Score(float(average_precision_score(scene.inside, scene.saliency)), scene.share)
 
 
 @dataclass(frozen=True)
 class Pointing(TubeMetric):
-    """Share of the maximal cells that lie in G, in [0, 1]; ties count in part; chance |G| / n."""
+    """Share of the maximal cells that are in G, in [0, 1]; ties count fractionally; chance |G| / n."""
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Zhang et al. 2016, excitation backprop, arXiv 1608.00507 (the pointing game)"
 
-    def measure(self, found: Scene) -> Score:
-        """1 or 0 for a single maximum."""
-        return Score(float(found.inside[found.saliency == found.saliency.max()].mean()), found.share)
+    def measure(self, scene: Scene) -> Score:
+        """Return the share of hits among the maxima: 1 or 0 for a single one."""
+        return Score(float(scene.inside[scene.saliency == scene.saliency.max()].mean()), scene.share)
 
 
 @dataclass(frozen=True)
 class RankAccuracy(TubeMetric):
-    """Share of the top-|G| cells that lie in G, in [0, 1]; ties at the border count in part; chance |G| / n."""
+    """Share of the top-|G| cells that are in G, in [0, 1]; ties at the border count fractionally; chance |G| / n."""
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = f"{ARRAS} (relevance rank accuracy)"
 
-    def measure(self, found: Scene) -> Score:
-        """Hits over |G|."""
-        return Score(top_hits(found) / int(found.inside.sum()), found.share)
+    def measure(self, scene: Scene) -> Score:
+        """Return hits over |G|."""
+        return Score(top_hits(scene) / int(scene.inside.sum()), scene.share)
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ class IoU(TubeMetric):
     chance_level: ClassVar[str] = "a / (2 - a), a counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Jaccard 1912, of two sets of the same size"
 
-    def measure(self, found: Scene) -> Score:
-        """Hits over the cells that are in either."""
-        hits, share = top_hits(found), found.share
-        return Score(hits / (2 * int(found.inside.sum()) - hits), share / (2 - share))
+    def measure(self, scene: Scene) -> Score:
+        """Return hits over the cells that are in either set."""
+        hits, share = top_hits(scene), scene.share
+        return Score(hits / (2 * int(scene.inside.sum()) - hits), share / (2 - share))
 
 
-def top_hits(found: Scene) -> float:
-    """Number of the top-|G| cells that are in G; of the cells that tie at the border, as many as their mean says."""
-    inside, saliency = found.inside, found.saliency
+def top_hits(scene: Scene) -> float:
+    """Return the number of top-|G| cells in G; cells that tie at the border count by their mean."""
+    inside, saliency = scene.inside, scene.saliency
     count = int(inside.sum())
     border = np.partition(saliency, -count)[-count]
     above = saliency > border
@@ -105,9 +105,9 @@ def top_hits(found: Scene) -> float:
 class ObjectAUC(Metric):
     """Probability that an evidence object's mean saliency exceeds another object's, ties half; in [0, 1], chance .5.
 
-    The mean is weighted by g over the track's whole visible tube in the clip, not by the evidence interval, so that all
-    tracks are treated alike; so a map of time alone ranks objects by when they are seen or large. Undefined without an
-    evidence track or another track that is seen in the clip.
+    The mean is weighted by g over the track's whole visible tube in the clip, not only the evidence interval, so that
+    all tracks are treated the same; a map of time alone therefore ranks objects by when they are visible or large.
+    Undefined without a visible evidence track or another visible track in the clip.
     """
 
     direction: ClassVar[Direction] = "high"
@@ -119,7 +119,7 @@ class ObjectAUC(Metric):
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
             return Score(_object_auc(volume, subject, sample), 0.5)
         except UndefinedError as case:
@@ -144,5 +144,5 @@ def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> flo
 
 
 def _weighted_means(saliency: NDArray[np.float64], tubes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean of `saliency` over each tube, as shares of the maximum; rounded, or summation order would break ties."""
+    """Return the mean of `saliency` over each tube as a share of the maximum; rounded so that ties stay ties."""
     return np.round(tubes @ saliency / tubes.sum(axis=1) / float(saliency.max()), 9)

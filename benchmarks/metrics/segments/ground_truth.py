@@ -1,11 +1,11 @@
-"""Segments in which the evidence acts or sounds, and the saliency of each frame beside them.
+"""Segments in which the evidence acts or sounds, and the saliency of each frame.
 
-The primary segments are the actions in which an evidence track takes part, whatever that track's own evidence interval.
-A model without audio cannot hear, so sounds with such a track are a control, and sounds whose source is not visible,
-whichever they are, the negative control: nothing in the frames shows them.
+The primary segments are the actions in which an evidence track takes part, regardless of that track's own evidence
+interval. A model without audio cannot hear, so sounds with such a track are a control. Sounds without a visible source
+are the negative control: nothing in the frames shows them.
 
-Intervals are half-open, in seconds. A frame stands for the time from its own to the next frame's, the last one for that
-up to the clip's end or the sample's cut; it lies in a segment when its time does. The profile m_t is the sum of p over
+Intervals are half-open, in seconds. A frame represents the time from its own to the next frame's, the last one the time
+up to the clip's end or the sample's cut; it is in a segment when its own time is. The profile m_t is the sum of p over
 the frame.
 """
 
@@ -30,9 +30,9 @@ Kind = Literal["action", "sound", "invisible_sound"]
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """One item in time: the scored frames' times and saliency (t,), the latter summing to 1, and the segments.
+    """Saliency `mass` (t,) of the scored frames, which sums to 1, and the segments of one item.
 
-    `frames` says which of the clip's frames are scored; `end` is when the last one of them ends.
+    `frames` is the mask of the clip's scored frames; `end` is the time when the last of them ends.
     """
 
     subject: Subject
@@ -49,7 +49,7 @@ class Profile:
 
     @property
     def ranked(self) -> FloatArray:
-        """The mass (t,), rounded: the order of summation is no ranking."""
+        """Mass (t,), rounded so that summation order does not break ties."""
         return np.round(self.mass, 9)
 
     @property
@@ -59,7 +59,7 @@ class Profile:
 
     @property
     def seconds(self) -> tuple[FloatArray, FloatArray]:
-        """Length of each scored frame (t,) and how much of it the segments cover, in seconds."""
+        """Length of each scored frame (t,), and the length that the segments cover in it, in seconds."""
         edges = np.r_[self.times, self.end]
         bounds = np.array([(segment.start, segment.end) for segment in self.segments])
         cuts = np.unique(np.r_[edges, np.clip(bounds.ravel(), edges[0], edges[-1])])
@@ -70,7 +70,7 @@ class Profile:
 
 
 def profile(volume: SaliencyVolume, subject: Subject, sample: Sample, kind: Kind) -> Profile:
-    """The frame profile and the segments. Raises UndefinedError where either says nothing."""
+    """Return the frame profile with the segments. Raises UndefinedError without either."""
     frames = scored_frames(subject, sample)
     segments = segments_of(sample, kind)
     if not segments:
@@ -86,7 +86,7 @@ def profile(volume: SaliencyVolume, subject: Subject, sample: Sample, kind: Kind
 
 
 def segments_of(sample: Sample, kind: Kind) -> tuple[Segment, ...]:
-    """The segments that count, as said above."""
+    """Return the segments of `kind` that count, by the rules above."""
     if kind == "invisible_sound":
         return tuple(each for each in sample.segments if each.kind == "sound" and each.is_visible is False)
     return tuple(
@@ -96,5 +96,5 @@ def segments_of(sample: Sample, kind: Kind) -> tuple[Segment, ...]:
 
 
 def within(segments: Sequence[Segment], times: FloatArray) -> BoolArray:
-    """Mask of those of `times` (t,) that are in one of the segments."""
+    """Return the mask of `times` (t,) that are in one of the segments."""
     return np.any([segment.contains(times) for segment in segments], axis=0)

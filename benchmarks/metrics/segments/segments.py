@@ -1,6 +1,6 @@
-"""Does the saliency lie in the time of the actions and sounds in which the evidence takes part?
+"""Is the saliency at the time of the actions and sounds in which the evidence takes part?
 
-Which segments count and what a frame's profile m_t is are settled in `segment_truth`.
+`ground_truth` defines which segments count, and a frame's profile m_t.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ UNIT = (0.0, 1.0)
 class SegmentMetric(Metric):
     """Compares the frame profile with the segments of one `kind`: action, sound or invisible_sound.
 
-    Undefined when there is no such segment, when none of the clip's frames lies in one, and for saliency that is
+    Undefined when there is no such segment, when none of the clip's frames is in one, and for saliency that is
     nowhere positive or the same everywhere.
     """
 
@@ -43,15 +43,15 @@ class SegmentMetric(Metric):
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item."""
+        """Return the score of one item."""
         try:
             return self.measure(profile(volume, subject, sample, self.kind))
         except UndefinedError as case:
             return Score.undefined(str(case))
 
     @abstractmethod
-    def measure(self, found: Profile) -> Score:
-        """The value from the scored frames. Raises UndefinedError where it has none."""
+    def measure(self, profile: Profile) -> Score:
+        """Return the score from the scored frames. Raises UndefinedError where it has none."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class SegmentEnergy(SegmentMetric):
     chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
     reference: ClassVar[str] = "Wang et al. 2020, Score-CAM, arXiv 1910.01279, in time"
 
-    def measure(self, found: Profile) -> Score:
-        """Sum of m_t inside."""
-        return Score(float(found.mass[found.inside].sum()), float(found.inside.mean()))
+    def measure(self, profile: Profile) -> Score:
+        """Return the sum of m_t in the segments."""
+        return Score(float(profile.mass[profile.inside].sum()), float(profile.inside.mean()))
 
 
 @dataclass(frozen=True)
@@ -75,27 +75,27 @@ class SegmentLift(SegmentMetric):
     chance_level: ClassVar[str] = "1"
     reference: ClassVar[str] = "Wang et al. 2020, Score-CAM, arXiv 1910.01279, in time, over the length"
 
-    def measure(self, found: Profile) -> Score:
-        """Energy / share."""
-        return Score(float(found.mass[found.inside].sum()) / float(found.inside.mean()), 1.0)
+    def measure(self, profile: Profile) -> Score:
+        """Return energy / share."""
+        return Score(float(profile.mass[profile.inside].sum()) / float(profile.inside.mean()), 1.0)
 
 
 @dataclass(frozen=True)
 class SegmentAUC(SegmentMetric):
     """Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5.
 
-    Also undefined when every frame lies in a segment.
+    Also undefined when every frame is in a segment.
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5"
     reference: ClassVar[str] = "Mann and Whitney 1947, of frames"
 
-    def measure(self, found: Profile) -> Score:
-        """Probability that a frame inside outranks one outside."""
-        if found.inside.all():
+    def measure(self, profile: Profile) -> Score:
+        """Return the probability that a frame inside outranks one outside."""
+        if profile.inside.all():
             raise UndefinedError("every frame lies in a segment")
-        return Score(auc(found.ranked[found.inside], found.ranked[~found.inside]), 0.5)
+        return Score(auc(profile.ranked[profile.inside], profile.ranked[~profile.inside]), 0.5)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class SegmentAP(SegmentMetric):
     chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
     reference: ClassVar[str] = "Choe et al. 2020, arXiv 2001.07437, of frames"
 
-    def measure(self, found: Profile) -> Score:
-        """Mean precision over the steps of recall."""
-        return Score(float(average_precision_score(found.inside, found.ranked)), float(found.inside.mean()))
+    def measure(self, profile: Profile) -> Score:
+        """Return the mean precision over the steps of recall."""
+        return Score(float(average_precision_score(profile.inside, profile.ranked)), float(profile.inside.mean()))
 
 
 @dataclass(frozen=True)
@@ -127,21 +127,21 @@ class SegmentPointing(SegmentMetric):
     def __post_init__(self) -> None:
         require_at_least("tolerance", self.tolerance, 0.0)
 
-    def measure(self, found: Profile) -> Score:
-        """1 or 0 for a single maximum."""
-        times = found.times
+    def measure(self, profile: Profile) -> Score:
+        """Return the share of hits among the maxima: 1 or 0 for a single one."""
+        times = profile.times
         hits = np.any([(times >= each.start - self.tolerance) & (times < each.end + self.tolerance)
-                       for each in found.segments], axis=0)  # fmt: skip
-        return Score(float(hits[found.ranked == found.ranked.max()].mean()), float(hits.mean()))
+                       for each in profile.segments], axis=0)  # fmt: skip
+        return Score(float(hits[profile.ranked == profile.ranked.max()].mean()), float(hits.mean()))
 
 
 @dataclass(frozen=True)
 class SegmentShuffledAUC(SegmentMetric):
     """Probability that a frame inside outranks a frame of another video's segments in this map, ties half; chance .5.
 
-    The others' segments are of the same kind, at the same share of their own length. Each other video counts alike, and
-    frames inside both count: the mean of any fixed profile over all videos is .5, and the evidence itself may stay
-    below 1. Also undefined where no other video has such a segment in the scored frames.
+    The others' segments are of the same kind, at the same share of their own length. Each other video has the same
+    weight, and frames inside both count: the mean of any fixed profile over all videos is .5, and the evidence itself
+    may score below 1. Also undefined where no other video has such a segment in the scored frames.
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
@@ -150,20 +150,20 @@ class SegmentShuffledAUC(SegmentMetric):
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "segments", "other videos"})
     primary: ClassVar[bool] = True
 
-    def measure(self, found: Profile) -> Score:
-        """Mean of the AUCs against each other video."""
-        videos, negative = _others(found.subject, self.kind)
-        negative = negative[videos != found.sample.video_id][:, found.frames]
+    def measure(self, profile: Profile) -> Score:
+        """Return the mean of the AUCs against each other video."""
+        videos, negative = _others(profile.subject, self.kind)
+        negative = negative[videos != profile.sample.video_id][:, profile.frames]
         sizes = negative.sum(axis=1)
         if not sizes.any():
             raise UndefinedError("no other video has such a segment in the scored frames")
         weights = (negative[sizes > 0] / sizes[sizes > 0, None]).sum(axis=0)
-        return Score(auc(found.ranked[found.inside], found.ranked, weights), 0.5)
+        return Score(auc(profile.ranked[profile.inside], profile.ranked, weights), 0.5)
 
 
 @per_subject
 def _others(subject: Subject, kind: Kind) -> tuple[NDArray[np.str_], NDArray[np.bool_]]:
-    """The peers' videos (p,), and which frames (p, t) lie in their segments, at the same share of their length."""
+    """Return the peers' videos (p,) and the mask (p, t) of frames in their segments at the same relative time."""
     peers = subsample((peer for peer in subject.peers if segments_of(peer, kind)), subject.seed)
     shares = subject.clip.times / subject.clip.end
     inside = np.zeros((len(peers), len(shares)), bool)

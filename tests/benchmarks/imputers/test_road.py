@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attrib.benchmarks.imputers.road import between, neighbours
+from attrib.benchmarks.imputers.road import imputed_colours, neighbours
 
 
 def test_weights_of_neighbours():
@@ -27,7 +27,7 @@ def test_a_single_hole_is_the_weighted_mean_of_its_neighbours():
     frame = colours[1]
     direct = frame[0, 1] + frame[1, 0] + frame[1, 2] + frame[2, 1] + colours[0, 1, 1] + colours[2, 1, 1]
     diagonal = frame[0, 0] + frame[0, 2] + frame[2, 0] + frame[2, 2]
-    found = between(colours, removed)
+    found = imputed_colours(colours, removed)
     assert found[1, 1, 1] == pytest.approx((2 * direct + diagonal) / 16)
     assert np.array_equal(found[~removed], colours[~removed])
 
@@ -35,13 +35,13 @@ def test_a_single_hole_is_the_weighted_mean_of_its_neighbours():
 def test_neighbouring_holes_are_solved_together():
     """A row of four, the middle two removed: x = (2 a + 2 y) / 4 and y = (2 x + 2 b) / 4 give thirds."""
     colours = np.array([1.0, 0.9, 0.9, 4.0]).reshape(1, 1, 4, 1)
-    found = between(colours, np.array([[[False, True, True, False]]]))
+    found = imputed_colours(colours, np.array([[[False, True, True, False]]]))
     assert found.ravel() == pytest.approx([1, 2, 3, 4])
 
 
 def test_time_joins_as_space_does():
     colours = np.array([1.0, 0.9, 0.9, 4.0]).reshape(4, 1, 1, 1)
-    found = between(colours, np.array([False, True, True, False]).reshape(4, 1, 1))
+    found = imputed_colours(colours, np.array([False, True, True, False]).reshape(4, 1, 1))
     assert found.ravel() == pytest.approx([1, 2, 3, 4])
 
 
@@ -49,7 +49,7 @@ def test_from_one_kept_cell_all_take_its_colour():
     removed = np.ones((3, 4, 5), bool)
     removed[2, 1, 3] = False
     colours = np.random.default_rng(1).random((3, 4, 5, 3))
-    assert between(colours, removed) == pytest.approx(np.broadcast_to(colours[2, 1, 3], colours.shape))
+    assert imputed_colours(colours, removed) == pytest.approx(np.broadcast_to(colours[2, 1, 3], colours.shape))
 
 
 def test_it_agrees_with_relaxation():
@@ -66,4 +66,4 @@ def test_it_agrees_with_relaxation():
                     share = 1 if dy and dx else 2
                     total, weight = total + share * found[there], weight + share
             found[t, y, x] = total / weight
-    assert between(colours, removed) == pytest.approx(found, abs=1e-9)
+    assert imputed_colours(colours, removed) == pytest.approx(found, abs=1e-9)

@@ -31,8 +31,8 @@ CURVES = {"srg": None, "deletion": None, "insertion": None}
 class Breaks(Deletion):
     """A metric of curves with a fault."""
 
-    def read(self, found: Curves) -> float:
-        raise RuntimeError(f"broken after {found.least_first}")
+    def read(self, curves: Curves) -> float:
+        raise RuntimeError(f"broken after {curves.least_first}")
 
 
 class Deaf(ToyModel):

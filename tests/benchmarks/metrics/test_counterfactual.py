@@ -142,7 +142,7 @@ def deletion(values: object, changes: object, parts: tuple[Counterfactual, ...] 
 def test_masses_by_hand() -> None:
     subject, sample = falling([0, 1, 2, 3, 4])
     pairs = pairs_of(subject, sample)
-    assert pairs.parts == PARTS
+    assert pairs.videos == PARTS
     np.testing.assert_allclose(masses(volume_of(VALUES), subject, pairs), MASS)
 
 
@@ -190,9 +190,9 @@ def test_pairs_that_cannot_be_seen_in_the_clip_are_left_out() -> None:
     """Track 3 is nowhere before 0.5 s; the clip has no frame in [0.1, 0.4); track 9 is not annotated."""
     unseen = (part(3, 0, 0.5), part(1, 0.1, 0.4), part(9, 0, 1), ONLY, REMOVED)
     subject, sample = falling([*range(5), *range(5)], (*PARTS, *unseen))
-    assert pairs_of(subject, sample).parts == PARTS
+    assert pairs_of(subject, sample).videos == PARTS
     hidden = replace(sample, tracks=(*TRACKS[:2], track_of(3, [BOTTOM_LEFT] * 4, hidden=[True, True, False, False])))
-    assert pairs_of(subject, hidden).parts == (*PARTS[:3], PARTS[4])
+    assert pairs_of(subject, hidden).videos == (*PARTS[:3], PARTS[4])
 
 
 def test_undefined_deletion_says_why() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from attrib import registry
 from attrib.benchmarks.imputers.mean import Mean
-from attrib.benchmarks.metrics.flips import FlipRate, apart
+from attrib.benchmarks.metrics.flips import FlipRate, random_others
 from attrib.testing import check_metric, toy_answer, toy_volume
 
 from linear import sample_of, subject_of, volume_of
@@ -48,14 +48,14 @@ def test_random_cells_are_apart_from_the_top_and_seeded():
     order = np.random.default_rng(0).permutation(40)
     seen = set()
     for seed in range(100):
-        found = apart(order, 4, seed)
+        found = random_others(order, 4, seed)
         assert len(set(found.tolist())) == 4
         assert not set(found.tolist()) & set(order[:4].tolist())
         seen |= set(found.tolist())
     assert seen == set(order[4:].tolist())
-    assert apart(order, 4, 7).tolist() == apart(order, 4, 7).tolist()
+    assert random_others(order, 4, 7).tolist() == random_others(order, 4, 7).tolist()
     rest = np.random.default_rng(1).permutation(order[4:])  # the order of what is not the top makes no difference
-    assert apart(np.r_[order[:4], rest], 4, 7).tolist() == apart(order, 4, 7).tolist()
+    assert random_others(np.r_[order[:4], rest], 4, 7).tolist() == random_others(order, 4, 7).tolist()
 
 
 def test_two_versions_are_evaluated():

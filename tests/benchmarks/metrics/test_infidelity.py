@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from attrib import registry
 from attrib.benchmarks.imputers.mean import Mean
-from attrib.benchmarks.metrics.infidelity import Infidelity, left
+from attrib.benchmarks.metrics.infidelity import Infidelity, residuals
 from attrib.testing import check_metric
 
 from linear import sample_of, subject_of, volume_of
@@ -26,10 +26,10 @@ def test_contract(name: str):
 def test_what_is_left_by_hand():
     sums, falls = np.array([[1.0], [2.0]]), np.array([2.0, 1.0])
     # beta = (1 * 2 + 2 * 1) / (4 + 1) = 0.8, left (1 - 1.6)^2 + (2 - 0.8)^2 = 1.8 of 1 + 4.
-    assert left(sums, falls) == pytest.approx([0.36])
-    assert left(-sums, falls) == pytest.approx([1.0])  # no beta below 0
-    assert left(np.array([[2.0], [-4.0]]), falls) == pytest.approx([1.0])  # at right angles
-    assert left(np.column_stack([sums, falls]), falls) == pytest.approx([0.36, 0])
+    assert residuals(sums, falls) == pytest.approx([0.36])
+    assert residuals(-sums, falls) == pytest.approx([1.0])  # no beta below 0
+    assert residuals(np.array([[2.0], [-4.0]]), falls) == pytest.approx([1.0])  # at right angles
+    assert residuals(np.column_stack([sums, falls]), falls) == pytest.approx([0.36, 0])
 
 
 def test_exact_values_leave_nothing_and_their_inverse_everything():

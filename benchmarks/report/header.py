@@ -15,8 +15,8 @@ from attrib.benchmarks.tables.tally import tally
 from attrib.errors import InputError
 
 PACKAGES = ("attrib", "torch", "transformers", "captum", "numpy")
-OWN = "the model's own number"
-OPTIONAL = {  # table, and what is not shown without it
+OWN = "the model's default number"
+OPTIONAL = {  # file, and the section that is missing without it
     "curves.parquet": "deletion and insertion curves", "tasks.csv": "generality of each task",
     "nulls.parquet": "permutation nulls, and with them generality", "sanity.csv": "sanity checks",
     "floors.csv": "behavioural floors", "layers/atlas.png": "layers x heads",
@@ -30,12 +30,12 @@ def head(run: FinishedRun) -> dict[str, Any]:
     data = {key: value for key, value in settings.data.items() if key not in ("name", "root")}
     model = settings.model
     facts = {
-        "Model": f"{model.name}{_of(model.revision, ', revision ')}, {model.dtype} on {model.device}",
-        "Data": f"{settings.data.get('name')}{_of(_told(data), ', ')}",
+        "Model": f"{model.name}{_prefixed(model.revision, ', revision ')}, {model.dtype} on {model.device}",
+        "Data": f"{settings.data.get('name')}{_prefixed(_as_text(data), ', ')}",
         "Videos and questions": f"{run.results['video'].nunique()} videos, {count.samples} questions",
-        "Explained": f"{settings.target}; seed {settings.seed}",
+        "Explained answer": f"{settings.target}; seed {settings.seed}",
         "Frames": f"{model.frames or OWN}, {model.sampling}",
-        "Removal": ", ".join(settings.imputers), "Machine": run.machine,
+        "Imputers": ", ".join(settings.imputers), "Machine": run.machine,
         "Versions": ", ".join(f"{name} {packages[name]}" for name in PACKAGES if name in packages),
     }  # fmt: skip
     return {
@@ -45,11 +45,11 @@ def head(run: FinishedRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of(value: Any, before: str) -> str:
-    return f"{before}{value}" if value else ""
+def _prefixed(value: Any, prefix: str) -> str:
+    return f"{prefix}{value}" if value else ""
 
 
-def _told(settings: Mapping[str, Any]) -> str:
+def _as_text(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
@@ -69,49 +69,49 @@ def warnings(run: FinishedRun) -> Iterator[str]:
     videos = int(run.results["video"].nunique())
     if videos < videos_for_usual():
         yield (
-            f"{videos} video{'s' * (videos != 1)}: intervals are wide. To see a difference of {SMALL_EFFECT} where "
-            f"videos vary by {USUAL_SPREAD} takes about {videos_for_usual()} videos."
+            f"{videos} video{'s' * (videos != 1)}: intervals are wide. Detecting a difference of {SMALL_EFFECT} at a "
+            f"standard deviation of {USUAL_SPREAD} between videos takes about {videos_for_usual()} videos."
         )
     if run.settings.model.name == "demo" and run.settings.data.get("name") != "demo":
         yield (
-            "The built-in model was trained for the built-in world alone, not for this data: its answers, and so the "
-            "maps, say nothing about these videos."
+            "The built-in model was trained on attrib's generated videos only: its answers to this data set, and "
+            "therefore its maps, carry no information about these videos."
         )
     yield from _guessing(run)
     if failed := len(failures(run)):
-        yield f"{failed} piece{'s' * (failed != 1)} of work failed and have no numbers: see Failures."
+        yield f"{failed} computation{'s' * (failed != 1)} failed and left no result: see Failures."
     if missing := [what for name, what in OPTIONAL.items() if not (run.directory / name).exists()]:
-        yield f"Not asked for in this run, and not shown: {'; '.join(missing)}."
+        yield f"Not computed in this run, and therefore missing here: {'; '.join(missing)}."
 
 
 def _guessing(run: FinishedRun) -> Iterator[str]:
-    found = accuracy(run.results)
+    result = accuracy(run.results)
     try:
         options = [len(sample.question.options) for sample in run.samples.values() if sample.question.options]
     except InputError as error:
-        yield f"The data set cannot be read any more, so that no sample is shown: {error}"
+        yield f"The data set cannot be read, so no samples are shown: {error}"
         return
     chance = sum(1 / count for count in options) / len(options) if options else None
-    if chance and found["asked"] and found["low"] <= chance:
+    if chance and result["asked"] and result["low"] <= chance:
         yield (
-            f"The model is right {found['right']} times of {found['asked']}, which guessing ({chance:.2f}) could do "
-            "too: what it answers from is of little interest."
+            f"The model answers {result['right']} of {result['asked']} questions correctly, which is compatible with "
+            f"guessing ({chance:.2f}): maps of such answers explain little."
         )
 
 
 def failures(run: FinishedRun) -> list[dict[str, str]]:
     """Every failure of the run: sample, method, step and error message."""
-    found = []
+    rows = []
     for name in ("results", "sanity", "floors", "nulls"):
         table = run.results if name == "results" else run.long(name)
         if table is None or "error" not in table:
             continue
-        rows = table[table["error"].fillna("") != ""]
-        for row in rows.to_dict("records"):
+        failed = table[table["error"].fillna("") != ""]
+        for row in failed.to_dict("records"):
             what = text(row.get("metric")) or ("map" if name == "results" else name)
             imputer = text(row.get("imputer"))
-            found.append({
+            rows.append({
                 "sample": text(row["sample"]), "method": text(row["method"]),
                 "what": f"{what} {imputer}".strip(), "error": text(row["error"]),
             })  # fmt: skip
-    return found
+    return rows

@@ -59,7 +59,7 @@ def small(run: FinishedRun, sample: Sample, label: str) -> dict[str, Any]:
         volume = run.volume(sample, label)
     except InputError as error:
         return {"missing": str(error)}
-    return {"missing": "no map was made"} if volume is None else quantised(volume)
+    return {"missing": "no map was computed"} if volume is None else quantised(volume)
 
 
 def quantised(volume: SaliencyVolume) -> dict[str, Any]:

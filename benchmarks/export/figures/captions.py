@@ -76,7 +76,7 @@ def leaderboard(numbers: Numbers) -> Figure | Missing:
     names = ["column", "direction", "method", "kind", "place", "mean", "low", "high", "chance", "control_mean"]
     caption = (
         f"Means over {counted(numbers.tally.samples, 'question')}; {reserve(numbers)}. Methods are ordered by mean "
-        f"rank over these metrics; below them, in grey, {_others(numbers)}. Dashed: chance; dotted: the best "
+        f"rank over these metrics; below them, in grey, {_others(numbers)}. Dashed: chance; dotted: best "
         f"control.{_imputer(numbers)}"
     )
     table = pd.concat(parts)[names].reset_index(drop=True)
@@ -85,8 +85,8 @@ def leaderboard(numbers: Numbers) -> Figure | Missing:
 
 def _others(numbers: Numbers) -> str:
     kinds = [numbers.kind(name) for name in numbers.order]
-    bound = ", and the upper bound made from the annotation" if "bound" in kinds else ""
-    return f"the controls, which know nothing of the model's answer{bound}"
+    bound = ", and the upper bound, which is built from the annotation" if "bound" in kinds else ""
+    return f"the controls, which ignore the model's answer{bound}"
 
 
 def _imputer(numbers: Numbers) -> str:
@@ -108,7 +108,7 @@ def scatter(numbers: Numbers) -> Figure | Missing:
     across = [column for column in numbers.columns if column.metric in ("shuffled_auc", "object_auc")]
     up = numbers.faithfulness
     if up is None or not across:
-        return Missing("faithfulness_alignment", "needs values of srg and of shuffled_auc or object_auc")
+        return Missing("faithfulness_alignment", "it needs values of srg, and of shuffled_auc or object_auc")
     y = numbers.of(up)[["mean", "low", "high", "chance"]].set_axis(["y", "y_low", "y_high", "y_chance"], axis=1)
     parts = []
     for column in across:
@@ -118,11 +118,11 @@ def scatter(numbers: Numbers) -> Figure | Missing:
     caption = (
         "Faithfulness to the model (how much more the answer suffers when the most salient cells go first than when "
         f"the least salient do) against alignment with the annotated evidence; {reserve(numbers)}. Dashed: chance. "
-        "Hollow grey: controls; star: the evidence itself as a map."
+        "Hollow grey markers: controls; star: upper bound, the annotated evidence itself as a map."
     )
     table = pd.concat(parts).reset_index(drop=True)
     if table.empty:
-        return Missing("faithfulness_alignment", "no method has both values")
+        return Missing("faithfulness_alignment", "no method has values of both metrics")
     return Figure("faithfulness_alignment", caption, table, partial(charts.axes_scatter, table))
 
 
@@ -168,7 +168,7 @@ def _generality_caption(numbers: Numbers, column: Column, tasks: tuple[int, int]
     return (
         f"{some}Share of each task's videos in which the map's {column.title} is higher on its own annotation than "
         f"on that of the task's other videos ({share.words}); Wilson 95 % intervals. The methods with the best "
-        f"{column.title}, and the best control.{few} Dashed: what a map that knows nothing reaches."
+        f"{column.title}, and the best control.{few} Dashed: share expected by chance."
     )
 
 
@@ -176,7 +176,7 @@ def curves(numbers: Numbers) -> Figure | Missing:
     """Deletion and insertion curves of the first imputer, mean over samples of curves.parquet."""
     rows = kept_curves(numbers.run)
     if rows.empty:
-        return Missing("curves", "the run has no curves.parquet; a metric of removal writes it")
+        return Missing("curves", "the run has no curves.parquet; perturbation metrics such as srg write it")
     imputers = list(dict.fromkeys(rows["imputer"]))
     imputer = next((name for name in numbers.run.settings.imputers if name in imputers), imputers[0])
     rows = rows[rows["imputer"] == imputer]
@@ -189,7 +189,7 @@ def curves(numbers: Numbers) -> Figure | Missing:
     kinds = ["chance" if name == "random order" else numbers.kind(name) for name in means["method"]]
     table = means.assign(kind=kinds, place=[numbers.places.get(name, 0) for name in means["method"]])
     caption = (
-        "The explained score, log-odds of the answer, while cells of the video are removed or put back, mean over "
+        "Log-odds of the explained answer while cells of the video are removed or put back, mean over "
         f"{counted(rows['sample'].nunique(), 'question')} of {counted(rows['video'].nunique(), 'video')}; removed "
         f"cells are filled by {imputer}. Grey: controls; black dots: cells in random order."
     )

@@ -60,7 +60,7 @@ def strip(numbers: Numbers, most: int | None = None) -> Strip | Missing:
     """Median example of each task and one exception, at most `most` and one page; or the reason why there is none."""
     by = choice(numbers)
     if by is None:
-        return Missing("examples", "no method has a value by which examples could be chosen")
+        return Missing("examples", "no method has a value by which examples can be selected")
     blocks: list[Block] = []
     warnings: list[str] = []
     wanted = examples(numbers, ("median", "exception"))
@@ -87,12 +87,12 @@ def _caption(numbers: Numbers, counts: tuple[int, int], strange: bool) -> str:
     by = choice(numbers)
     assert by is not None  # there are blocks
     some = f" {counts[0]} of {counts[1]} such examples fit here." if counts[0] < counts[1] else ""
-    odd = ", and one exception, the lowest value of all others" if strange else ""
+    odd = ", and one exception, the worst of all other questions" if strange else ""
     return (
-        f"Chosen by rule: of each task the question with the median {by.column.title} of {by.method}, the method with "
-        f"the best mean{odd}.{some} {FRAMES} frames at even distances. "
-        "Brighter is more salient, scaled over the whole volume of each map, never per frame. Green boxes: the "
-        "annotated evidence while it counts; thin boxes: other annotated objects."
+        f"Selected by rule: for each task, the question with the median {by.column.title} of {by.method}, the method "
+        f"with the best mean{odd}.{some} {FRAMES} evenly spaced frames. "
+        "Brighter is more salient, scaled over the whole video for each map, not per frame. Green boxes: "
+        "annotated evidence; thin boxes: other annotated objects."
     )
 
 
@@ -100,11 +100,11 @@ def _block(numbers: Numbers, example: Example, letters: int) -> Block:
     """Block of an example. Raises InputError if sample, video or maps are missing or do not match."""
     sample = numbers.run.samples.get(example.sample)
     if sample is None:
-        raise InputError(f"{example.sample} is not in the data set any more")
+        raise InputError(f"{example.sample} is no longer in the data set")
     found = {method: numbers.run.volume(sample, method) for method in shown_methods(numbers)}
     volumes = {method: volume for method, volume in found.items() if volume is not None}
     if not volumes:
-        raise InputError(f"{example.sample}: the run has no maps of it")
+        raise InputError(f"{example.sample}: the run has no maps of this sample")
     clip = clip_of(numbers, sample, len(next(iter(volumes.values())).times))
     rows = numbers.run.results[numbers.run.results["sample"] == example.sample]
     answers = rows["answer"].dropna()
@@ -120,7 +120,7 @@ def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: 
     rows = {}
     for method, volume in volumes.items():
         if len(volume.times) != len(clip) or not np.allclose(clip.times, volume.times, atol=1e-3):
-            raise InputError(f"{sample.id}: the map of {method} is of other frames than the video has now")
+            raise InputError(f"{sample.id}: the map of {method} was computed for other frames than the video has now")
         view = View.of(volume, drawing)
         rows[method] = [blend(_sized(clip.frames[place]), view.values[place], drawing) for place in at]
     return Block(text, tuple(clip.times[at].tolist()), rows, drawing)

@@ -86,8 +86,8 @@ def critical_differences(numbers: Numbers) -> Figure | Missing:
         for title, one in rankings.items() for method, rank in zip(one.methods, one.ranks, strict=True)
     ]  # fmt: skip
     caption = (
-        "Methods by mean rank over videos, 1 is best. A bar joins methods of which no pair differs (Wilcoxon's "
-        "signed-rank test, Holm over all pairs, .05; all of them where Friedman's test does not reject). "
+        "Methods by mean rank over videos, 1 is best. A bar joins methods that do not differ (Wilcoxon "
+        "signed-rank test, Holm over all pairs, p < .05; all methods if the Friedman test does not reject). "
         "Discs: methods; squares: controls; diamonds: upper bounds."
     )
     draw = partial(_rank_diagram, rankings, numbers.roles)
@@ -122,8 +122,8 @@ def layers_atlas(numbers: Numbers) -> Figure | Missing:
     if not file.is_file():
         return Missing("layers", "the run has no layers/atlas.pdf; `attrib atlas` writes it")
     caption = (
-        "Layers x heads: how much of the video each head's attention from the answer reaches; written by `attrib "
-        "atlas`, with the numbers in layers/atlas.csv."
+        "Layers x heads: attention of each head from the answer to the video, computed by `attrib atlas`; the "
+        "numbers are in layers/atlas.csv."
     )
     return Figure("layers", caption, file=file)
 

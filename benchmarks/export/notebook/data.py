@@ -57,9 +57,9 @@ def _of(numbers: Numbers, kind: str) -> list[str]:
 def _rule(numbers: Numbers) -> str:
     by = choice(numbers)
     if by is None:
-        return "No method has a value by which examples could be chosen."
+        return "No method has a value by which examples can be selected."
     return (
-        f"Chosen by rule: of each task the questions with the best, the median and the worst {by.column.title} of "
+        f"Selected by rule: for each task, the questions with the best, the median and the worst {by.column.title} of "
         f"{by.method}, the method with the best mean; at most {MOST_TASKS} tasks, those with most videos."
     )
 

@@ -65,7 +65,7 @@ def _first_map(run: FinishedRun) -> SaliencyVolume | None:
 def _size(folder: Path | None) -> str:
     """Number of parameters, layers and heads in words, from the files of the checkpoint."""
     if folder is None:
-        return "size unknown here (its files are not on this machine)"
+        return "size unknown (its files are not on this machine)"
     settings = _json(folder / "config.json")
     text = settings.get("text_config", settings)
     count = parameters(folder)
@@ -100,10 +100,10 @@ def _training(name: str, folder: Path | None) -> str:
         held_out = ", none of them in the built-in benchmark," if name == BUILT_IN else ""
         return (
             f"trained from scratch on {settings.get('scenes')} generated scenes of the built-in world{held_out} with "
-            f"seed {settings.get('seed')}, in the stages {', '.join(stages)}; settings and log lie beside the weights"
+            f"seed {settings.get('seed')}, in the stages {', '.join(stages)}; settings and log are with the weights"
         )
     if folder is not None and Path(name).is_dir():
-        return "no record of the training lies beside the checkpoint, and none was given (--training-note)"
+        return "unknown: the checkpoint has no training record, and --training-note was not given"
     return "as published; see the model card. Nothing was trained for this report"
 
 

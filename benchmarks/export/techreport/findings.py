@@ -75,7 +75,7 @@ def _nearest(numbers: Numbers, tested: pd.DataFrame) -> str:
     row, column = known.iloc[0], columns_of(known)[0]
     need = _needed(numbers, row, column)
     gap = ranged(row["difference"], row["difference_low"], row["difference_high"], signed=True)
-    more = f"; one test by itself would need about {need} videos to see that" if need and need > row["videos"] else ""
+    more = f"; a single test would need about {need} videos to detect that" if need and need > row["videos"] else ""
     return f" Nearest: {row['method']} on {column.title}, {gap} over {row['control']}{more}."
 
 
@@ -108,14 +108,14 @@ def _best(numbers: Numbers) -> Iterator[str]:
 def _told_apart(row: pd.Series) -> str:
     if np.isnan(row["difference_low"]):
         return ", without an interval"
-    return "" if row["difference_low"] > 0 or row["difference_high"] < 0 else ", not told apart"
+    return "" if row["difference_low"] > 0 or row["difference_high"] < 0 else ", no clear difference"
 
 
 def _general(numbers: Numbers) -> Iterator[str]:
     """Yield the share of videos in which the map beats its null, and the number of tasks with more than half."""
     found = _own_tasks(numbers)
     if found is None:
-        yield "Generality cannot be told: no map was scored on the annotation of enough other videos of its task."
+        yield "Generality is unknown: no map was scored on the annotation of enough other videos of its task."
         return
     method, column, own = found
     share = numbers.share(numbers.generality(column))
@@ -196,12 +196,13 @@ def _below(numbers: Numbers) -> Iterator[str]:
 def _answers(numbers: Numbers) -> Iterator[str]:
     """Yield the number of correct answers, and the leading method's score for correct and wrong ones."""
     count = numbers.tally
-    others = f" Of the other {count.samples - count.judged} that is not known." if count.judged < count.samples else ""
+    unknown = count.samples - count.judged
+    others = f" For the other {unknown} the correct answer is not known." if unknown > 0 else ""
     if count.judged:
         asked = counted(count.judged, "question")
         yield f"The model answers {count.correct} of {asked} correctly.{others}{_gate(numbers)}"
     else:
-        yield f"Which answers are right is not known.{_gate(numbers)}"
+        yield f"The correct answers are not known.{_gate(numbers)}"
     by, rows = choice(numbers), numbers.task_rows
     if by is None or rows is None:
         return
@@ -217,7 +218,7 @@ def _gate(numbers: Numbers) -> str:
     count = numbers.tally
     if not count.tested:
         return ""
-    return f" For {count.passed} of {count.tested} the evidence is ground truth for the model too (its gate)."
+    return f" For {count.passed} of {count.tested} it is right on the evidence alone and not without it (the gate)."
 
 
 def _agreement(numbers: Numbers) -> Iterator[str]:
@@ -230,7 +231,7 @@ def _agreement(numbers: Numbers) -> Iterator[str]:
     if len(same) and same["statistic"].iloc[0] == same["statistic"].iloc[0]:
         row = same.iloc[0]
         yield (
-            f"Faithfulness and alignment rank the rows with Spearman {short(row['statistic'])} "
+            f"The rankings by faithfulness and alignment have a Spearman correlation of {short(row['statistic'])} "
             f"({one.title} and {two.title}, {int(row['methods'])} rows)."
         )
 
@@ -246,10 +247,10 @@ def _sanity(numbers: Numbers) -> Iterator[str]:
     videos = int(rows["videos"].max())
     failed = rows[rows["verdict"] == "fail"].groupby("method", sort=False)["part"].agg(list)
     if len(failed):
-        names = listed([f"{method} (parameters of {listed(parts)} made random)" for method, parts in failed.items()])
-        yield f"Sanity fails, the map stays alike, for {names}; {counted(videos, 'video')}."
+        names = listed([f"{method} (parameters of {listed(parts)} randomised)" for method, parts in failed.items()])
+        yield f"The sanity check fails (the map hardly changes) for {names}; {counted(videos, 'video')}."
     unknown = len(set(rows.loc[rows["verdict"] == "undefined", "method"]).difference(failed.index))
     passed = rows.groupby("method")["verdict"].agg(lambda verdicts: (verdicts == "pass").all()).sum()
     left = f", and cannot be judged for {unknown} ({counted(videos, 'video')})" if unknown else ""
     good = counted(int(passed), "method")
-    yield f"Sanity (the map changes when the model's parameters are made random) holds for {good}{left}."
+    yield f"The sanity check (the map must change when the model's parameters are randomised) passes for {good}{left}."

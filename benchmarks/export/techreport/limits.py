@@ -20,18 +20,18 @@ def limits(numbers: Numbers) -> list[str]:
     return [
         *_size(numbers), *_picked(numbers), *_unseen(numbers), *_evidence(numbers), *_nulls(numbers),
         *_undefined(numbers), *_floors(numbers),
-        "A map says where the answer's support lies, not how the model reasons with it.",
+        "A map shows which regions the answer depends on, not how the model reasons with them.",
     ]  # fmt: skip
 
 
 def _size(numbers: Numbers) -> Iterator[str]:
     wanted = videos_for_usual()
     if numbers.videos == 1:
-        yield "n = 1 video: there are means and no intervals, and nothing here says what holds for other videos."
+        yield "n = 1 video: there are means and no intervals, and nothing here generalises to other videos."
     elif numbers.videos < wanted:
         yield (
-            f"n = {numbers.videos} videos: to see a difference of {short(SMALL_EFFECT)} at a standard deviation of "
-            f"{short(USUAL_SPREAD)} takes about {wanted}, so that “not told apart” is no sign of equality."
+            f"n = {numbers.videos} videos: detecting a difference of {short(SMALL_EFFECT)} at a standard deviation of "
+            f"{short(USUAL_SPREAD)} takes about {wanted}, so “no clear difference” does not mean “equal”."
         )
 
 
@@ -40,8 +40,8 @@ def _picked(numbers: Numbers) -> Iterator[str]:
     compared = max((len(numbers.leading(column, len(numbers.order))) for column in numbers.columns), default=0)
     if compared > 1:
         yield (
-            f"The best of up to {counted(compared, 'method')} is picked on the same videos that its number is of, "
-            "which flatters it; its interval does not count that."
+            f"The best of up to {counted(compared, 'method')} is selected on the same videos that it is then "
+            "evaluated on, so its score is optimistic; the interval does not account for that."
         )
 
 
@@ -50,25 +50,25 @@ def _unseen(numbers: Numbers) -> Iterator[str]:
     name = str(settings.data.get("name", ""))
     if settings.model.name == facts.BUILT_IN and name != facts.BUILT_IN:
         yield (
-            f"The built-in model was trained on generated videos alone, not for {name}: its answers and maps show that "
-            "the tools work, and say nothing of models that were."
+            f"The built-in model was trained on generated videos alone, not for {name}: its answers and maps show only "
+            "that the software works, and nothing about models trained for such data."
         )
     if settings.model.name == facts.BUILT_IN and name == facts.BUILT_IN:
-        yield "Model and videos are the built-in ones, small and generated: nothing here carries over to natural video."
+        yield "Model and videos are the small built-in ones: nothing here carries over to natural video."
 
 
 def _evidence(numbers: Numbers) -> Iterator[str]:
     rules = facts.evidence(numbers)
     if not rules:
-        yield "The run does not tell by which rule the evidence of a question was found."
+        yield "The run does not record by which rule the evidence of a question was determined."
     elif unsure := facts.exploratory(rules):
         names = [rule for rule in rules if rule not in (*facts.ANNOTATED, "none")]
         yield (
-            f"For {unsure} of {counted(sum(rules.values()), 'question')} the evidence is a reading of the annotation "
-            f"({listed(names)}): alignment there is exploratory."
+            f"For {unsure} of {counted(sum(rules.values()), 'question')} the evidence is inferred from the annotation "
+            f"({listed(names)}): alignment for these is exploratory."
         )
     if rules.get("none"):
-        yield f"No evidence, and so no alignment, for {counted(rules['none'], 'question')}."
+        yield f"No evidence, and therefore no alignment, for {counted(rules['none'], 'question')}."
 
 
 def _nulls(numbers: Numbers) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _undefined(numbers: Numbers) -> Iterator[str]:
         share = rows.groupby("metric", sort=False)["undefined"].max() / numbers.tally.samples
         many = [f"{metric} (up to {value:.0%})" for metric, value in share.items() if value > MANY_UNDEFINED]
         if many:
-            yield f"Undefined for a good part of the questions: {listed(many)}."
+            yield f"Undefined for a large share of the questions: {listed(many)}."
 
 
 def _floors(numbers: Numbers) -> Iterator[str]:
@@ -102,5 +102,6 @@ def _floors(numbers: Numbers) -> Iterator[str]:
     if len(rows):
         yield (
             f"Of {len(rows)} comparisons of a map with its own floor (a blank or another video, another question, "
-            f"another option) {len(weak)} do not show it above it; {counted(int(rows['videos'].max()), 'video')}."
+            f"another option), {len(weak)} do not show the map above its floor; "
+            f"{counted(int(rows['videos'].max()), 'video')}."
         )

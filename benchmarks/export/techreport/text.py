@@ -18,10 +18,10 @@ from attrib.benchmarks.tables.matrix import Column
 
 NONE = "\N{EN DASH}"
 AXES = {
-    "srg": "faithfulness: does the answer fall faster when the most salient cells go first than when the least do",
-    "shuffled_auc": "do the evidence's cells outrank those where other videos have theirs",
+    "srg": "faithfulness: does the score fall faster when the most salient cells are removed first than the least",
+    "shuffled_auc": "are cells of the evidence more salient than cells where other videos have their evidence",
     "object_auc": "is the evidence object more salient than the video's other objects",
-    "segment_shuffled_auc": "is the saliency in time where the evidence's action is, against other videos' actions",
+    "segment_shuffled_auc": "is saliency over time higher in the evidence's action than at other videos' actions",
 }
 
 
@@ -75,8 +75,8 @@ def _asked(numbers: Numbers) -> str:
     target = numbers.run.settings.target
     what = "the option that the model chooses" if target == "predicted" else f"the target {target}"
     return (
-        f"Explained is the log-odds of {what} against the others; every method explains, and every test of "
-        "faithfulness perturbs, this one number."
+        f"Every method explains one number, the log-odds of {what} against the others; faithfulness metrics "
+        "perturb the video and measure how this number changes."
     )
 
 
@@ -88,7 +88,7 @@ def about(numbers: Numbers) -> str:
     text = (
         f"{name}{' (' + ', '.join(given) + ')' if given else ''}: {counted(numbers.videos, 'video')}, "
         f"{counted(numbers.tally.samples, 'question')}, {counted(numbers.tasks, 'task')} (a task is one question text "
-        "and all the videos that it is asked of)."
+        "and all videos it is asked about)."
     )
     for name in ("area", "reasoning"):
         if name in rows:
@@ -107,9 +107,9 @@ def _methods(numbers: Numbers, budget: Budget) -> dict[str, Any]:
     own = [one for one in every if one["kind"] == "method"]
     controls = [one["label"] for one in every if one["kind"] == "control"]
     bounds = [one["label"] for one in every if one["kind"] == "bound"]
-    text = f"Controls, which know nothing of the model's answer: {', '.join(controls) or 'none'}."
+    text = f"Controls, which ignore the model's answer: {', '.join(controls) or 'none'}."
     if bounds:
-        text += f" Upper bound, made from the annotation: {', '.join(bounds)}."
+        text += f" Upper bound, built from the annotation: {', '.join(bounds)}."
     return {
         "methods": own, "lines": budget.lines, "controls": text,
         "methods_about": f"{counted(len(own), 'method')}, each a signed volume (time, height, width):",
@@ -125,7 +125,7 @@ def _judged(numbers: Numbers) -> str:
         f"{parts}. The unit is the video: 95 % intervals by a bootstrap over videos (B = {drawn:,}). A method counts "
         "as better than the controls only if it beats each of them, after Holm over methods and primary metrics; "
         "differences to the best control are given with unadjusted intervals. Generality of a task: the share of its "
-        "videos in which the map fits its own annotation better than that of the task's other videos."
+        "videos in which the map matches its own annotation better than that of the task's other videos."
     )
 
 
@@ -151,8 +151,8 @@ def tasks(numbers: Numbers, budget: Budget) -> tuple[list[str], list[list[str]],
         else ""
     )
     caption = (
-        f"{some}Of the map of {by.method}. n: videos; generality: share of them {_shared(share.column)} [95 %]; then "
-        "means, and what they are above the best control of the task [95 %]."
+        f"{some}Maps of {by.method}. n: videos; generality: share of videos {_shared(share.column)} [95 %]; then "
+        "means, and their differences to the best control of the task [95 %]."
     )
     return header, lines, caption
 
@@ -204,7 +204,7 @@ def _repeat(numbers: Numbers) -> dict[str, Any]:
     told = facts.repeat(numbers.run)
     text = (
         f"Settings: config.yaml of the run, SHA-256 {told['hash']}…; seed {told['seed']}, target {told['target']}. "
-        f"{told['versions']}; {told['machine']}. Every number here is a cell of the run's tables."
+        f"{told['versions']}; {told['machine']}. Every number here is in the run's tables."
     )
     commands = ["attrib bench config.yaml -O RUN", "attrib figures RUN", "attrib techreport RUN", "attrib notebook RUN"]
     return {"repeat_about": text, "commands": commands, "footer": f"attrib, settings {told['hash']}"}

@@ -57,7 +57,7 @@ function drawBoard() {
     ),
   );
   byId("board").replaceChildren(
-    columns.length && rows.length ? table : el("p", { class: "undefined" }, "No row is left: change the filter."),
+    columns.length && rows.length ? table : el("p", { class: "undefined" }, "No row matches the filter."),
   );
   drawBoardKey(found, columns);
 }
@@ -174,13 +174,13 @@ function drawBoardKey(found, columns) {
     badge("method"),
     "method  ",
     badge("control"),
-    "control, which knows nothing of the model  ",
+    "control, which ignores the model  ",
     badge("bound"),
-    "upper bound, made from the annotation. Broken line: chance; full line: the best control",
+    "upper bound, built from the annotation. Dashed line: chance; solid line: best control",
     best.length ? ` (${best.join("; ")})` : "",
-    ". Bold: best of the rows shown. *: beats every control (sign flips of whole videos, " +
+    ". Bold: best of the visible rows. *: beats every control (sign-flip test over videos, " +
       "Holm over the primary metrics, p < .05).",
-    DATA.board.left_out ? ` ${DATA.board.left_out} tasks of fewer videos are in leaderboard.csv alone.` : "",
+    DATA.board.left_out ? ` The ${DATA.board.left_out} tasks with the fewest videos are only in leaderboard.csv.` : "",
   );
 }
 

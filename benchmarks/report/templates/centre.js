@@ -1,4 +1,4 @@
-// Centre bias: plain measures of alignment beside those that no fixed map can please.
+// Centre bias: plain alignment metrics next to those on which a fixed map scores at chance.
 const PLAIN = ["roc_auc", "nss", "lift", "mass"],
   CORRECTED = ["shuffled_auc", "information_gain", "object_auc"];
 
@@ -49,7 +49,7 @@ function startCentre() {
   if (!columns.some((label) => CORRECTED.includes(label)) || !columns.some((label) => PLAIN.includes(label)))
     return absent(
       "centre-table",
-      "This run does not have a plain and a corrected measure of the same thing (such as roc_auc and shuffled_auc).",
+      "This run lacks a plain metric (such as roc_auc) or a corrected one (such as shuffled_auc).",
     );
   const order = [...DATA.methods].sort((one, two) => (two.name === "centre") - (one.name === "centre"));
   const table = tableOf(
@@ -87,8 +87,8 @@ function centreWords(found, columns) {
   const centre = DATA.methods.find((method) => method.name === "centre");
   if (!centre)
     return (
-      "The centre control is not among the rows of this run: " +
-      "add it to see how far plain numbers flatter a blob in the middle."
+      "This run does not include the control `centre`. " +
+      "Add it to see how much plain metrics reward a blob in the middle of the frame."
     );
   const rows = found.get(centre.label) ?? new Map();
   const say = (label) => {
@@ -99,9 +99,9 @@ function centreWords(found, columns) {
     return `${told(row.mean)} on ${label} (${before}${interval(row.low, row.high)})`;
   };
   const [plain, corrected] = [PLAIN, CORRECTED].map((labels) => labels.map(say).filter(Boolean).join(", "));
-  const none = "nothing that is measured here";
+  const none = "no metric of this run";
   return (
-    `A Gaussian in the middle of every frame (${centre.label}) reaches ${plain || none}; ` +
-    `corrected, ${corrected || none}.`
+    `A Gaussian in the middle of every frame (${centre.label}) scores, on plain metrics: ${plain || none}; ` +
+    `on corrected metrics: ${corrected || none}.`
   );
 }

@@ -2,7 +2,7 @@
 
 function startChecks() {
   const rows = DATA.sanity;
-  if (!rows.length) absent("sanity-table", "This run has no sanity checks: ask for sanity.videos.");
+  if (!rows.length) absent("sanity-table", "This run has no sanity checks; set sanity.videos to run them.");
   else {
     const parts = [...new Set(rows.map((row) => row.part))],
       at = new Map(rows.map((row) => [`${row.method} ${row.part}`, row]));
@@ -28,7 +28,7 @@ function startChecks() {
 }
 
 function startFloors() {
-  if (!DATA.floors.length) return absent("floors-table", "This run has no behavioural floors: ask for floors.videos.");
+  if (!DATA.floors.length) return absent("floors-table", "This run has no floors; set floors.videos to compute them.");
   const metrics = [...new Set(DATA.floors.map((row) => row.metric))];
   const draw = (metric) => {
     const rows = DATA.floors.filter((row) => row.metric === metric),
@@ -53,7 +53,7 @@ function startFloors() {
   };
   byId("floors-controls").append(
     choice(
-      "Real minus floor, on",
+      "Difference (map minus floor) on",
       metrics.map((metric) => [metric, metric]),
       metrics[0],
       draw,

@@ -112,8 +112,8 @@ function drawCurves(now) {
   byId("curves-key").replaceChildren(
     ...Object.values(CURVES[now.what]).flatMap(([words, colour, dashes]) => [line(colour, dashes), `${words}  `]),
     line("var(--chance)", "2 3"),
-    `a random order. Across: share of the cells ${now.what === "removal" ? "removed" : "put back"}; `,
-    `up: ${now.of === "log_odds" ? "log-odds of the explained option, in nats" : "probability of the explained option"}.`,
+    `random order. Horizontal: share of cells ${now.what === "removal" ? "removed" : "put back"}; `,
+    `vertical: ${now.of === "log_odds" ? "log-odds of the explained option, in nats" : "probability of the explained option"}.`,
     count === null ? "" : ` ${count} video${count === 1 ? "" : "s"}.`,
   );
 }
@@ -123,8 +123,8 @@ function startCurves() {
   if (!rows.length)
     return absent(
       "curves-figure",
-      "This run has no metric that removes parts of the video (srg, deletion, insertion, comprehensiveness, " +
-        "sufficiency), or was made before curves were kept.",
+      "This run has no curves: no metric removes parts of the video (srg, deletion, insertion, " +
+        "comprehensiveness, sufficiency), or an older version of attrib wrote the run.",
     );
   const imputers = [...new Set(rows.map((row) => row.imputer))];
   const whats = Object.keys(CURVES).filter((what) => rows.some((row) => row.method && row.order in CURVES[what]));

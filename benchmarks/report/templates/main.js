@@ -53,8 +53,8 @@ function sampleChoice() {
       "span",
       { class: "key" },
       DATA.samples.length < DATA.head.samples
-        ? `${DATA.samples.length} of ${DATA.head.samples} samples have a player; attrib report --players shows more.`
-        : "✓ answered right, ✗ wrong",
+        ? `${DATA.samples.length} of ${DATA.head.samples} samples have a player; raise the limit with attrib report --players.`
+        : "✓ correct answer, ✗ wrong answer",
     ),
   );
 }
@@ -87,7 +87,7 @@ function viewControls() {
       STAGE.clock,
       el(
         "span",
-        { class: "group", role: "group", "aria-label": "What is drawn" },
+        { class: "group", role: "group", "aria-label": "Display options" },
         STAGE.divided,
         STAGE.signed,
         STAGE.boxes,
@@ -227,7 +227,7 @@ for (const [id, start] of Object.entries(SECTIONS)) {
   try {
     start();
   } catch (error) {
-    console.error(error); // a fault in one figure is no reason to lose the others
-    absent(id, `This part cannot be shown: ${error.message}`);
+    console.error(error); // an error in one section must not stop the others
+    absent(id, `This section cannot be shown: ${error.message}`);
   }
 }

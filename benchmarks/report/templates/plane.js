@@ -17,7 +17,7 @@ function spoken(point) {
 function drawPlane(x, y, width) {
   const found = points(x, y),
     height = Math.max(320, Math.min(480, width * 0.6));
-  if (!found.length) return el("p", { class: "undefined" }, "No method has both numbers.");
+  if (!found.length) return el("p", { class: "undefined" }, "No method has values of both metrics.");
   const ends = (axis) =>
     extent(
       found.flatMap((one) => [one[axis].mean, one[axis].low, one[axis].high, one[axis].chance]),
@@ -140,7 +140,7 @@ function startPlane() {
   const keys = (wanted) => DATA.metrics.filter(wanted).map((metric) => [metric.key, metric.key]);
   const xs = keys((metric) => metric.axis === "faithfulness"),
     ys = keys((metric) => metric.axis !== "faithfulness");
-  if (!xs.length || !ys.length) return absent("plane-figure", "This run measures one of the two axes only.");
+  if (!xs.length || !ys.length) return absent("plane-figure", "This run has metrics of only one of the two axes.");
   const first = (all, names) =>
     names.map((name) => all.find(([key]) => METRICS.get(key).label === name)).find(Boolean)?.[0] ?? all[0][0];
   const now = { x: first(xs, ["srg", "deletion"]), y: first(ys, ["object_auc", "shuffled_auc"]) };

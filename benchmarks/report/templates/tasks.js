@@ -30,11 +30,11 @@ function drawTasks() {
   );
   const few = TASKS.of === "beats" && rows.length && rows.every((row) => !row.beats_chance);
   byId("tasks-note").textContent = few
-    ? "With fewer than 19 partners of a video no map can beat its null at p ≤ .05: all shares are 0. " +
-      "Look at those above the null's middle, or ask for more videos of each task."
+    ? "With fewer than 19 partner videos no map can beat its null at p ≤ .05: all shares are 0. " +
+      "Select “above the median of the null”, or run more videos of each task."
     : "";
   if (!tasks.length)
-    byId("tasks-figure").append(el("p", { class: "undefined" }, "No task is left: change the filter."));
+    byId("tasks-figure").append(el("p", { class: "undefined" }, "No task matches the filter."));
   if (tasks.length > shown.length)
     byId("tasks-figure").append(
       el(
@@ -46,7 +46,7 @@ function drawTasks() {
             drawTasks();
           },
         },
-        `Show more: ${tasks.length - shown.length} tasks`,
+        `Show ${tasks.length - shown.length} more tasks`,
       ),
     );
 }
@@ -114,15 +114,15 @@ function startTasks() {
   if (!DATA.tasks.length)
     absent(
       "tasks-figure",
-      "This run has no permutation nulls: ask for null_pairs to learn in which share of a task's videos " +
+      "This run has no permutation nulls; set null_pairs to compute the share of a task's videos in which " +
         "a map beats chance.",
     );
   else {
     const kinds = [...new Set(DATA.tasks.map((row) => `${row.metric} ${row.null}`))].map((one) => [
       one,
       one
-        .replace(/ pairing$/, ", against other videos' annotation")
-        .replace(/ shift$/, ", against itself turned in time"),
+        .replace(/ pairing$/, ", null: annotation of other videos")
+        .replace(/ shift$/, ", null: annotation shifted in time"),
     ]);
     TASKS.metric = kinds[0][0];
     if (DATA.tasks.every((row) => !row.beats_chance)) TASKS.of = "above"; // too few partners for a p of .05
@@ -131,12 +131,12 @@ function startTasks() {
       drawTasks();
     };
     byId("tasks-controls").append(
-      choice("Measure", kinds, TASKS.metric, set("metric")),
+      choice("Metric", kinds, TASKS.metric, set("metric")),
       choice(
         "Share of videos",
         [
-          ["beats", "beating the null (p ≤ .05)"],
-          ["above", "above the null's middle"],
+          ["beats", "above the null (p ≤ .05)"],
+          ["above", "above the median of the null"],
         ],
         TASKS.of,
         set("of"),
@@ -167,23 +167,23 @@ function startExceptions() {
         el("td", {}, told(row.value)),
         el("td", {}, told(row.null_median)),
         el("td", {}, told(row.p)),
-        el("td", {}, row.correct === "" ? "" : row.correct === "True" ? "right" : "wrong"),
+        el("td", {}, row.correct === "" ? "" : row.correct === "True" ? "correct" : "wrong"),
         el(
           "td",
           {},
           DATA.samples.some((one) => one.id === row.sample)
-            ? el("button", { type: "button", onclick: () => showSample(row.sample, row.method) }, "look")
+            ? el("button", { type: "button", onclick: () => showSample(row.sample, row.method) }, "show")
             : null,
         ),
       );
-    const heads = ["video", "method", "measure", "value", "null's median", "p", "answer", ""];
+    const heads = ["video", "method", "metric", "value", "null median", "p", "answer", ""];
     byId("exceptions-table").replaceChildren(
       el(
         "p",
         { class: "key" },
         `${found.length} of ${total}`,
         shown.length < found.length ? `; the first ${shown.length}` : "",
-        ". All are in exceptions.csv.",
+        ". All rows are in exceptions.csv.",
       ),
       el(
         "table",

@@ -1,10 +1,10 @@
-// What the player shows of the chosen sample, method and moment.
+// Draws the selected sample, method and moment in the player.
 
-// Everything that depends on the chosen method or view.
+// Updates everything that depends on the selected method or view.
 function refresh() {
   const twin = BASE[VIEW.method].twin;
   STAGE.divided.disabled = !twin;
-  STAGE.divided.title = twin ? "" : "this run has no null-divided row of the method";
+  STAGE.divided.title = twin ? "" : "this run has no null-divided variant of this method";
   for (const name of ["divided", "signed", "boxes", "cells"])
     STAGE[name].setAttribute("aria-pressed", String(name === "divided" ? VIEW.divided && Boolean(twin) : VIEW[name]));
   STAGE.opacity.value = String(VIEW.opacity);
@@ -78,7 +78,7 @@ function drawWords() {
     const share = body.probabilities[place] ?? null,
       meter = el("i", {});
     meter.style.width = `${100 * (share ?? 0)}%`;
-    const notes = [place === body.answer ? "right" : null, place === given ? "given" : null].filter(Boolean).join(", ");
+    const notes = [place === body.answer ? "correct" : null, place === given ? "model's answer" : null].filter(Boolean).join(", ");
     return el(
       "li",
       { class: place === given ? "given" : "" },
@@ -99,7 +99,7 @@ function drawWords() {
   STAGE.words.replaceChildren(
     el("p", { class: "question" }, body.question),
     el("ul", { class: "options" }, list),
-    body.reply ? el("p", {}, `Free answer: ${body.reply}`) : "",
+    body.reply ? el("p", {}, `Model's free answer: ${body.reply}`) : "",
     facts.length ? el("p", { class: "key" }, facts.join(" · ")) : "",
   );
 }

@@ -230,12 +230,12 @@ def test_what_a_run_lacks_is_said_and_the_rest_is_shown(copy: Path, tmp_path: Pa
     run.store.path(("answers", "one_0")).write_text("{")
     page.write(copy, tmp_path / "out")
     found = read(tmp_path / "out")
-    (missing,) = [text for text in found.data()["warnings"] if text.startswith("Not asked for")]
+    (missing,) = [text for text in found.data()["warnings"] if text.startswith("Not computed")]
     for words in ("curves", "generality", "nulls", "sanity", "floors", "layers"):
         assert words in missing
     assert found.data()["tasks"] == found.data()["curves"]["rows"] == found.data()["exceptions"]["rows"] == []
     body = found.data("sample-one_0")
-    assert body["maps"]["centre"] == {"missing": "no map was made"}
+    assert body["maps"]["centre"] == {"missing": "no map was computed"}
     assert "expected a saliency volume" in body["maps"]["recency"]["missing"]
     assert body["probabilities"] == []
     assert found.data()["atlas"] is None
@@ -246,7 +246,7 @@ def test_without_its_data_set_a_run_is_reported_without_players(copy: Path, tmp_
     settings.write_text(re.sub("root: .*", f"root: {tmp_path / 'gone' / 'away'}", settings.read_text()))
     made = page.write(copy)
     assert (made.shown, made.samples) == (0, 2)
-    assert any("cannot be read any more" in text for text in read(copy).data()["warnings"])
+    assert any("data set cannot be read" in text for text in read(copy).data()["warnings"])
 
 
 def test_a_video_that_is_gone_costs_only_the_video(copy: Path, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_small_video_is_taken_as_it_is_and_a_fast_one_is_thinned(tmp_path: Pat
 def test_the_head_warns_of_few_videos_guessing_and_another_world(run: Path, made: Page) -> None:
     texts = made.data()["warnings"]
     assert texts[0].startswith("2 videos: intervals are wide")
-    assert any(text.startswith("2 pieces of work failed") for text in texts)
+    assert any(text.startswith("2 computations failed") for text in texts)
     assert [(row["what"], row["method"]) for row in made.data()["failures"]] == [("map", "fails")] * 2
     found = finished_run.read(run)
     wrong = found.results.assign(correct=False)
@@ -344,8 +344,8 @@ def test_the_head_warns_of_few_videos_guessing_and_another_world(run: Path, made
         {}, wrong,
     )  # fmt: skip
     texts = list(header.warnings(other))
-    assert any("trained for the built-in world alone" in text for text in texts)
-    assert any("The model is right 0 times of 2, which guessing (0.50) could do too" in text for text in texts)
+    assert any("trained on attrib's generated videos only" in text for text in texts)
+    assert any("answers 0 of 2 questions correctly, which is compatible with guessing (0.50)" in text for text in texts)
 
 
 def test_the_atlas_is_shown_with_its_numbers_where_there_is_one(tmp_path: Path) -> None:

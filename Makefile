@@ -24,6 +24,7 @@ coverage: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tools.check_docstrings
 	$(MAKE) types
 
 # mypy does not follow attrib.__path__: give it links in the layout of the installed package.

@@ -85,7 +85,7 @@ def run(
         log = list(run.store.logged(begun))
     report_progress(step, "done", len(done), len(done))
     failures = *(failure for each in done for failure in each.failures), *drawn, *beside.failures
-    alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.one_process_because] if why]
+    alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
     warnings = [*alone, *(text for each in done for text in each.warnings)]
     warnings += [f"{line['damaged']}: not readable, and computed again" for line in log if line["damaged"]]
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), beside)

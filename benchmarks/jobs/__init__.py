@@ -1,1 +1,1 @@
-"""Work of a run: planned per sample, computed once, kept by key, and read again."""
+"""Work of a run: planned per sample, computed once, cached by key, and read again."""

@@ -1,7 +1,7 @@
-"""Hash of the code that can change a result: a class's module and all that it imports from attrib or its own package.
+"""Hash of the code that can change a result: a class's module and all its imports from attrib or its own package.
 
-Comments, docstrings, annotations of signatures and the texts of errors do not count, and the modules of NO_EFFECT
-neither: rewording them keeps every cached result. Any other change, of a default or an operator, changes the hash.
+Comments, docstrings, signature annotations, the texts of errors and the modules in NO_EFFECT do not count: rewording
+them keeps every cached result valid. Any other change, e.g. of a default or an operator, changes the hash.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from typing import Any
 
 import attrib
 
-# Modules of attrib that cannot change a number, however they change: they report, look up, parse or store.
+# Modules of attrib that cannot change a number, since they only report, look up, parse or store.
 NO_EFFECT = frozenset({
     "attrib.errors",  # exceptions and their wording
-    "attrib.registry",  # finds a class by its name: the key holds the name and the class's own code
-    "attrib.config",  # builds an object from parameters: the key holds the parameters
-    "attrib.runtime.files",  # writes files beside and renames them
-    "attrib.runtime.parsing",  # reads YAML and JSON: the keys hold what was read
+    "attrib.registry",  # finds a class by its name: the key includes the name and the class's own code
+    "attrib.config",  # builds an object from parameters: the key includes the parameters
+    "attrib.runtime.files",  # writes files atomically
+    "attrib.runtime.parsing",  # reads YAML and JSON: the keys include the values
     "attrib.runtime.progress",  # reports progress
-    "attrib.types.validation",  # refuses values and changes none
+    "attrib.types.validation",  # rejects values and changes none
 })  # fmt: skip
 
 
 def source_text(module: str) -> str | None:
-    """Source of a module, imported or not; None where there is no such module, or it has no Python file."""
+    """Source of a module, imported or not; None if it does not exist or has no Python file."""
     path = _file(module)
     return path.read_text(encoding="utf-8") if path else None
 
 
 @dataclass(frozen=True)
 class CodeHashes:
-    """Hashes of code as it is now; every module is read once per instance, through `read`."""
+    """Hashes of the current code; `read` reads every module once per instance."""
 
     read: Callable[[str], str | None] = source_text
     _modules: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # by name: hash, imports
 
     def of(self, item: Callable[..., Any]) -> str:
-        """16 hex digits of all code that a class or function depends on; of its own text where it has no file."""
+        """Hash, 16 hex digits, of all code that a class or function depends on, or of its source if it has no file."""
         modules = sorted(self.modules(item.__module__))
         return _hash("".join(f"{name}:{self.of_module(name)};" for name in modules) or _text(item))
 
     def of_module(self, name: str) -> str:
-        """16 hex digits of the code of one module, without what it imports; empty where it has no file."""
+        """Hash, 16 hex digits, of the code of one module without its imports; empty if it has no file."""
         return self._module(name)[0]
 
     def modules(self, name: str) -> set[str]:
-        """Modules that count for module `name`: itself and all that it imports, at any distance."""
+        """Modules that count for module `name`: itself and its direct and indirect imports."""
         reached: set[str] = set()
         pending = [name]
         while pending:
@@ -64,7 +64,7 @@ class CodeHashes:
         return reached
 
     def _module(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """Hash of a module's code, empty where it has no file, and the modules that it imports."""
+        """Hash of a module's code (empty if it has no file), and the modules that it imports."""
         if name not in self._modules:
             text = self.read(name)
             tree = _Effective().visit(ast.parse(text)) if text is not None else None
@@ -73,11 +73,13 @@ class CodeHashes:
 
 
 class _Effective(ast.NodeTransformer):
-    """Reduce a syntax tree to what can change a number: without docstrings, signature annotations, the texts of
-    errors, and imports for type checkers."""
+    """Reduction of a syntax tree to the code that can change a number.
+
+    It drops docstrings, signature annotations, the texts of errors, and imports for type checkers.
+    """
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        """Drop strings that stand alone, docstrings among them."""
+        """Drop string expressions, among them docstrings."""
         alone = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if alone else self.generic_visit(node)
 
@@ -97,7 +99,7 @@ class _Effective(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """Blank the strings in what is raised."""
+        """Blank the strings of a raised error."""
         for inner in ast.walk(node):
             if isinstance(inner, ast.JoinedStr):
                 inner.values = [value for value in inner.values if isinstance(value, ast.FormattedValue)]
@@ -113,7 +115,7 @@ class _Effective(ast.NodeTransformer):
 
 
 def _imports(module: str, tree: ast.AST) -> Iterator[str]:
-    """Modules of attrib and of the module's own package that a module imports, at its top or inside functions."""
+    """Yield the modules of attrib and of the module's own package that it imports, also inside functions."""
     own = {"attrib", module.partition(".")[0]}
     package = getattr(sys.modules.get(module), "__package__", None) or module.rpartition(".")[0]
     for node in ast.walk(tree):
@@ -133,21 +135,21 @@ def _home(module: str, name: str) -> str:
 
 
 def _file(module: str) -> Path | None:
-    """Path of a module's Python file; None where there is none."""
+    """Path of a module's Python file; None if there is none."""
     loaded = sys.modules.get(module)
     try:
         spec = loaded.__spec__ if loaded else importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a name in a module that is no package
+    except ModuleNotFoundError:  # a name inside a module that is not a package
         return None
     path = Path(spec.origin) if spec and spec.origin else None
     return path if path and path.suffix == ".py" and path.is_file() else None
 
 
 def _text(item: Callable[..., Any]) -> str:
-    """Source of a class or function that has no file, or its name where not even Python knows its source."""
+    """Source of a class or function without a file; its name if Python does not know its source."""
     try:
         return inspect.getsource(item)
-    except (OSError, TypeError):  # typed in
+    except (OSError, TypeError):  # typed interactively
         return item.__qualname__
 
 

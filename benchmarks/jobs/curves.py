@@ -1,7 +1,7 @@
 """The perturbation curves of a run: cached records, and one long table, curves.parquet.
 
-A record holds the curves of one map under one imputer, only those orders that the run's metrics read. After the scores
-the evaluator knows all of them, so that storing them asks the model nothing more.
+A record has the curves of one map under one imputer, in the orders that the run's metrics read. The evaluator has
+cached all of them when the scores are complete, so that storing them needs no further model evaluation.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ COLUMNS = {
 
 
 class CurveRecord(NamedTuple):
-    """One curve of a sample: `method` is None for the seeded random order that chance levels are read from.
+    """One curve of a sample; `method` is None for the seeded random order, which gives the chance levels.
 
-    fraction (k,) of the cells that are removed, or put back, from 0 to 1; log_odds (k,) in nats; p(option) (k,).
+    fraction (k,): share of cells removed, or inserted, from 0 to 1; log_odds (k,) in nats; probability (k,) of the
+    explained option.
     """
 
     sample: str
@@ -51,7 +52,7 @@ class CurveRecord(NamedTuple):
 
 
 def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
-    """Return the group's metrics that read curves and gave this map a score, by their keys."""
+    """Return the group's metrics, by key, that read curves and have a score for this map."""
     scores = job.peek_scores(group)
     return {
         key: metric
@@ -61,12 +62,12 @@ def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
 
 
 def peek(job: VolumeJob, group: str) -> Record | None:
-    """Return the record with the curves of a scored map, if it exists."""
+    """Return the cached record with the curves of a scored map, or None."""
     return job.store.peek(_name(job, group), _key(job, read_by(job, group)))
 
 
 def curve_records(job: VolumeJob) -> Iterator[Record]:
-    """Yield the curves of a scored map, cached or computed: one record for each group of metrics that read some."""
+    """Yield the curves of a scored map, cached or computed: one record for each group with metrics that read curves."""
     for group in job.item.plan.metric_groups:
         if metrics := read_by(job, group):
             make = partial(_compute, job, list(metrics.values()))
@@ -74,22 +75,22 @@ def curve_records(job: VolumeJob) -> Iterator[Record]:
 
 
 def rows(job: VolumeJob, record: Record) -> Iterator[CurveRecord]:
-    """Yield the curves of a record; none where it failed."""
+    """Yield the curves of a record; none if it failed."""
     sample, label = job.item.sample, job.method.label
     for chance, *curve in record.value or ():
         yield CurveRecord(sample.id, sample.video_id, sample.task, None if chance else label, *curve)
 
 
 def write(directory: Path, curves: Iterable[CurveRecord]) -> None:
-    """Write curves.parquet, a row for each point, chance once for each sample; none where no metric read curves.
+    """Write curves.parquet with a row for each point and chance once per sample, or remove it if there are no curves.
 
-    `method` is missing in the rows of the random order that chance levels are read from.
+    `method` is missing in the rows of the random order, which gives the chance levels.
     """
     first: dict[tuple[str | None, ...], CurveRecord] = {}
     for curve in curves:
         first.setdefault((curve.sample, curve.method, curve.imputer, curve.order), curve)
     if not first:
-        (directory / FILE).unlink(missing_ok=True)  # of an earlier run with other metrics
+        (directory / FILE).unlink(missing_ok=True)  # from an earlier run with other metrics
         return
     table = pd.DataFrame(list(first.values()), columns=list(COLUMNS))
     table = table.explode(["fraction", "log_odds", "probability"], ignore_index=True).astype(COLUMNS)
@@ -111,9 +112,9 @@ def _code() -> str:
 
 
 def _compute(job: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
-    """Compute the orders that the metrics read, of the map and of chance; none of a map that ranks nothing."""
+    """Compute the curves that the metrics read, of the map and of chance; none for a map that ranks nothing."""
     subject, metrics = job.item.subject, [entry.item for entry in entries]
-    label, imputer = entries[0].parameters["imputer"], metrics[0].imputer  # a group has one
+    label, imputer = entries[0].parameters["imputer"], metrics[0].imputer  # one for the whole group
     try:
         own = curves(job.volume, subject, imputer)
         for metric in metrics:
@@ -122,13 +123,13 @@ def _compute(job: VolumeJob, entries: Sequence[Entry]) -> list[list[Any]]:
         return []
     chance = chance_curves(subject, imputer)
     for metric in metrics:
-        if type(metric).chance is CurveMetric.chance:  # others know theirs without a curve
+        if type(metric).chance is CurveMetric.chance:  # others know their chance level without a curve
             metric.read(chance)
     return [*_values(own, label, chance=False), *_values(chance, label, chance=True)]
 
 
 def _values(curves: Curves, imputer: str, chance: bool) -> Iterator[list[Any]]:
-    """Yield each order that was read, as JSON can hold it: whether it is chance, then CurveRecord from `imputer` on."""
+    """Yield each order that was read, as a JSON list: the flag `chance`, then CurveRecord from `imputer` on."""
     for order in ORDERS:
         if order in vars(curves):  # evaluated when first read
             curve = getattr(curves, order)

@@ -3,7 +3,7 @@
     config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see store)  volumes/SAMPLE/METHOD.npz
     rivals/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv ...
 
-Every file is written beside and renamed, so that a run that stops at any moment resumes where it was.
+Every file is written atomically, so that a run that stops at any moment can resume.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
 from attrib.types import Sample
 
-# No value has a `reason` (undefined) or an `error` (failed); both are "" in a row with a value.
+# A row without a value has a `reason` (undefined) or an `error` (failed); both are "" in a row with a value.
 COLUMNS = {
     "sample": "string", "video": "string", "task": "string", "area": "string", "reasoning": "string",
     "rule": "string", "method": "string", "metric": "string", "imputer": "string",
@@ -53,7 +53,7 @@ class RunDirectory:
 
     @staticmethod
     def at(directory: Path, retry_failed: bool = False) -> RunDirectory:
-        """Return the directory as it is, without a lock, for reading."""
+        """Return the directory for reading, without a lock."""
         return RunDirectory(directory, Store(directory, retry_failed))
 
     @staticmethod
@@ -61,14 +61,14 @@ class RunDirectory:
     def opened(
         directory: Path, config: Config, retry_failed: bool = False, replace: bool = False
     ) -> Iterator[RunDirectory]:
-        """Make the directory, hold its lock, and write what describes the run; `replace` removes the run there first.
+        """Create and lock the directory, and write the run's configuration; `replace` removes an earlier run first.
 
-        Raises NotWritten when it cannot be written, InputError when another process is at work in it.
+        Raises NotWritten if the directory cannot be written, InputError if another process is using it.
         """
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise NotWritten(f"{directory}: cannot be made: {error.strerror}") from error
+            raise NotWritten(f"{directory}: cannot be created: {error.strerror}") from error
         with locked(directory):
             if replace:
                 remove_run(directory)
@@ -82,7 +82,7 @@ class RunDirectory:
             remove_parts(directory)  # of worker processes that were killed
 
     def volume_path(self, sample: Sample, method: str, folder: VolumeFolder = "volumes") -> Path:
-        """Path of a volume; `rivals` has those of the strongest other option."""
+        """Path of a volume; the folder `rivals` has the volumes of the strongest other option."""
         return self.directory / folder / file_name(sample.id) / f"{file_name(method)}.npz"
 
     def overlay_path(self, sample: Sample, method: str) -> Path:
@@ -103,7 +103,7 @@ class RunDirectory:
 
 
 def remove_run(directory: Path) -> None:
-    """Remove all that a run wrote: its configuration, log, cached work, volumes, overlay videos and tables."""
+    """Remove all files of a run: its configuration, log, cached records, volumes, overlay videos and tables."""
     for name in FOLDERS:
         shutil.rmtree(directory / name, ignore_errors=True)
     for pattern in FILES:

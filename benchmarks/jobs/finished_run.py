@@ -1,4 +1,4 @@
-"""A finished run, as it lies in its directory: what it was asked, its results, tables, samples and maps."""
+"""Finished run, read from its directory: its settings, results, tables, samples and maps."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from attrib.config import Config
 from attrib.errors import AttribError, InputError, UnknownName
 from attrib.types import SaliencyVolume, Sample
 
-SAME_PLUGIN = "a run with a plug-in file is read with the same --plugin FILE"
+SAME_PLUGIN = "to read a run with a plug-in file, give the same --plugin FILE"
 
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """What every reader of a run starts from; the rest is read when it is asked for, and then once."""
+    """Settings and results of a finished run; tables, samples and roles are read on first use."""
 
     directory: Path
     settings: Config
@@ -33,18 +33,21 @@ class FinishedRun:
 
     @property
     def machine(self) -> str:
-        """The platform that it ran on."""
+        """Platform of the machine that computed the run."""
         return f"{self.environment.get('platform', '')}".strip()
 
     def table(self, name: str) -> pd.DataFrame | None:
-        """The table NAME.csv that the run wrote: `leaderboard`, `ranks`, ...; None where there is none.
+        """Read NAME.csv of the run: `leaderboard`, `ranks`, ...; None if it does not exist.
 
-        Raises InputError for one that cannot be read.
+        Raises InputError if it cannot be read.
         """
         return self._read(f"{name}.csv", pd.read_csv)
 
     def long(self, name: str) -> pd.DataFrame | None:
-        """The long table NAME.parquet that the run wrote: `nulls`, `curves`, ...; None and raises as `table`."""
+        """Read NAME.parquet of the run: `nulls`, `curves`, ...; None if it does not exist.
+
+        Raises InputError if it cannot be read.
+        """
         return self._read(f"{name}.parquet", pd.read_parquet)
 
     def _read(self, name: str, reader: Any) -> pd.DataFrame | None:
@@ -52,16 +55,16 @@ class FinishedRun:
         if not path.exists():
             return None
         try:
-            found: pd.DataFrame = reader(path)
+            table: pd.DataFrame = reader(path)
         except pd.errors.EmptyDataError:  # a table without columns
             return pd.DataFrame()
         except (OSError, ValueError, pa.ArrowException) as error:
             raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-        return found
+        return table
 
     @cached_property
     def roles(self) -> Roles:
-        """Which rows are controls and upper bounds. Raises InputError for a method that is not registered."""
+        """Labels of controls and upper bounds. Raises InputError for a method that is not registered."""
         try:
             return roles(self.settings)
         except UnknownName as error:
@@ -77,21 +80,21 @@ class FinishedRun:
 
     @cached_property
     def samples(self) -> Mapping[str, Sample]:
-        """The data set's samples that the results are of, by id, in the data set's order.
+        """Samples of the results by id, in the data set's order.
 
-        Raises InputError where the data set cannot be read any more.
+        Raises InputError if the data set can no longer be read.
         """
         wanted = set(self.results["sample"])
         return {sample.id: sample for sample in config.dataset(self.settings) if sample.id in wanted}
 
     def volume(self, sample: Sample, method: str) -> SaliencyVolume | None:
-        """The method's map of a sample; None where there is none. Raises InputError for a damaged one."""
+        """Read the method's map of a sample; None if it does not exist. Raises InputError if it is damaged."""
         path = RunDirectory.at(self.directory).volume_path(sample, method)
         return SaliencyVolume.load(path) if path.exists() else None
 
 
 def read(directory: Path) -> FinishedRun:
-    """Raises InputError in one line where there is no finished run."""
+    """Read a finished run. Raises InputError if the directory has none."""
     try:
         settings = config.parse(config.read(directory / "config.yaml"))
         environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
@@ -103,7 +106,7 @@ def read(directory: Path) -> FinishedRun:
     except (AttribError, OSError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{directory}: expected a finished run: {' '.join(str(error).split())}") from error
     if not isinstance(environment, dict):
-        raise InputError(f"{directory}: expected a finished run: environment.json is no mapping")
+        raise InputError(f"{directory}: expected a finished run: environment.json is not a mapping")
     _require_whole(directory, settings, results)
     return FinishedRun(directory, settings, environment, results)
 
@@ -114,5 +117,5 @@ def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> 
         raise InputError(f"{directory}: results.parquet lacks the columns {', '.join(missing)}")
     if missing := sorted(set(settings.methods).difference(results["method"])):
         raise InputError(
-            f"{directory}: unfinished, without results of {', '.join(missing)}; `attrib bench` goes on with it"
+            f"{directory}: unfinished, without results of {', '.join(missing)}; resume it with `attrib bench`"
         )

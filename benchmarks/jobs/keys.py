@@ -1,4 +1,4 @@
-"""What parts of a run depend on, as hashes: what has the same key is not computed again."""
+"""Cache keys: hashes of everything that a result depends on."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from attrib.runtime.files import fingerprint
 from attrib.types import Sample
 
 
-def digest(*parts: Any) -> str:
-    """24 hex digits of anything that JSON or `str` can tell apart."""
-    return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()[:24]
+def digest(*values: Any) -> str:
+    """Hash, 24 hex digits, of values that differ in JSON or in `str`."""
+    return hashlib.sha256(json.dumps(values, default=str, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def entry_hash(entry: Entry, sources: CodeHashes) -> str:
-    """A hash of the label, name, parameters and code that an entry stands for, and of its imputer's."""
+    """Hash of an entry's label, name, parameters and code, and of its imputer."""
     imputer = entry_hash(entry.imputer, sources) if entry.imputer else ""
     return digest(entry.label, entry.name, entry.parameters, sources.of(type(entry.item)), imputer)
 
 
 def annotation_hash(sample: Sample) -> str:
-    """A hash of what a sample's annotation says."""
+    """Hash of a sample's annotation."""
     tracks = [(track.id, track.times.tolist(), track.boxes.tolist(), track.hidden.tolist()) for track in sample.tracks]
-    parts = [*map(asdict, sample.segments), *map(asdict, sample.evidence)]
-    remade = [{**asdict(item), "video": item.video.name} for item in sample.counterfactuals]
-    return digest(tracks, parts, sample.cut, remade)
+    intervals = [*map(asdict, sample.segments), *map(asdict, sample.evidence)]
+    counterfactuals = [{**asdict(item), "video": item.video.name} for item in sample.counterfactuals]
+    return digest(tracks, intervals, sample.cut, counterfactuals)
 
 
 def file_hashes(videos: Iterable[Path]) -> list[str]:
-    """What the files hold; one that is missing is told apart from any that is there."""
+    """Hashes of the files' contents; a missing file has an entry that differs from every hash."""
     return [fingerprint([path]) if path.is_file() else f"{path.name} is missing" for path in videos]

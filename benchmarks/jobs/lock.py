@@ -1,4 +1,4 @@
-"""Lock of a run directory: one process at a time."""
+"""Lock of a run directory for one process at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from filelock import lock_descriptor, unlock_descriptor
 
 from attrib.errors import InputError, NotWritten
 
-PATIENCE = 3.0  # seconds: the worker processes of a run that was killed may still be ending
+PATIENCE = 3.0  # seconds to wait, since worker processes of a killed run may still be ending
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; forked processes hold it too, so that it ends with the last of them.
+    """Hold the directory's lock within the context; forked processes share it, so that it ends with the last of them.
 
-    Raises InputError that names the process that holds it, NotWritten where the directory cannot be written.
+    Raises InputError that names the owner if another process holds it, NotWritten if the directory is not writable.
     """
     path = directory / "lock"
     try:
@@ -31,7 +31,7 @@ def locked(directory: Path) -> Iterator[None]:
         raise NotWritten(f"{path}: cannot be written: {error.strerror or error}") from error
     with file:
         _acquire(file, directory)
-        with suppress(OSError):  # on a full disk the lock holds without saying whose it is
+        with suppress(OSError):  # on a full disk the lock works, but does not name its owner
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now():%Y-%m-%d %H:%M:%S}")
             file.flush()

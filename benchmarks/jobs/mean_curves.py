@@ -1,4 +1,4 @@
-"""The curves that a run kept, as readers of a run want them: alike in their steps, so that means can be taken."""
+"""Curves of a finished run, interpolated to common steps so that they can be averaged."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.perturb.curves import STEPS
 
 HEIGHTS = ("log_odds", "probability")
-CURVE = ["sample", "video", "method", "imputer", "order"]  # what one curve is of
-CHANCE = ""  # the method of the random order that chance is read from
+CURVE = ["sample", "video", "method", "imputer", "order"]  # columns that identify a curve
+CHANCE = ""  # method of the random order, which gives the chance levels
 COLUMNS = [*CURVE, "fraction", *HEIGHTS]
 
 
-def kept_curves(run: FinishedRun) -> pd.DataFrame:
-    """Rows of COLUMNS, each curve at STEPS, linearly between its own points; empty where the run has none.
+def interpolated_curves(run: FinishedRun) -> pd.DataFrame:
+    """Return rows of COLUMNS, each curve interpolated linearly at STEPS; empty if the run has no curves.
 
-    Videos differ in their number of cells, and so in the exact shares at which they were asked. Raises InputError for
-    a table that cannot be read.
+    Videos differ in their number of cells, and so in the exact shares of removed cells. Raises InputError for a table
+    that cannot be read.
     """
     table = run.long("curves")
     if table is None or table.empty or not {*COLUMNS}.issubset(table.columns):
         return pd.DataFrame(columns=COLUMNS)
-    parts = []
-    for names, part in table.groupby(CURVE, sort=False, dropna=False):
-        ordered = part.sort_values("fraction")
-        at = ordered["fraction"].to_numpy(np.float64)
-        heights = {name: np.interp(STEPS, at, ordered[name].to_numpy(np.float64)) for name in HEIGHTS}
+    curves = []
+    for names, points in table.groupby(CURVE, sort=False, dropna=False):
+        ordered = points.sort_values("fraction")
+        fractions = ordered["fraction"].to_numpy(np.float64)
+        heights = {name: np.interp(STEPS, fractions, ordered[name].to_numpy(np.float64)) for name in HEIGHTS}
         owner = {key: CHANCE if pd.isna(name) else str(name) for key, name in zip(CURVE, names, strict=True)}
-        parts.append(pd.DataFrame({**owner, "fraction": STEPS, **heights}))
-    return pd.concat(parts, ignore_index=True)
+        curves.append(pd.DataFrame({**owner, "fraction": STEPS, **heights}))
+    return pd.concat(curves, ignore_index=True)

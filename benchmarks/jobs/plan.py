@@ -1,4 +1,4 @@
-"""The plan of a run: all that it needs, validated before anything is computed."""
+"""Plan of a run: all its inputs, validated before anything is computed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from attrib.types import Sample
 
 @dataclass(frozen=True)
 class Plan:
-    """Model, samples, methods and metrics of a run, with the hashes of what each of them is."""
+    """Model, samples, methods and metrics of a run, with their hashes."""
 
     config: Config
     model: VideoModel
@@ -43,7 +43,7 @@ class Plan:
         methods, metrics = tuple(method_entries(config)), tuple(metric_entries(config))
         if not methods or not metrics:
             raise ConfigError("expected at least one method and one metric")
-        groups = grouped(metrics)  # refuses a metric before the model is loaded
+        groups = grouped(metrics)  # raises for an invalid metric before the model is loaded
         target, data = Target.parse(config.target), dataset(config)
         model = binding.load(config.model)
         report_progress(step, "reading the data set", 0, 0)
@@ -63,17 +63,17 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """Frames of every clip, at most."""
+        """Maximum number of frames of a clip."""
         return self.config.model.frames or self.model.frames
 
     @property
     def workers(self) -> int:
         """Number of processes."""
-        return 1 if self.one_process_because else self.config.workers
+        return 1 if self.single_process_reason else self.config.workers
 
     @property
-    def one_process_because(self) -> str:
-        """Why this run cannot use the configured number of processes; empty where it can."""
+    def single_process_reason(self) -> str:
+        """Reason why this run cannot use the configured number of processes; empty if it can."""
         if self.config.workers == 1:
             return ""
         if self.model.device.type != "cpu":
@@ -82,20 +82,20 @@ class Plan:
 
     @property
     def contrasts(self) -> bool:
-        """Whether a metric needs the map of the strongest other option."""
+        """Flag of a run with a metric that needs the map of the strongest other option."""
         return any(isinstance(metric.item, ContrastMetric) for metric in self.metrics)
 
     def peers(self, sample: Sample) -> tuple[Sample, ...]:
-        """The samples of the other videos."""
+        """Return the samples of the other videos."""
         return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
     def peer_keys(self, sample: Sample) -> list[str]:
-        """Hashes of the annotation of the other videos."""
+        """Return the hashes of the annotation of the other videos."""
         return [self.annotation_keys[peer.id] for peer in self.peers(sample)]
 
 
 def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
-    """Return the metrics that are computed together, since they share evaluations, by the name of their group."""
+    """Group the metrics that share model evaluations, by the name of their group."""
     groups: dict[str, tuple[Entry, ...]] = {}
     for metric in metrics:
         name = group_of(metric)
@@ -106,7 +106,7 @@ def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:
 def group_of(metric: Entry) -> str:
     """Return the name of a metric's group: its imputer, its module where it asks the model, else `alignment`.
 
-    Raises ConfigError for a metric that does not say what it needs.
+    Raises ConfigError for a metric that does not state what it needs.
     """
     if metric.imputer:
         return f"imputer {metric.imputer.label}"

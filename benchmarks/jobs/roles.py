@@ -15,7 +15,7 @@ RowKind = Literal["method", "control", "bound"]
 
 @dataclass(frozen=True)
 class Roles:
-    """Row labels: `controls` know nothing of what the model computes, `bounds` are made from the annotation."""
+    """Row labels: `controls` do not depend on the model's computation, `bounds` are computed from the annotation."""
 
     controls: frozenset[str] = frozenset()
     bounds: frozenset[str] = frozenset()
@@ -26,7 +26,7 @@ class Roles:
 
 
 def roles(settings: Config) -> Roles:
-    """Return which of the configured methods are controls and upper bounds."""
+    """Return the labels of the configured controls and upper bounds."""
     entries = method_entries(settings)
     bounds = frozenset(entry.label for entry in entries if isinstance(entry.item, AnnotatedControl))
     controls = frozenset(entry.label for entry in entries if isinstance(entry.item, Control))
@@ -35,13 +35,13 @@ def roles(settings: Config) -> Roles:
 
 @dataclass(frozen=True)
 class MetricRoles:
-    """Metric labels in the configuration's order: which way each is better, and which are primary (Holm's family)."""
+    """Metrics in the configuration's order: the better direction by label, and the primary ones (Holm's family)."""
 
     directions: Mapping[str, Direction] = field(default_factory=dict)
     primary: tuple[str, ...] = ()
 
 
 def metric_roles(metrics: Sequence[Entry]) -> MetricRoles:
-    """Return the roles of the configured metrics, as their classes state them."""
+    """Return the roles that the classes of the configured metrics state."""
     directions = {entry.label: entry.item.direction for entry in metrics}
     return MetricRoles(directions, tuple(dict.fromkeys(entry.label for entry in metrics if entry.item.primary)))

@@ -21,7 +21,7 @@ from attrib.types import Clip, Sample
 
 @dataclass(frozen=True, eq=False)
 class SampleJob:
-    """One sample in a run. Everything is read or computed on first use, and then once."""
+    """Work on one sample of a run. Everything is read or computed once, on first use."""
 
     plan: Plan
     run: RunDirectory
@@ -29,12 +29,12 @@ class SampleJob:
 
     @cached_property
     def clip(self) -> Clip:
-        """The sample's video."""
+        """Clip of the sample's video."""
         return video.read(self.sample.video, frames=self.plan.frames, sampling=self.plan.config.model.sampling)
 
     @cached_property
     def subject(self) -> Subject:
-        """The model bound to the clip, with its cached answer. Raises AttribError with the error of a failed answer."""
+        """Model bound to the clip, with its cached answer. Raises AttribError with the error of a failed answer."""
         if self.answer.error:
             raise AttribError(self.answer.error)
         plan, question = self.plan, self.sample.question
@@ -48,12 +48,12 @@ class SampleJob:
 
     @cached_property
     def videos(self) -> list[str]:
-        """Hashes of the sample's video file and of its counterfactual ones."""
+        """Hashes of the sample's video file and of its counterfactual videos."""
         return file_hashes([self.sample.video, *(item.video for item in self.sample.counterfactuals)])
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """The sample in words, for the record of a failure."""
+        """Description of the sample for the record of a failure."""
         question = self.sample.question
         return {"video": str(self.sample.video), "question": question.text, "options": list(question.options)}
 
@@ -92,7 +92,7 @@ class SampleJob:
 
     @cached_property
     def gate(self) -> Record:
-        """Record of whether the evidence is ground truth for the model; None where that cannot be known."""
+        """Record of whether the evidence is ground truth for the model; its value is None if that is unknown."""
         if not self.sample.counterfactuals:
             return Record(self.gate_key)
         return self.run.store.get_or_compute(

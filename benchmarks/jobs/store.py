@@ -1,7 +1,7 @@
 """On-disk cache of a run: each record is a small JSON file with the key of its inputs, written atomically.
 
-items/A/B.json holds the record named (A, B). log.jsonl gets one line for each computation, after its record is
-written: the item, what of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
+items/A/B.json is the record named (A, B). Each computation adds a line to log.jsonl after its record is written: the
+item, the computed pieces of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ class Failure:
     sample: str
     video: str
     method: str
-    metric: str  # or what else was computed: `overlay`, `curves`, `sanity`, `floors`, `nulls`
+    metric: str  # or another kind of work: `overlay`, `curves`, `sanity`, `floors`, `nulls`
     error: str
 
 
 @dataclass(frozen=True)
 class Record:
-    """Result of one piece of work: a value that JSON can hold, or the error that it ended with and its input."""
+    """Result of one piece of work: a JSON value, or the error that it ended with and its input."""
 
     key: str
     value: Any = None
     error: str = ""
-    given: Mapping[str, Any] = field(default_factory=dict)  # what a failed computation was given, in words
+    given: Mapping[str, Any] = field(default_factory=dict)  # description of the input of a failed computation
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Store:
-    """Records in a directory. With `retry_failed` a record of an error counts as missing."""
+    """Records in a directory. With `retry_failed`, records of errors count as missing."""
 
     directory: Path
     retry_failed: bool = False
@@ -56,10 +56,10 @@ class Store:
     def get_or_compute(
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None
     ) -> Record:
-        """Return the record `name` if it has this key; else compute it by `make` and store the value or its error.
+        """Return the record `name` if it has this key; else compute it by `make` and store the value or the error.
 
-        `key` is a `digest` of all that the value depends on; the value is what JSON makes of it, without NaN. `given`
-        says in words what a failure was computed from. Raises NotWritten when it cannot be stored, and nothing else.
+        `key` is a `digest` of everything that the value depends on; the value is converted to JSON, without NaN.
+        `given` describes the input in the record of a failure. Raises only NotWritten, if it cannot be stored.
         """
         return self.peek(name, key) or self.compute(name, key, make, given)
 
@@ -76,9 +76,9 @@ class Store:
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None,
         log: Mapping[str, Any] | None = None,
     ) -> Record:  # fmt: skip
-        """Compute and store the record, even if it exists. `log` has further fields of the log's line.
+        """Compute and store the record, even if it exists. `log` has further fields for the line in the log.
 
-        These are `what`, the pieces of the record that were computed, and `damaged`, a file that was not readable.
+        These are `what`, the computed pieces of the record, and `damaged`, the path of an unreadable file.
         """
         damaged = "" if self._readable(name) else str(self.path(name))
         started = time.perf_counter()
@@ -98,7 +98,7 @@ class Store:
         return record
 
     def read(self, name: Name) -> Record | None:
-        """Return the record, whatever its key; None where there is none. Raises InputError when it is damaged."""
+        """Return the record, whatever its key; None if it does not exist. Raises InputError if it is damaged."""
         path = self.path(name)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -111,17 +111,17 @@ class Store:
             raise InputError(f"{path}: expected a record of a run: {error}") from error
 
     def write(self, name: Name, record: Record) -> None:
-        """Write a record. Raises NotWritten when that cannot be done."""
+        """Write a record. Raises NotWritten if that fails."""
         body = asdict(record)
         write_text(self.path(name), json.dumps({"record": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
 
     def path(self, name: Name) -> Path:
-        """Path of a record; names come from data and are quoted."""
+        """Path of a record; names come from data and are escaped."""
         *folders, last = map(file_name, name)
         return self.directory.joinpath("items", *folders, f"{last}.json")
 
     def logged(self, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Yield the log's lines from byte `start` on, but for one that was cut short."""
+        """Yield the log's lines from byte `start` on, except truncated ones."""
         if not self._log_path.exists():
             return
         with self._log_path.open("rb") as file:
@@ -141,12 +141,12 @@ class Store:
         return self.directory / "log.jsonl"
 
     def mend_log(self) -> None:
-        """End a last line that was cut short, or the next would be lost with it."""
+        """Terminate a truncated last line, so that the next line is not lost with it."""
         if self._log_path.exists() and self._log_path.read_bytes()[-1:] not in (b"", b"\n"):
             self._append(b"\n")
 
     def _readable(self, name: Name) -> bool:
-        """Return whether the record is whole or not there at all."""
+        """Return whether the record is intact or does not exist."""
         try:
             self.read(name)
         except InputError:
@@ -157,7 +157,7 @@ class Store:
         self._append((json.dumps(line) + "\n").encode())
 
     def _append(self, line: bytes) -> None:
-        """Append by a single write, so that lines of several processes do not mix."""
+        """Append in a single write, so that lines of several processes do not mix."""
         try:
             with self._log_path.open("ab", buffering=0) as file:
                 file.write(line)
@@ -166,7 +166,7 @@ class Store:
 
 
 def file_name(text: str) -> str:
-    """Return a file name that stays in its folder, whatever the text, and that no two texts share."""
+    """Return a distinct file name for each text, without path separators."""
     quoted = quote(text, safe=" +=@~", errors="surrogatepass") or "%"
     if len(quoted) > LONGEST:
         quoted = f"{quoted[:LONGEST]}%{digest(text)}"

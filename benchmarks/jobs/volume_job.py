@@ -18,14 +18,14 @@ from attrib.metric import ContrastMetric, Score
 from attrib.runtime.memory import fitting
 from attrib.types import Provenance, SaliencyVolume
 
-Row = dict[str, Any]  # value, chance (None where there is none), reason, vision and error of one metric
+Row = dict[str, Any]  # value, chance (None if there is none), reason, vision and error of one metric
 
 
 @dataclass(frozen=True, eq=False)
 class VolumeJob:
-    """One sample's volume by one method. Everything is read or computed on first use, and then once.
+    """Volume of one sample by one method. Everything is read or computed once, on first use.
 
-    `rivals` is the folder of volumes that explain the strongest other option; see `towards_rival`.
+    The folder `rivals` has the volumes that explain the strongest other option; see `towards_rival`.
     """
 
     item: SampleJob
@@ -54,7 +54,7 @@ class VolumeJob:
 
     @property
     def path(self) -> Path:
-        """Path of the volume itself."""
+        """Path of the volume."""
         return self.item.run.volume_path(self.item.sample, self.method.label, self.folder)
 
     @property
@@ -63,7 +63,7 @@ class VolumeJob:
         return self.item.run.store
 
     def peek(self) -> Record | None:
-        """Return the record of a volume that exists, or of its failure; compute nothing."""
+        """Return the record of an existing volume, or of its failure; compute nothing."""
         record = self.store.peek(self.name, self.key)
         return record if record and (record.error or _size(self.path) == record.value["bytes"]) else None
 
@@ -73,7 +73,7 @@ class VolumeJob:
 
     @cached_property
     def volume(self) -> SaliencyVolume:
-        """The volume. Raises AttribError with the error that it failed with."""
+        """Saliency volume. Raises AttribError with the error of a failed computation."""
         record = self.record()
         volume = None if record.error else self._load()
         if volume is None and not record.error:  # of the right size, but damaged
@@ -95,8 +95,8 @@ class VolumeJob:
         volume = self._load()
         if volume is None:
             return None
-        made = volume.provenance
-        record = Record(self.key, _costs(made, self.path), seconds=made.seconds)
+        provenance = volume.provenance
+        record = Record(self.key, _costs(provenance, self.path), seconds=provenance.seconds)
         self.store.write(self.name, record)
         return record
 
@@ -115,7 +115,7 @@ class VolumeJob:
 
     @property
     def given(self) -> dict[str, Any]:
-        """Sample and method in words, for the record of a failure."""
+        """Description of sample and method for the record of a failure."""
         return {**self.item.given, "method": self.method.name, "parameters": repr(self.method.item)}
 
     def scores_name(self, group: str) -> Name:
@@ -123,7 +123,7 @@ class VolumeJob:
         return ("scores", self.item.sample.id, self.method.label, group)
 
     def score_keys(self, group: str) -> dict[str, Entry]:
-        """Return the group's metrics by the cache keys of their scores of this volume."""
+        """Return the group's metrics by the cache keys of their scores for this volume."""
         plan, sample = self.item.plan, self.item.sample
 
         def key(metric: Entry) -> str:
@@ -135,7 +135,7 @@ class VolumeJob:
         return {key(metric): metric for metric in plan.metric_groups[group]}
 
     def peek_scores(self, group: str) -> dict[str, Row]:
-        """Return cached scores of this volume by their keys, without failed ones if these are tried again."""
+        """Return cached scores of this volume by key, without failed ones if the store retries these."""
         record = self.store.peek(self.scores_name(group), self.key)
         rows: dict[str, Row] = record.value if record else {}
         return {key: row for key, row in rows.items() if not (row["error"] and self.store.retry_failed)}
@@ -174,8 +174,8 @@ class VolumeJob:
         return score
 
 
-def _costs(made: Provenance, path: Path) -> dict[str, Any]:
-    return {"seconds": made.seconds, "peak_memory": made.peak_memory, "bytes": _size(path)}
+def _costs(provenance: Provenance, path: Path) -> dict[str, Any]:
+    return {"seconds": provenance.seconds, "peak_memory": provenance.peak_memory, "bytes": _size(path)}
 
 
 def _size(path: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Share the jobs of a run among processes; the results are the same whatever their number."""
+"""Distribution of a run's jobs over processes; the results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ import torch
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-BREAKS = 2  # times in a row that processes may die before this one takes the job in turn
+BREAKS = 2  # consecutive deaths of worker processes after which this process does the next job itself
 
-_work: Callable[[Any], Any]  # of a worker process
+_work: Callable[[Any], Any]  # function that a worker process applies to its jobs
 
 
 def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
     """Yield the result of `work` for each job, in order, from at most `workers` processes with one thread each.
 
-    They are forked, so that model and plug-ins need not be loaded again; where Python cannot fork (Windows) this
-    process does all jobs. When a process dies, new ones resume with the unfinished jobs; a job at which that happens
-    twice is done in this process, where it has the memory to itself. They are stopped at once when the caller stops,
+    Processes are forked, so that they need not load model and plug-ins again; where Python cannot fork (Windows), this
+    process does all jobs. If a process dies, new ones resume with the unfinished jobs; if that happens twice at the
+    same job, this process does it, without others that need memory. The processes stop at once when the caller stops,
     also by Ctrl-C, and end when it is killed.
     """
     if min(workers, len(jobs)) < 2 or not can_fork():
@@ -55,9 +55,9 @@ def can_fork() -> bool:
 
 
 def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """Yield results from one pool of processes. Raises BrokenProcessPool when one of them dies."""
+    """Yield results from one pool of processes. Raises BrokenProcessPool if one of them dies."""
     before = set(multiprocessing.active_children())
-    life = os.pipe()  # its writing end closes with this process
+    life = os.pipe()  # the operating system closes its writing end when this process ends
     context = multiprocessing.get_context("fork")
     with one_thread():
         pool = ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=partial(_begin, work, life))
@@ -73,9 +73,9 @@ def _shared(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) ->
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit OpenCV and torch to one thread, as in every worker process: more would round sums in another order.
+    """Limit OpenCV and torch to one thread, as in every worker process, since more would sum in another order.
 
-    Fork processes within this context: one that inherits OpenCV's threads waits for them for ever.
+    Fork processes only within this context: a process that inherits OpenCV's threads waits for them forever.
     """
     before = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(1)
@@ -90,15 +90,15 @@ def one_thread() -> Iterator[None]:
 def _begin(work: Callable[[Any], Any], life: tuple[int, int]) -> None:
     global _work
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells them to stop
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and how
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by this signal
     torch.set_num_threads(1)
     os.close(life[1])
     threading.Thread(target=_end_with_parent, args=life[:1], daemon=True).start()
 
 
 def _end_with_parent(life: int) -> None:
-    os.read(life, 1)  # nothing is ever written: this ends when the parent has
+    os.read(life, 1)  # returns when the parent has ended, since nothing is ever written
     os._exit(1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from attrib.benchmarks.jobs.finished_run import FinishedRun
-from attrib.benchmarks.jobs.mean_curves import CURVE, HEIGHTS, kept_curves
+from attrib.benchmarks.jobs.mean_curves import CURVE, HEIGHTS, interpolated_curves
 from attrib.benchmarks.perturb.curves import STEPS
 from attrib.benchmarks.report.json_values import number
 from attrib.benchmarks.stats.bootstrap import intervals, totals
@@ -19,7 +19,7 @@ RESAMPLES = 1_000  # enough for a band
 
 def lines(run: FinishedRun) -> dict[str, Any]:
     """Steps (fractions of the cells) and, for each curve, mean and 95 % band over videos; method "" is chance."""
-    groups = kept_curves(run).groupby(["method", "imputer", "order"], sort=False)
+    groups = interpolated_curves(run).groupby(["method", "imputer", "order"], sort=False)
     return {"steps": list(STEPS), "rows": [_row(names, part) for names, part in groups]}
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Drawing
 from attrib.benchmarks.export.figures import charts
 from attrib.benchmarks.export.figures.charts import ORDERS
 from attrib.benchmarks.export.numbers import Numbers
-from attrib.benchmarks.jobs.mean_curves import CHANCE, kept_curves
+from attrib.benchmarks.jobs.mean_curves import CHANCE, interpolated_curves
 from attrib.benchmarks.tables.matrix import Column
 
 MOST_TASKS, MOST_BARS = 12, 4
@@ -174,7 +174,7 @@ def _generality_caption(numbers: Numbers, column: Column, tasks: tuple[int, int]
 
 def curves(numbers: Numbers) -> Figure | Missing:
     """Deletion and insertion curves of the first imputer, mean over samples of curves.parquet."""
-    rows = kept_curves(numbers.run)
+    rows = interpolated_curves(numbers.run)
     if rows.empty:
         return Missing("curves", "the run has no curves.parquet; perturbation metrics such as srg write it")
     imputers = list(dict.fromkeys(rows["imputer"]))

@@ -82,7 +82,7 @@ def test_a_run_without_a_readable_configuration_is_refused(tmp_path: Path, damag
     api.bench(settings(), tmp_path)
     (tmp_path / "config.yaml").unlink() if damage is None else (tmp_path / "config.yaml").write_text(damage)
     before = contents(tmp_path)
-    with pytest.raises(InputError, match="holds a run, but not what it was asked"):
+    with pytest.raises(InputError, match="holds a run without a readable config"):
         api.bench(settings(), tmp_path)
     assert contents(tmp_path) == before
 

@@ -1,4 +1,4 @@
-"""Forecast of a run: what is cached, what is missing, what failed, and what the rest would cost."""
+"""Forecast of a run: how many results are cached, missing or failed, and the time that the missing ones take."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
 from attrib.runtime.progress import Progress, report_progress
 
-Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): parts of like cost
+Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): records of similar cost
 
 
 @dataclass(frozen=True)
 class Count:
-    """Parts of one kind: how many are kept, are to be computed (`missing`), or failed and stay so.
+    """Numbers of records of one kind: cached (`kept`), to be computed (`missing`), or failed and not retried.
 
-    `seconds` are those of the missing, by the mean of earlier ones of this kind; None where there was none.
+    `seconds` is the estimate for the missing ones, from the mean of earlier ones; None if there are no earlier ones.
     """
 
     kind: str
@@ -42,9 +42,9 @@ class Count:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Parts by kind and method, the processes that share them, and the most bytes that a map kept here took.
+    """Counts by kind and method, the number of processes, and the peak memory in bytes of the cached maps.
 
-    `seconds` until all are done; None where the cost of one kind is not known.
+    `seconds` is the estimate for the whole run; None if the cost of one kind is unknown.
     """
 
     counts: tuple[Count, ...]
@@ -53,7 +53,7 @@ class Forecast:
     peak_memory: int | None
 
     def totals(self) -> list[Count]:
-        """The parts by kind, over all methods."""
+        """Sum the counts over all methods, by kind."""
         kinds = dict.fromkeys(count.kind for count in self.counts)
         return [_total(kind, [count for count in self.counts if count.kind == kind]) for kind in kinds]
 
@@ -61,7 +61,7 @@ class Forecast:
 def forecast(
     config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
 ) -> Forecast:
-    """Forecast what a run with the same arguments would compute; raises as it does, writes nothing."""
+    """Forecast the work of a run with the same arguments; raise the same errors, but write nothing."""
     plan = Plan.of(config, step)
     if replace:
         with TemporaryDirectory() as empty:
@@ -87,7 +87,7 @@ def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) 
 
 
 def _states(item: SampleJob) -> Iterator[tuple[Kind, State, Record | None]]:
-    """Every part of a sample. What rests on a failed part is not tried, and counts as failed."""
+    """Yield kind, state and record of every result of a sample; results that depend on a failed one count as failed."""
     store = item.run.store
     answer = store.peek(item.answer_name, item.answer_key)
     yield ("answers",), _state(answer), answer
@@ -116,7 +116,7 @@ def _map_states(job: VolumeJob, blocked: bool) -> Iterator[tuple[Kind, State, Re
 
 
 def _curve_states(job: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[Kind, State, Record | None]]:
-    """Yield the state of curves for a group whose metrics read them; they count as failed where all of these failed."""
+    """Yield the state of a group's curves, if its metrics read some; failed if all of these metrics failed."""
     scores, keys = job.peek_scores(group), job.score_keys(group)
     rows = [scores.get(key) for key, metric in keys.items() if isinstance(metric.item, CurveMetric)]
     if rows:
@@ -126,7 +126,7 @@ def _curve_states(job: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[K
 
 
 def _check_states(plan: Plan, run: RunDirectory) -> Iterator[tuple[Kind, State]]:
-    """Yield kind and state of every check; one of a failed answer or map is not tried, and counts as failed."""
+    """Yield kind and state of every check; checks that depend on a failed answer or map count as failed."""
     for kind, check in compute.checks(plan, run).items():
         for sample in check.samples:
             jobs, item = check.jobs(sample), SampleJob(plan, run, sample)
@@ -146,7 +146,7 @@ def _state(record: Record | None) -> State:
 
 
 def _costs(store: Store) -> Mapping[Kind, float]:
-    """Mean seconds of what was computed in this directory so far, by kind, from its log."""
+    """Mean seconds of earlier computations in this directory by kind, from its log."""
     seconds: dict[Kind, list[float]] = {}
     for line in store.logged():
         if not line["failed"]:

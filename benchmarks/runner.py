@@ -1,4 +1,4 @@
-"""Samples x methods x metrics: what is kept is not computed again, and a failing item does not stop the others."""
+"""Computation of a run: samples x methods x metrics, with cached results and with failures that do not stop it."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from attrib.runtime.progress import Progress, report_progress
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A finished run: its directory, the long table of results, what they say together and what failed."""
+    """Outcome of a run: its directory, the long table of results, the summary tables and the failures."""
 
     directory: Path
     results: pd.DataFrame
     tables: Tables
     failures: tuple[Failure, ...]
-    warnings: tuple[str, ...]  # each video's, once, and what was found damaged
-    computed: int  # parts computed now: answers, gates, maps, groups of scores; the others were kept from before
-    extras: Checks  # sanity checks, floors and nulls, as far as they were asked for
+    warnings: tuple[str, ...]  # of each video, once, and of damaged files
+    computed: int  # number of records computed now: answers, gates, maps, groups of scores; the others were cached
+    extras: Checks  # sanity checks, floors and nulls, if configured
 
     @property
     def leaderboard(self) -> pd.DataFrame:
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Done:
-    """What one sample gave."""
+    """Results of one sample."""
 
     rows: tuple[dict[str, Any], ...]
     curves: tuple[curves.CurveRecord, ...]
@@ -59,10 +59,10 @@ class _Done:
 def run(
     config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
 ) -> Outcome:
-    """Compute what is missing in `directory`, then write the results and their tables (see tables.write).
+    """Compute the missing results in `directory`, then write the results and their tables (see tables.write).
 
-    `replace` removes an earlier run there first. Raises InputError for bad input, or where the directory holds a run
-    of another question, before anything is written; NotWritten where nothing more can be stored. On an interrupt the
+    `replace` removes an earlier run there first. Raises InputError, before anything is written, for invalid input or if
+    the directory has a run of another question; NotWritten if results can no longer be stored. On an interrupt the
     results so far are written first.
     """
     plan = Plan.of(config, step)
@@ -75,35 +75,35 @@ def run(
         try:
             for each in _samples(plan, run, step):
                 done.append(each)
-            drawn = tuple(_overlays(plan, run, done, step))
+            overlay_failures = tuple(_overlays(plan, run, done, step))
         finally:
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
-        beside = compute.compute(plan, run, results, step)
-        tables = write.summarise(results, beside.nulls, plan.metrics, config)
+        checks = compute.compute(plan, run, results, step)
+        tables = write.summarise(results, checks.nulls, plan.metrics, config)
         write.write(directory, tables)
         log = list(run.store.logged(begun))
     report_progress(step, "done", len(done), len(done))
-    failures = *(failure for each in done for failure in each.failures), *drawn, *beside.failures
+    failures = *(failure for each in done for failure in each.failures), *overlay_failures, *checks.failures
     alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
     warnings = [*alone, *(text for each in done for text in each.warnings)]
-    warnings += [f"{line['damaged']}: not readable, and computed again" for line in log if line["damaged"]]
-    return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), beside)
+    warnings += [f"{line['damaged']}: not readable, computed again" for line in log if line["damaged"]]
+    return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 
 
 def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:
-    """What each sample gives, in the data set's order."""
+    """Yield the results of each sample, in the data set's order."""
     count, total = len(plan.samples), len(plan.samples) * len(plan.methods)
     report_progress(step, plan.samples[0].id, 0, total)
-    own = step if plan.workers == 1 else None  # progress within a sample; other processes could not tell it
-    found = map_in_processes(partial(_sample, plan, run, own), range(count), plan.workers)
-    for number, (sample, done) in enumerate(zip(plan.samples, found, strict=True), 1):
+    own = step if plan.workers == 1 else None  # progress within a sample, which other processes cannot report
+    results = map_in_processes(partial(_sample, plan, run, own), range(count), plan.workers)
+    for number, (sample, done) in enumerate(zip(plan.samples, results, strict=True), 1):
         report_progress(step, sample.id, number * len(plan.methods), total)
         yield done
 
 
 def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) -> _Done:
-    """All that is wanted of one sample. The video is read only when something is missing."""
+    """Compute the missing results of one sample and return all of them; read the video only if one is missing."""
     item = SampleJob(plan, run, plan.samples[index])
     total = len(plan.samples) * len(plan.methods)
     rows, read, failures = [], [], list(_failures(item))
@@ -121,14 +121,14 @@ def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) ->
 
 
 def _failures(item: SampleJob) -> Iterator[Failure]:
-    """Yield why a sample has no answer, or no gate."""
+    """Yield the failure of a sample without an answer, or without a gate."""
     failed = item.answer if item.answer.error else item.gate
     if failed.error:
         yield Failure(item.sample.id, item.sample.video_id, "", "", failed.error)
 
 
 def _rows(job: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
-    """Rows of the results table for one map, each with its failure; a map that failed has one row, without a metric."""
+    """Yield rows of the results table for one map, each with its failure; a failed map has one row without a metric."""
     item, sample, label = job.item, job.item.sample, job.method.label
     record = Record("", error=item.answer.error) if item.answer.error else job.record()
     shared = {
@@ -142,7 +142,7 @@ def _rows(job: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
         yield {**shared, "metric": "", "reason": "", "error": record.error}, failure
         return
     if item.plan.contrasts:
-        job.towards_rival.record()  # where it fails, the metrics that need it report that
+        job.towards_rival.record()  # the metrics that need it report its failure
     for metric, score in _ordered(job):
         error, imputer = score["error"], metric.parameters.get("imputer")
         failure = Failure(sample.id, sample.video_id, label, metric.label, error) if error else None
@@ -150,7 +150,7 @@ def _rows(job: VolumeJob) -> Iterator[tuple[dict[str, Any], Failure | None]]:
 
 
 def _curves(job: VolumeJob) -> Iterator[tuple[list[curves.CurveRecord], Failure | None]]:
-    """Yield the curves that the map's scores were read from; an error here does not lose the scores."""
+    """Yield the curves behind the map's scores, or their failure, which leaves the scores intact."""
     sample, label = job.item.sample, job.method.label
     for record in curves.curve_records(job):
         failure = Failure(sample.id, sample.video_id, label, "curves", record.error) if record.error else None
@@ -165,7 +165,7 @@ def _ordered(job: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
 
 
 def _answered(item: SampleJob) -> dict[str, Any]:
-    """The model's choice, whether it is right, and whether the evidence is ground truth for it."""
+    """Model's choice, whether it is correct, and whether the evidence is ground truth for it (`gated`)."""
     if item.answer.error:
         return {"answer": None, "correct": None, "gated": None}
     logprobs, question = item.answer.value["logprobs"], item.sample.question
@@ -175,17 +175,17 @@ def _answered(item: SampleJob) -> dict[str, Any]:
 
 
 def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:
-    """Overlay videos of each method's first samples that did not fail; those already there are kept."""
+    """Draw overlay videos of each method's first samples without failure, unless they exist; yield the failures."""
     failed = {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}
     for method in plan.methods:
-        there = [sample for sample in plan.samples if (sample.id, method.label) not in failed]
-        for sample in there[: plan.config.overlays]:
+        intact = [sample for sample in plan.samples if (sample.id, method.label) not in failed]
+        for sample in intact[: plan.config.overlays]:
             report_progress(step, f"drawing {method.label}", 0, 0)
             try:
                 _overlay(VolumeJob(SampleJob(plan, run, sample), method))
             except NotWritten:
                 raise
-            except Exception as error:  # a picture is no reason to lose the numbers
+            except Exception as error:  # a failed picture must not lose the numbers
                 yield Failure(sample.id, sample.video_id, method.label, "overlay", failure_message(error))
 
 

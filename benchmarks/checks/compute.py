@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from attrib.benchmarks.checks import floors, jobs, nulls, sampling, sanity, schema
-from attrib.benchmarks.checks.jobs import CheckJob, Context
+from attrib.benchmarks.checks.jobs import CheckContext, CheckJob
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
@@ -28,45 +28,47 @@ from attrib.types import Sample
 
 @dataclass(frozen=True, eq=False)
 class Checks:
-    """The long tables, None for those not asked for; a line for each method and part, and for each method and floor."""
+    """Tables of the checks, None if not configured; `verdicts` and `differences` sum up sanity and floors by method."""
 
     sanity: pd.DataFrame | None = None
     floors: pd.DataFrame | None = None
     nulls: pd.DataFrame | None = None
     verdicts: pd.DataFrame | None = None
     differences: pd.DataFrame | None = None
-    failures: tuple[Failure, ...] = ()  # the first one of each method on each sample, by kind of check
+    failures: tuple[Failure, ...] = ()  # the first failure of each method on each sample and kind of check
 
 
 @dataclass(frozen=True)
 class Check:
-    """One kind of check: the jobs of a sample by method, and the samples that it is made on."""
+    """One kind of check: the jobs of a sample by method, and the samples to check."""
 
     jobs: Callable[[Sample], Mapping[str, CheckJob]]
     samples: tuple[Sample, ...]
 
 
 def check(plan: Plan) -> None:
-    """Raise ConfigError or UnsupportedModel, before anything is computed, for a check that this run cannot make."""
+    """Raise ConfigError or UnsupportedModel, before anything is computed, for a check that is not possible."""
     if plan.config.sanity.videos:
         require(plan.model, NamesBlocks, "sanity")
     null_metrics(plan)
 
 
 def null_metrics(plan: Plan) -> list[Entry]:
-    """Return the metrics of the nulls. Raises ConfigError for a label that is none of the run's alignment metrics."""
+    """Return the metrics of the nulls. Raises ConfigError for a label that is not an alignment metric of the run."""
     known, wanted = nulls.alignment(plan.metrics), plan.config.null_metrics
     for label in wanted or ():
         labels = [entry.label for entry in known]
         if label not in labels:
-            raise ConfigError(f"null_metrics: {label!r} is no alignment metric of this run; {nearest(label, labels)}")
+            raise ConfigError(
+                f"null_metrics: {label!r} is not an alignment metric of this run; {nearest(label, labels)}"
+            )
     return nulls.primary(known) if wanted is None else [entry for entry in known if entry.label in wanted]
 
 
 def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress | None = None) -> Checks:
-    """Compute the configured checks as far as they are missing and write their tables. `results` are the scores."""
+    """Compute the configured checks, if missing, and write their tables. `results` has the scores."""
     for name in schema.FILES:
-        (run.directory / name).unlink(missing_ok=True)  # of a run that asked for more
+        (run.directory / name).unlink(missing_ok=True)  # from an earlier run with more checks
     config = plan.config
     if not (config.sanity.videos or config.floors.videos or config.null_pairs):
         return Checks()
@@ -90,11 +92,11 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
 
 
 def checks(plan: Plan, run: RunDirectory) -> dict[str, Check]:
-    """Return the configured checks by kind, which names their table; nothing is computed."""
+    """Return the configured checks by kind, which is also the name of their table; compute nothing."""
     config, code, lengths = plan.config, CodeHashes(), _lengths(plan, run)
 
-    def context(metrics: Sequence[Entry], rows: Callable[..., Any]) -> Context:
-        return Context(plan, run, tuple(metrics), digest(code.of(rows), code.of_module(jobs.__name__)), lengths)
+    def context(metrics: Sequence[Entry], rows: Callable[..., Any]) -> CheckContext:
+        return CheckContext(plan, run, tuple(metrics), digest(code.of(rows), code.of_module(jobs.__name__)), lengths)
 
     wanted: dict[str, Check] = {}
     if config.sanity.videos:
@@ -111,12 +113,12 @@ def checks(plan: Plan, run: RunDirectory) -> dict[str, Check]:
 
 
 def _records(check: Check, sample: Sample) -> dict[str, Record]:
-    """Return the records of a sample by method, computed where they are missing."""
+    """Return the records of a sample by method, computed if missing."""
     return {label: job.record() for label, job in check.jobs(sample).items()}
 
 
 def _served(plan: Plan, lengths: Mapping[str, int]) -> dict[str, list[Sample]]:
-    """Return the samples whose maps are scored on a sample's annotation, by its id."""
+    """Return, by sample id, the samples whose maps are scored on that sample's annotation."""
     served: dict[str, list[Sample]] = {}
     for group in sampling.groups(plan.samples, lengths, plan.config.seed):
         if _videos(group) >= nulls.LEAST:
@@ -142,7 +144,7 @@ def _videos(group: Sequence[Sample]) -> int:
 
 
 def _lengths(plan: Plan, run: RunDirectory) -> dict[str, int]:
-    """Return the number of frames of each sample's clip, by id, where the model has answered."""
+    """Return the number of frames of each sample's clip, by id, if the model has answered."""
     lengths = {}
     for sample in plan.samples:
         item = SampleJob(plan, run, sample)

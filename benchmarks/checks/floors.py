@@ -1,8 +1,8 @@
-"""Behavioural floors: what a map scores on a sample's annotation when it cannot know what it should show.
+"""Behavioural floors: scores on a sample's annotation of maps that cannot show the right evidence.
 
-`blank`: the map of a mid-grey video, the same option explained; `swapped_video`: another video's map, frame by frame;
-`other_question`: the map of the same video for a question of other options, of what the model answers to it;
-`other_option`: the map of the strongest other option. A method no better than its floors shows nothing.
+`blank`: map of a mid-grey video for the same option; `swapped_video`: another video's map, frame by frame;
+`other_question`: map of the same video for the model's answer to a question with other options; `other_option`: map of
+the strongest other option. A method that is no better than its floors shows nothing about the answer.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from attrib.types import Clip, Question, SaliencyVolume, Sample
 Floor = Literal["blank", "swapped_video", "other_question", "other_option"]
 FLOORS: tuple[Floor, ...] = get_args(Floor)
 GREY = 128
-SIMILARITY = "similarity"  # Spearman with the real map
+SIMILARITY = "similarity"  # Spearman correlation with the real map
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class NoVolume:
-    """Reason for a floor without a map: the floor is undefined, or the method failed."""
+    """Floor without a map: the reason why it cannot have one, or the error of the method."""
 
     reason: str = ""
     error: str = ""
@@ -46,7 +46,7 @@ Maps = Mapping[Floor, SaliencyVolume | NoVolume]
 
 @dataclass(frozen=True)
 class FloorRow:
-    """One score of one floor's map on the sample's annotation; None with its reason or error."""
+    """Score of a floor's map on the sample's annotation; None with its reason or error."""
 
     floor: Floor
     metric: str
@@ -56,7 +56,10 @@ class FloorRow:
 
 
 def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject | str]:
-    """Subjects of the floors without another video, or the reason for their absence; `other`: the other question."""
+    """Subjects of the floors `blank` and `other_question`, or the reason why there is none.
+
+    `other` is the question with other options.
+    """
     return {
         "blank": with_clip(subject, grey(subject.clip)),
         "other_question": with_question(subject, other) if other else "no sample asks a question of other options",
@@ -64,26 +67,26 @@ def conditions(subject: Subject, other: Question | None) -> dict[Floor, Subject 
 
 
 def grey(clip: Clip) -> Clip:
-    """The clip with every pixel mid-grey."""
+    """Return the clip with every pixel mid-grey."""
     return replace(clip, frames=np.full_like(clip.frames, GREY), path=None)
 
 
 def map_of(method: Method, label: str, condition: Subject | str) -> SaliencyVolume | NoVolume:
-    """Compute the method's map under a condition; NoVolume where it fails, or where there is no such condition."""
+    """Compute the method's map under a condition; NoVolume if it fails, or if the condition is a reason."""
     if isinstance(condition, str):
         return NoVolume(reason=condition)
     try:
         return method.attribute(condition, label)
-    except Exception as error:  # a method may raise anything, the more so where there is nothing to see
+    except Exception as error:  # a method may raise anything, e.g. on a blank video
         return NoVolume(error=failure_message(error))
 
 
 def floor_rows(
     real: SaliencyVolume, maps: Maps, subject: Subject, sample: Sample, metrics: Sequence[Entry]
 ) -> Iterator[FloorRow]:
-    """Each floor's map on this sample's annotation by each of the (alignment) metrics, and its similarity.
+    """Score each floor's map on this sample's annotation by each alignment metric, and yield its similarity.
 
-    A map of as many frames of another video is taken frame by frame.
+    A map of another video has as many frames and is compared frame by frame.
     """
     before = on_tokens(real, subject)
     labels = (*(metric.label for metric in metrics), SIMILARITY)
@@ -108,10 +111,11 @@ def _scores(
 def differences(
     floors: pd.DataFrame, results: pd.DataFrame, metrics: Sequence[Entry], resampling: Resampling
 ) -> pd.DataFrame:
-    """Columns method, metric, floor, real, difference, low, high, videos, undefined: paired, over the same samples.
+    """Compare each method's real maps with its floors over the same samples.
 
-    The difference is real minus floor, turned round where low is good, so that above 0 the map shows something; with
-    its 95 % interval over videos. `undefined` counts the samples of which one of the two has no value.
+    The columns are method, metric, floor, real, difference, low, high, videos, undefined.
+    The difference is real minus floor, negated for metrics where low is good, so that values above 0 are better than
+    the floor; with its 95 % interval over videos. `undefined` counts the samples without one of the two values.
     """
     real = results[["sample", "method", "metric", "value"]].rename(columns={"value": "real"})
     joined = floors.merge(real, on=["sample", "method", "metric"])
@@ -131,6 +135,6 @@ def differences(
 
 def _difference(rows: pd.DataFrame, direction: Direction, resampling: Resampling) -> dict[str, float]:
     gain = (rows["real"] - rows["value"]) * (1 if direction == "high" else -1)
-    found = clustered_interval(gain.to_numpy(float), rows["video"].tolist(), resampling, LEVEL)
-    return {"real": float(rows["real"].mean()), "difference": found.mean, "low": found.low, "high": found.high,
-            "videos": found.videos, "undefined": int(gain.isna().sum())}  # fmt: skip
+    interval = clustered_interval(gain.to_numpy(float), rows["video"].tolist(), resampling, LEVEL)
+    return {"real": float(rows["real"].mean()), "difference": interval.mean, "low": interval.low, "high": interval.high,
+            "videos": interval.videos, "undefined": int(gain.isna().sum())}  # fmt: skip

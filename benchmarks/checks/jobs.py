@@ -24,7 +24,7 @@ from attrib.types import SaliencyVolume, Sample
 
 @dataclass(frozen=True, eq=False)
 class CheckJob:
-    """Rows of one check of a sample's volume; `rows` computes them."""
+    """Work on one check of a sample's volume; `rows` computes its rows."""
 
     name: Name
     key: str
@@ -32,7 +32,7 @@ class CheckJob:
     rows: Callable[[], Iterable[Any]]
 
     def peek(self) -> Record | None:
-        """Return the record if it exists; with retry_failed not one with an error in any row. Compute nothing."""
+        """Return the record if it exists, and, if the store retries failures, has no errors; compute nothing."""
         store = self.volume.store
         record = store.peek(self.name, self.key)
         return None if record and store.retry_failed and errors(record) else record
@@ -50,18 +50,18 @@ def errors(record: Record) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class Context:
-    """A run, the alignment metrics that maps are scored by, and a hash of the code that makes a check's rows."""
+class CheckContext:
+    """Run, alignment metrics that score the maps, and hash of the code that computes a check's rows."""
 
     plan: Plan
     run: RunDirectory
     metrics: tuple[Entry, ...]
     code: str
-    frames: Mapping[str, int]  # of each sample's clip, where the model has answered
-    _pooled: dict[str, SaliencyVolume] = field(default_factory=dict)  # by the map's key; each process has its own
+    frames: Mapping[str, int]  # number of frames by sample id, if the model has answered
+    _pooled: dict[str, SaliencyVolume] = field(default_factory=dict)  # by the map's key; not shared between processes
 
     def maps(self, sample: Sample) -> dict[str, VolumeJob]:
-        """Return the jobs of the sample's maps that are computed, by method."""
+        """Return the jobs of the sample's computed maps by method."""
         item = SampleJob(self.plan, self.run, sample)
         jobs = {method.label: VolumeJob(item, method) for method in self.plan.methods}
         return {label: job for label, job in jobs.items() if (record := job.peek()) and not record.error}
@@ -74,14 +74,14 @@ class Context:
         return self._pooled[job.key]
 
     def scoring_key(self, sample: Sample) -> list[Any]:
-        """Return all that scores on the sample's annotation depend on, apart from the map."""
+        """Return the keys of all inputs of the scores on the sample's annotation, except the map."""
         peers = any("other videos" in metric.item.needs for metric in self.metrics)
         keys = [self.plan.metric_keys[group_of(metric), metric.label] for metric in self.metrics]
         return [keys, self.plan.annotation_keys[sample.id], self.plan.peer_keys(sample) if peers else []]
 
 
-def sanity_jobs(context: Context, sample: Sample) -> dict[str, CheckJob]:
-    """Return the sanity checks of a sample by method. The model is made random once for all that are missing."""
+def sanity_jobs(context: CheckContext, sample: Sample) -> dict[str, CheckJob]:
+    """Return the sanity checks of a sample by method. The model is randomised once for all missing ones."""
     maps, stages = context.maps(sample), context.plan.config.sanity.stages
 
     @cache
@@ -103,7 +103,7 @@ def sanity_jobs(context: Context, sample: Sample) -> dict[str, CheckJob]:
     return jobs
 
 
-def floor_jobs(context: Context, sample: Sample) -> dict[str, CheckJob]:
+def floor_jobs(context: CheckContext, sample: Sample) -> dict[str, CheckJob]:
     """Return the floors of a sample by method."""
     samples, seed = context.plan.samples, context.plan.config.seed
     other, asking = swapped(sample, samples, context.frames, seed), asks_otherwise(sample, samples, seed)
@@ -116,8 +116,8 @@ def floor_jobs(context: Context, sample: Sample) -> dict[str, CheckJob]:
         maps: dict[Floor, SaliencyVolume | NoVolume] = {
             floor: map_of(real.method.item, label, subject) for floor, subject in subjects(real.item).items()
         }
-        nothing = NoVolume("no other video of as many frames has a map")
-        maps["swapped_video"] = swaps[label].volume if label in swaps else nothing
+        missing = NoVolume("no other video of as many frames has a map")
+        maps["swapped_video"] = swaps[label].volume if label in swaps else missing
         maps["other_option"] = _other_option(real)
         return floor_rows(real.volume, maps, real.item.subject, sample, context.metrics)
 
@@ -140,10 +140,10 @@ def _other_option(real: VolumeJob) -> SaliencyVolume | NoVolume:
         return NoVolume(error=str(error))
 
 
-def null_jobs(context: Context, served: Mapping[str, Sequence[Sample]], sample: Sample) -> dict[str, CheckJob]:
-    """Return the null scores of a sample by method: its maps shifted, and others' maps on its annotation.
+def null_jobs(context: CheckContext, served: Mapping[str, Sequence[Sample]], sample: Sample) -> dict[str, CheckJob]:
+    """Return the null jobs of a sample by method: its own maps shifted, and other samples' maps on its annotation.
 
-    `served` has the samples whose maps are scored on this one's annotation, by its id.
+    `served` has, by sample id, the samples whose maps are scored on that sample's annotation.
     """
     others = [(other, context.maps(other)) for other in served.get(sample.id, ())]
     scoring = context.scoring_key(sample)

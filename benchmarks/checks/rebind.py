@@ -1,4 +1,4 @@
-"""A map made again under another condition, with the same thing explained, and how like the first it is."""
+"""Subjects with a changed clip or question for a second map, and the similarity of two maps."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ FloatArray = NDArray[np.float64]
 
 
 def with_clip(subject: Subject, clip: Clip) -> Subject:
-    """The subject's model, as it is now, asked again about `clip`: what is explained stays, whatever it answers now."""
+    """Bind the subject's model, in its current state, to another clip; the explained target stays the same."""
     bound = Subject.bind(subject.model, clip, subject.question, fixed_target(subject), subject.seed)
     return replace(bound, sample=subject.sample, peers=subject.peers)
 
 
 def with_question(subject: Subject, question: Question) -> Subject:
-    """The same video with another question; what is explained is what the model answers to it."""
+    """Bind the model to the same video with another question; the explained target is the model's answer to it."""
     bound = Subject.bind(subject.model, subject.clip, question, None, subject.seed)
     return replace(bound, sample=subject.sample, peers=subject.peers)
 
 
 def fixed_target(subject: Subject) -> Target:
-    """The subject's target by name, so that another answer of the model does not move it."""
+    """Return the subject's target by name, so that another answer of the model does not change it."""
     return Target("option", subject.explained) if subject.target.kind in ("predicted", "correct") else subject.target
 
 
 def on_tokens(volume: SaliencyVolume, subject: Subject) -> FloatArray:
-    """The signed map (t, rows, columns) on the subject's token grid."""
+    """Average the signed map over the subject's token grid (t, rows, columns)."""
     return cell_values(volume, subject, subject.grid.rows, subject.grid.columns)
 
 
-def similarity(one: FloatArray, two: FloatArray) -> float:
-    """Spearman's correlation of two maps, signed; of the very same map 1, constant or not.
+def similarity(first: FloatArray, second: FloatArray) -> float:
+    """Spearman's correlation of two signed maps; 1 for equal maps, even constant ones.
 
-    Raises UndefinedError when they differ and one of them is the same everywhere.
+    Raises UndefinedError if they differ and one of them is constant.
     """
-    if np.array_equal(one, two):
+    if np.array_equal(first, second):
         return 1.0
-    for values in (one, two):
+    for values in (first, second):
         require_contrast(values)
-    return float(spearmanr(one.ravel(), two.ravel()).statistic)
+    return float(spearmanr(first.ravel(), second.ravel()).statistic)

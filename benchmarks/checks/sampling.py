@@ -1,4 +1,4 @@
-"""Choice and pairing of samples, by the seed and their names, not by their order."""
+"""Seeded selection and pairing of samples, which depends on their names but not on their order."""
 
 from __future__ import annotations
 
@@ -10,46 +10,50 @@ from attrib.types import Sample
 
 
 def shuffled(samples: Iterable[Sample], seed: int, purpose: str) -> list[Sample]:
-    """The samples in an order that the seed and the purpose decide, the same whatever the order they come in."""
+    """Order the samples by seed and purpose, independently of their given order."""
     return sorted(samples, key=lambda sample: digest(seed, purpose, sample.id))
 
 
 def spread_out(samples: Sequence[Sample], count: int, seed: int) -> tuple[Sample, ...]:
-    """Choose at most `count` samples of different videos, as many of one task as of another."""
+    """Select `count` or fewer samples of different videos, balanced over tasks."""
     turns: dict[str, int] = defaultdict(int)
-    places: dict[str, tuple[int, str]] = {}
+    turn_of: dict[str, tuple[int, str]] = {}  # by video: turn of its task, sample id
     for sample in shuffled(samples, seed, "spread"):
-        if sample.video_id not in places:
-            places[sample.video_id] = (turns[sample.task], sample.id)
+        if sample.video_id not in turn_of:
+            turn_of[sample.video_id] = (turns[sample.task], sample.id)
             turns[sample.task] += 1
-    wanted = {name for _, name in sorted(places.values(), key=lambda place: (place[0], digest(seed, place[1])))[:count]}
+    ordered = sorted(turn_of.values(), key=lambda turn: (turn[0], digest(seed, turn[1])))
+    wanted = {name for _, name in ordered[:count]}
     return tuple(sample for sample in samples if sample.id in wanted)
 
 
 def groups(samples: Sequence[Sample], frames: Mapping[str, int], seed: int) -> list[list[Sample]]:
-    """Samples of one task whose clips have as many `frames` (by sample id), each group in a seeded order.
+    """Group samples of one task whose clips have equally many `frames` (by sample id), each group in a seeded order.
 
-    Those whose number of frames is not known are left out.
+    Samples with an unknown number of frames are omitted.
     """
-    found: dict[tuple[str, int], list[Sample]] = defaultdict(list)
+    by_length: dict[tuple[str, int], list[Sample]] = defaultdict(list)
     for sample in shuffled(samples, seed, "partners"):
         if sample.id in frames:
-            found[sample.task, frames[sample.id]].append(sample)
-    return list(found.values())
+            by_length[sample.task, frames[sample.id]].append(sample)
+    return list(by_length.values())
 
 
 def partners(group: Sequence[Sample], count: int) -> dict[str, tuple[Sample, ...]]:
-    """Pair each sample with the next `count` of other videos in a circle, so that all serve about equally often."""
+    """Return, by sample id, the next `count` samples of other videos in circular order.
+
+    Each sample is thereby a partner about as often as it has partners.
+    """
     return {
         sample.id: tuple(
-            other for other in (*group[place + 1 :], *group[:place]) if other.video_id != sample.video_id
+            other for other in (*group[index + 1 :], *group[:index]) if other.video_id != sample.video_id
         )[:count]
-        for place, sample in enumerate(group)
+        for index, sample in enumerate(group)
     }  # fmt: skip
 
 
 def swapped(sample: Sample, samples: Sequence[Sample], frames: Mapping[str, int], seed: int) -> Sample | None:
-    """A sample of another video with as many frames, of the same task where there is one; None without any."""
+    """Return a sample of another video with as many frames, preferably of the same task; None if there is none."""
     length = frames.get(sample.id)
     fitting = [
         other for other in shuffled(samples, seed, f"swapped {sample.id}")
@@ -59,7 +63,7 @@ def swapped(sample: Sample, samples: Sequence[Sample], frames: Mapping[str, int]
 
 
 def asks_otherwise(sample: Sample, samples: Sequence[Sample], seed: int) -> Sample | None:
-    """A sample whose options are all others than this one's; None without any."""
+    """Return a sample that shares no option with this one; None if there is none."""
     own = set(sample.question.options)
     return next(
         (other for other in shuffled(samples, seed, f"question {sample.id}")

@@ -1,8 +1,8 @@
-"""Does the map depend on what the model has learnt? Cascading randomisation of its parameters (Adebayo et al. 2018).
+"""Sanity checks: cascading randomisation of the model's parameters (Adebayo et al. 2018) should change the map.
 
-From the input up, since blocks above random ones see noise, while random blocks above learnt ones leave what lies below
-as it was and the maps alike (Binder et al. 2023; Hedstroem et al. 2024). A block's parameters are drawn as
-`attrib.models.randomising` says, for each sample anew. What is explained stays the option that was explained.
+Blocks are randomised from the input up, since blocks above random ones receive noise, while random blocks above learnt
+ones leave lower layers unchanged and maps similar (Binder et al. 2023; Hedstroem et al. 2024). Parameters are drawn by
+`attrib.models.randomising`, anew for each sample. The explained option stays the same.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ FloatArray = NDArray[np.float64]
 PARTS: Mapping[str, tuple[ModelPart, ...]] = {
     "vision": ("vision",), "language": ("language",), "both": ("vision", "language"),
 }  # fmt: skip
-BINS = 32  # of a map's histogram, from its least to its greatest value
-# A map passes when the upper end of the interval of the mean |similarity| lies below: it then shares less than a
-# quarter of the variance of its ranks with the map of a model that has learnt nothing. Without the sign, since a map
-# turned upside down is the same picture.
+BINS = 32  # of a map's histogram, from its minimum to its maximum
+# A map passes if the upper end of the interval of the mean |similarity| is below BOUND: it then shares less than a
+# quarter of the variance of its ranks with the map of an untrained model. The sign is ignored, since a negated map
+# shows the same picture.
 BOUND = 0.5
-LEAST = 3  # videos: the interval of two is no wider than the two
+LEAST = 3  # videos; the interval of two would be no wider than their two values
 
 
 @dataclass(frozen=True)
 class SanityRow:
-    """One number of one method's map: `randomised` of the part's `blocks` were random; None with its reason or error.
+    """Value of one method's map with `randomised` of the part's `blocks` random; None with its reason or error.
 
-    `metric` is `similarity`, Spearman with the original map on the token grid, or, when all blocks are random, `emprt`.
+    `metric` is `similarity` (Spearman correlation with the original map on the token grid) or, with all blocks random,
+    `emprt`.
     """
 
     part: str
@@ -66,23 +67,23 @@ class _Stage:
 def sanity_rows(
     subject: Subject, methods: Mapping[str, Method], maps: Mapping[str, SaliencyVolume], stages: int
 ) -> dict[str, list[SanityRow]]:
-    """Rows by method: its map in `maps` against those of the model made random in `stages` steps, part by part.
+    """Compare each method's map in `maps` with its maps of the model, randomised part by part in `stages` steps.
 
-    The model is left as it was. Raises UnsupportedModel when it does not name its blocks.
+    Returns rows by method and restores the model. Raises UnsupportedModel if it does not name its blocks.
     """
     known = require(subject.model, NamesBlocks, "sanity").parameter_blocks()
-    found: dict[str, list[SanityRow]] = {label: [] for label in methods}
+    rows_of: dict[str, list[SanityRow]] = {label: [] for label in methods}
     for part, joined in PARTS.items():
         cascade = {f"{each}.{name}": block for each in joined for name, block in known[each].items()}
         for count in stage_counts(len(cascade), stages):
             stage = _Stage(part, count, len(cascade))
             for label, rows in _stage_rows(subject, methods, maps, dict(islice(cascade.items(), count)), stage):
-                found[label] += rows
-    return found
+                rows_of[label] += rows
+    return rows_of
 
 
 def stage_counts(blocks: int, stages: int) -> list[int]:
-    """Numbers of randomised blocks at each stage: even steps, rounded up, the last one all."""
+    """Number of random blocks at each stage, in even steps rounded up to all blocks."""
     return list(dict.fromkeys(-(-blocks * stage // stages) for stage in range(1, stages + 1)))
 
 
@@ -96,7 +97,7 @@ def _stage_rows(
             before = on_tokens(maps[label], subject)
             try:
                 after = on_tokens(method.attribute(changed, label), subject)
-            except Exception as error:  # a method may raise anything, the more so on a model that says nothing
+            except Exception as error:  # a method may raise anything, e.g. on a random model
                 failed = SanityRow(
                     stage.part, stage.randomised, stage.blocks, "similarity", None, error=failure_message(error)
                 )
@@ -106,8 +107,8 @@ def _stage_rows(
             yield label, rows + [_row(stage, "emprt", emprt(before, after))] * (stage.randomised == stage.blocks)
 
 
-def _row(stage: _Stage, metric: str, found: float | str) -> SanityRow:
-    value, reason = (None, found) if isinstance(found, str) else (found, "")
+def _row(stage: _Stage, metric: str, result: float | str) -> SanityRow:
+    value, reason = (None, result) if isinstance(result, str) else (result, "")
     return SanityRow(stage.part, stage.randomised, stage.blocks, metric, value, reason)
 
 
@@ -119,24 +120,27 @@ def _similarity(before: FloatArray, after: FloatArray) -> float | str:
 
 
 def emprt(before: FloatArray, after: FloatArray) -> float | str:
-    """(H(random) - H) / H of two maps, or why there is none (Hedstroem et al. 2024); above 0 where order is lost."""
+    """(H(random) - H) / H of two maps (Hedstroem et al. 2024), or the reason why it is undefined.
+
+    Values above 0 mean that the map of the random model is less ordered.
+    """
     original = map_entropy(before)
     return (map_entropy(after) - original) / original if original else "the map is the same everywhere"
 
 
 def map_entropy(values: FloatArray) -> float:
-    """Entropy in nats of the histogram of a signed map, in BINS equal bins from its least to its greatest value."""
+    """Entropy in nats of the histogram of a signed map, in BINS equal bins from its minimum to its maximum."""
     if np.ptp(values) <= TOLERANCE * np.abs(values).max():
         return 0.0
     return float(entropy(np.histogram(values, bins=BINS)[0]))
 
 
 def verdicts(table: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
-    """Columns method, part, curve, low, high, emprt, videos, verdict: one row for each method and part.
+    """Return columns method, part, curve, low, high, emprt, videos, verdict: one row for each method and part.
 
     `curve` has the mean similarity at each stage; low and high bound the 95 % interval over videos of the mean
-    |similarity| when all blocks are random. `pass` means high < BOUND, `fail` the contrary; `undefined` where fewer
-    than LEAST videos gave a value. What knows nothing of the model does not change and fails.
+    |similarity| with all blocks random. `pass` means high < BOUND, `fail` the contrary, `undefined` fewer than LEAST
+    videos with a value. Controls that ignore the model do not change and fail.
     """
     rows = [
         {"method": method, "part": part, **_verdict(rows, resampling)}

@@ -24,7 +24,7 @@ FILES = ("sanity.parquet", "floors.parquet", "nulls.parquet", "sanity.csv", "flo
 
 
 def rows(sample: Sample, label: str, record: Record) -> list[dict[str, Any]]:
-    """Return the rows of a record in its table; a failed one has one row, with its error."""
+    """Return the table rows of a record; a failed record has one row with its error."""
     own = {"sample": sample.id, "video": sample.video_id, "task": sample.task, "method": label}
     return [{**own, **row} for row in ([{"reason": "", "error": record.error}] if record.error else record.value)]
 

@@ -252,7 +252,7 @@ def test_what_is_not_asked_for_is_not_there(settings: Settings, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"null_metrics": ["mas"]}, "null_metrics: 'mas' is no alignment metric of this run; did you mean 'mass'?"),
+        ({"null_metrics": ["mas"]}, "null_metrics: 'mas' is not an alignment metric of this run; did you mean 'mass'?"),
         ({"sanity": {"vidoes": 1}}, "sanity.vidoes: unknown key; did you mean 'videos'?"),
         ({"sanity": {"stages": 0}}, "sanity.stages:"),
         ({"floors": {"videos": -1}}, "floors.videos:"),

@@ -1,4 +1,4 @@
-"""The Python entry points: explain one answer, run a benchmark."""
+"""Python entry points: explain one answer, run a benchmark."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def explain(
 ) -> Explanation:
     """Explain the model's answer to a question about the video file `source`: the option it chooses, or a free answer.
 
-    Without options that is `answer`, or what the model itself says: all of it, the `words` of it, or, with `per_word`,
-    each of them (by default each content word) by itself. `methods`: names, or a mapping from row labels to parameters
-    or Method objects; by default every registered method that is no control and needs no annotation. `settings` are
-    those of a benchmark's `model` section and `seed`. Raises InputError for bad input; a method that fails is recorded
-    in `failures`.
+    A question without options has a free answer: `answer`, or by default the model's own. The explanation covers all of
+    it, only its `words`, or, with `per_word`, each of these (by default each content word) by itself. `methods`: names,
+    or a mapping from row labels to parameters or Method objects; by default every registered method except controls
+    and methods that need an annotation. `settings`: a benchmark's `model` section and `seed`. Raises InputError for bad
+    input; a method that fails is recorded in `failures`.
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     request.check(options, answer, bool(words or per_word), target)

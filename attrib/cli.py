@@ -1,7 +1,7 @@
 """The command line. Torch is imported only by the commands that need it.
 
-Exit codes: 0 done, 1 some items failed (they are listed), 2 bad input (one line says what), 130 interrupted by Ctrl-C,
-143 by SIGTERM.
+Exit codes: 0 done, 1 some items failed (they are listed), 2 bad input (one line describes it), 130 interrupted by
+Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations

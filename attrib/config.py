@@ -23,7 +23,7 @@ class _Section(BaseModel):
 
 
 class ModelSection(_Section):
-    """The model, and the frames that it is fed."""
+    """Model and sampling of its frames."""
 
     name: str = "demo"
     device: str = "cpu"
@@ -35,20 +35,20 @@ class ModelSection(_Section):
 
 
 class SanitySection(_Section):
-    """Maps of the model made random: of so many videos, at so many stages of each part of the model."""
+    """Sanity check by randomising the model: number of videos, and of stages for each component of the model."""
 
     videos: int = Field(0, ge=0, strict=True)
     stages: int = Field(3, ge=1, le=100, strict=True)
 
 
 class FloorsSection(_Section):
-    """Behavioural floors, of so many videos: two or three more maps for each method."""
+    """Behavioural floors: number of videos; each needs two or three more maps for each method."""
 
     videos: int = Field(0, ge=0, strict=True)
 
 
 class ExplainConfig(_Section):
-    """Settings of one explained answer: the model, what it is fed, and the seed."""
+    """Settings of one explained answer: model, frame sampling and seed."""
 
     model: ModelSection = ModelSection()
     seed: int = Field(0, ge=0, lt=2**32, strict=True)
@@ -58,8 +58,8 @@ class Config(ExplainConfig):
     """Settings of a benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
 
     A label is the registered name, unless the parameters name it: `cam_first: {method: grad_cam, layer: blocks.0}`.
-    Metrics that remove parts of the video run once for each of `imputers`: a list of names, or a mapping of labels to
-    parameters as for methods, `soft: {imputer: blur, sigma: 0.2}`. 0 videos or pairs: none.
+    Metrics that remove cells of the video run once for each of `imputers`: a list of names, or a mapping of labels to
+    parameters as for methods, `soft: {imputer: blur, sigma: 0.2}`. 0 videos or pairs turn a check off.
     """
 
     data: Parameters = Field(default_factory=lambda: {"name": "demo"})
@@ -73,7 +73,7 @@ class Config(ExplainConfig):
     sanity: SanitySection = SanitySection()
     floors: FloorsSection = FloorsSection()
     null_pairs: int = Field(0, ge=0, strict=True)  # other videos on whose annotation each map is scored
-    null_metrics: list[str] | None = None  # labels of those it is scored by; None: the primary ones
+    null_metrics: list[str] | None = None  # labels of metrics for that score; None: the primary metrics
 
 
 Schema = TypeVar("Schema", bound=ExplainConfig)
@@ -81,7 +81,7 @@ Schema = TypeVar("Schema", bound=ExplainConfig)
 
 @dataclass(frozen=True)
 class Entry:
-    """A label, the registered name and the object built from its parameters; a removal metric's has its imputer's."""
+    """A label, the registered name and the object built from its parameters; a removal metric also has an imputer."""
 
     label: str
     name: str
@@ -96,30 +96,30 @@ class Entry:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A YAML mapping. Raises InputError when the file cannot be read, ConfigError when it is no YAML or no mapping."""
-    found = parse_yaml(read_text(path, MOST_CHARACTERS + 1), str(path))
-    if not isinstance(found, dict):
-        kind = "an empty file" if found is None else type(found).__name__
+    """Read a YAML mapping. Raises InputError for an unreadable file, ConfigError for anything but a YAML mapping."""
+    settings = parse_yaml(read_text(path, MOST_CHARACTERS + 1), str(path))
+    if not isinstance(settings, dict):
+        kind = "an empty file" if settings is None else type(settings).__name__
         raise ConfigError(f"{path}: expected a mapping of settings, got {kind}")
-    return found
+    return settings
 
 
 def override(settings: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """`settings` with each `a.b=c` applied; c is read as YAML. Raises ConfigError for another form."""
+    """Return a copy of `settings` with each `a.b=c` applied; c is YAML. Raises ConfigError for another form."""
     result = _copy(settings)
     for text in assignments:
         path, equals, value = text.partition("=")
         keys = path.split(".")
         if not equals or not all(keys):
             raise ConfigError(f"--set {text!r}: expected the form a.b=value")
-        place = result
+        section = result
         for key in keys[:-1]:
-            if place.get(key) is None:
-                place[key] = {}
-            place = place[key]
-            if not isinstance(place, dict):
+            if section.get(key) is None:
+                section[key] = {}
+            section = section[key]
+            if not isinstance(section, dict):
                 raise ConfigError(f"--set {text!r}: {key!r} is a value, not a section")
-        place[keys[-1]] = parse_yaml(value, f"--set {text!r}")
+        section[keys[-1]] = parse_yaml(value, f"--set {text!r}")
     return result
 
 
@@ -150,7 +150,7 @@ def imputer_section(names: Sequence[Any]) -> dict[str, None]:
 def parse_explain(settings: Mapping[str, Any], options: Mapping[str, str] | None = None) -> ExplainConfig:
     """Validate the settings of one explained answer. Raises ConfigError as `parse`, for benchmark settings too.
 
-    `options`: the caller's own option for a setting of benchmarks, such as `--target`; the message names it.
+    `options`: names of the caller's own options, such as `--target`, that replace a setting; the message names them.
     """
     for key in settings:
         if key in Config.model_fields and key not in ExplainConfig.model_fields:
@@ -207,7 +207,7 @@ def build(
 
 
 def removes(cls: Any) -> bool:
-    """Tell whether a metric removes parts of the video: it has a parameter `imputer: Imputer`."""
+    """Tell whether a metric removes cells of the video: it has a parameter `imputer: Imputer`."""
     return is_dataclass(cls) and get_type_hints(cls).get("imputer") is _imputer_type()
 
 
@@ -218,7 +218,7 @@ def _imputer_type() -> type:
 
 
 def _imputer(cls: Any, given: Any, known: Mapping[str, Entry], path: str) -> Entry:
-    """The imputer that a metric's parameter names; without one the default of the metric."""
+    """Imputer that a metric's parameter names, by default that of the metric class."""
     if given is None:
         default = cls.imputer
         name = registry.snake_case(type(default).__name__)
@@ -239,7 +239,7 @@ def _names_a_file(label: str) -> bool:
 
 
 def make(cls: Callable[..., Any], parameters: Mapping[str, Any], path: str) -> Any:
-    """An instance of the dataclass `cls`, its fields validated by their annotations. Raises ConfigError with `path`."""
+    """Build an instance of the dataclass `cls` from validated fields. Raises ConfigError, which names `path`."""
     kind: Any = cls
     if not (isinstance(kind, type) and is_dataclass(kind)):
         raise ConfigError(f"{path}: expected a dataclass, got {cls!r}")
@@ -265,12 +265,12 @@ def _validated(hint: Any, value: Any, path: str) -> Any:
 
 
 def method_entries(config: Config) -> list[Entry]:
-    """The rows of the benchmark."""
+    """Rows of the benchmark: its methods."""
     return [build("methods", label, given) for label, given in config.methods.items()]
 
 
 def metric_entries(config: Config) -> list[Entry]:
-    """The columns of the benchmark; those with an imputer once for each imputer, unless they name their own."""
+    """Columns of the benchmark; a removal metric has one for each imputer, unless it names its own."""
     entries, imputers = [], imputer_entries(config)
     for label, given in config.metrics.items():
         entry = build("metrics", label, given, imputers)
@@ -282,7 +282,7 @@ def metric_entries(config: Config) -> list[Entry]:
 
 
 def imputer_entries(config: Config) -> dict[str, Entry]:
-    """The imputers of the benchmark by label. Raises ConfigError for an unknown imputer or a bad parameter."""
+    """Imputers of the benchmark by label. Raises ConfigError for an unknown imputer or a bad parameter."""
     try:
         return {label: build("imputers", label, given) for label, given in config.imputers.items()}
     except UnknownName as error:
@@ -290,7 +290,7 @@ def imputer_entries(config: Config) -> dict[str, Entry]:
 
 
 def dataset(config: Config) -> Any:
-    """The data set: an iterable of samples. Raises UnknownName and ConfigError."""
+    """Data set of the benchmark: an iterable of samples. Raises UnknownName and ConfigError."""
     given = dict(config.data)
     name = given.pop("name", "")
     if not isinstance(name, str):

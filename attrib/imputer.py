@@ -1,4 +1,4 @@
-"""An imputer: decides what the model sees in place of removed cells of a clip.
+"""Base classes of imputers, which decide what the model sees in place of removed cells of a clip.
 
 Removed cells are a boolean array (t, rows, columns), True where a cell is removed, with one slice for each clip frame.
 
@@ -6,7 +6,7 @@ A metric's imputers are not the baselines of gradient and occlusion methods (`at
 names are alike. A baseline replaces the whole clip, and a method compares the clip with it; an imputer fills some
 cells and may look at the others. `blur` is a Gaussian with the same relative width along both axes, renormalised at the
 frame's edge, for imputers; as a baseline it is equally wide in pixels along both axes and reflects at the edge.
-`freeze` shows each removed cell's last kept content; the baseline `frozen` shows the first frame throughout.
+`freeze` shows the last visible content of each removed cell; the baseline `frozen` shows the first frame throughout.
 """
 
 from __future__ import annotations
@@ -77,10 +77,10 @@ class PixelImputer(Imputer, ABC):
 
     @abstractmethod
     def prepare(self, canvas: Canvas) -> Fill:
-        """Return a function from removed cells to the clip's pixels without them; work shared by all goes before it.
+        """Return a function from removed cells to the clip's pixels without them, after the work that all calls share.
 
-        It leaves kept pixels as they are and returns values in [0, 1]. Noise is drawn from a generator of its own,
-        seeded with `canvas.seed`.
+        The function leaves other pixels as they are and returns values in [0, 1]. It draws noise from its own
+        generator, seeded with `canvas.seed`.
         """
 
 
@@ -90,4 +90,4 @@ class TokenImputer(Imputer, ABC):
 
     @abstractmethod
     def keep(self, removed: BoolArray, grid: TokenGrid) -> Bool[Tensor, " n"]:
-        """True for each visual token that stays in the sequence."""
+        """Mask, True for each visual token that stays in the sequence."""

@@ -1,4 +1,4 @@
-"""A method: subject in, saliency volume out. Subclasses implement `values`; users call `attribute`."""
+"""Base classes of methods: subject in, saliency volume out. Subclasses implement `values`; users call `attribute`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = ("attrib", "torch", "transformers", "captum")
 
 
 class Batched:
-    """Mixin of a method with a parameter `batch`: with a smaller one it needs less memory."""
+    """Mixin for methods with a parameter `batch`; a smaller batch needs less memory."""
 
     batch: int
 
@@ -41,7 +41,7 @@ class Method(ABC):
     """
 
     reference: ClassVar[str] = ""  # the paper with its equation, or "defined here"; empty for unregistered methods only
-    needs: ClassVar[frozenset[Need]] = frozenset()  # of the annotation, beside the video and the question
+    needs: ClassVar[frozenset[Need]] = frozenset()  # required annotation, besides the video and the question
 
     @abstractmethod
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
@@ -51,15 +51,15 @@ class Method(ABC):
         """
 
     def values_and_reports(self, subject: Subject) -> Attribution:
-        """Values with figures about them, none by default. Override it in a method that reports some."""
+        """Return values with reported figures, by default none. Override in a method that reports some."""
         return Attribution(self.values(subject))
 
     @final
     def attribute(self, subject: Subject, name: str = "") -> SaliencyVolume:
         """Compute the volume, one slice per clip frame, with its provenance.
 
-        Leaves the global random generators as they were. Raises AttributionError when the values are not a finite
-        volume of the clip's length, NotEnoughMemory with a setting that needs less.
+        Leaves the global random generators as they were. Raises AttributionError if the values are not a finite
+        volume of the clip's length, and NotEnoughMemory, which suggests a setting that needs less.
         """
         name = name or type(self).__name__
         started = time.perf_counter()
@@ -129,20 +129,20 @@ class PeerControl(Control):
 
 
 def require_sample(subject: Subject, method: str) -> Sample:
-    """Return the subject's sample. Raises AttributionError when it has none."""
+    """Return the subject's sample. Raises AttributionError if it has none."""
     if subject.sample is None:
         raise AttributionError(f"{method}: expected an annotated sample, as in a benchmark; got none")
     return subject.sample
 
 
 def can_explain(method: Method | type[Method], annotated: bool) -> bool:
-    """Tell whether a single video suffices for the method: an annotated one, or any."""
+    """Tell whether the method can explain a single video, annotated or not."""
     lacking: frozenset[Need] = frozenset({"other videos"}) if annotated else ANNOTATION
     return not method.needs & lacking
 
 
 def require_choice(parameter: str, value: str, choices: Collection[str]) -> None:
-    """Raise ValueError with the nearest choice when a parameter's value is none of them; for `__post_init__`."""
+    """Raise ValueError with the nearest choice if the value is not a valid choice; for `__post_init__`."""
     if value not in choices:
         raise ValueError(f"{parameter}: unknown value {value!r}; {nearest(str(value), choices)}")
 

@@ -1,4 +1,4 @@
-"""A metric: volume, subject and sample in, number out, with its direction and its chance level.
+"""Base classes of metrics: volume, subject and sample in, number out, with direction and chance level.
 
 A contrast metric takes two volumes: one method's for two targets.
 """
@@ -20,10 +20,10 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Score:
-    """A value and the level that chance reaches on this very item; NaN always comes with its reason.
+    """Value and chance level on this item; NaN always comes with a reason.
 
-    `vision` says whether the answer needs the video at all, where the metric knows: whether the score falls by more
-    than a stated amount when everything is removed.
+    `vision`: whether the answer needs the video at all, None if the metric cannot tell. It does if the score falls by
+    more than a fixed amount when the whole video is removed.
     """
 
     value: float
@@ -37,7 +37,7 @@ class Score:
 
     @staticmethod
     def undefined(reason: str) -> Score:
-        """No value: why it has none."""
+        """Score without a value, for this reason."""
         return Score(NAN, NAN, reason)
 
 
@@ -45,10 +45,10 @@ class Stated:
     """Declarations of every metric class."""
 
     direction: ClassVar[Direction]  # which way is better
-    bounds: ClassVar[tuple[float, float]]  # least and largest value that there can be, infinite where there is none
-    chance_level: ClassVar[str]  # what a map that knows nothing reaches, in words; each score gives its number
+    bounds: ClassVar[tuple[float, float]]  # smallest and largest possible value; infinite if unbounded
+    chance_level: ClassVar[str]  # level of an uninformative map, in words; each score has its number
     reference: ClassVar[str]  # the paper
-    needs: ClassVar[frozenset[Need]]  # without which it is undefined or cannot run
+    needs: ClassVar[frozenset[Need]]  # annotation that the metric requires
     primary: ClassVar[bool] = False  # in the family of tests that Holm corrects
 
 
@@ -58,7 +58,7 @@ class Metric(ABC, Stated):
 
     @abstractmethod
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item. Undefined cases give NaN with a reason, never a hit and never an exception."""
+        """Score of one item. Undefined cases give NaN with a reason, never a hit and never an exception."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ContrastMetric(ABC, Stated):
 
     @abstractmethod
     def score(self, volume: SaliencyVolume, other: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """The value for one item; `other` is the same method's volume for `subject.towards(subject.rival)`.
+        """Score of one item; `other` is the same method's volume for `subject.towards(subject.rival)`.
 
         Undefined cases give NaN with a reason, never a hit and never an exception.
         """

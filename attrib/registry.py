@@ -24,21 +24,21 @@ _files: dict[Kind, dict[str, Any]] = {kind: {} for kind in KINDS}
 
 @cache
 def _entries(kind: Kind) -> Mapping[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=f"attrib.{kind}"):
-        other = found.setdefault(entry.name, entry)
+        other = entries.setdefault(entry.name, entry)
         if other.value != entry.value:
             raise ConfigError(f"{kind[:-1]} {entry.name!r} is registered twice: {other.value} and {entry.value}")
-    return found
+    return entries
 
 
 def names(kind: Kind) -> list[str]:
-    """Sorted names of what is registered."""
+    """Sorted names of the registered objects of a kind."""
     return sorted({*_entries(kind), *_files[kind]})
 
 
 def get(kind: Kind, name: str) -> Any:
-    """The registered object. Raises UnknownName with the nearest name, ConfigError when a plug-in cannot be loaded."""
+    """Load the registered object. Raises UnknownName with the nearest name, ConfigError if it cannot be loaded."""
     if name in _files[kind]:
         return _files[kind][name]
     entry = _entries(kind).get(name)
@@ -114,7 +114,7 @@ def snake_case(name: str) -> str:
 
 
 def _run(path: Path) -> ModuleType:
-    if not os.path.isfile(path):  # which has an answer for every name
+    if not os.path.isfile(path):  # never raises, whatever the name
         raise InputError(f"plug-in {path}: no such file")
     name = f"attrib_plugin_{path.stem}_{zlib.crc32(str(path.resolve()).encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)

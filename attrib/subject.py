@@ -23,7 +23,7 @@ KINDS: tuple[TargetKind, ...] = ("predicted", "correct", "option", "contrast")  
 
 @dataclass(frozen=True)
 class Target:
-    """An option to explain, and the options to hold it against; or a free answer, or some of its words.
+    """Option to explain and the options to compare it with; or a free answer, or some of its words.
 
     `predicted`: the option that the model chooses; `correct`, `correct:K`: the right one (given by the annotation or by
     K); `option:K`: option K; each against all others. `contrast:I,J`: option I against option J alone. `answer`: all
@@ -54,9 +54,9 @@ class Target:
         return self.kind + (":" + ",".join(map(str, self.options or self.words)) if self.options or self.words else "")
 
     def resolve(self, question: Question, predicted: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Numbers of what is explained, the option or the tokens, and of the options that it is held against.
+        """Indices of the explained option or tokens, and of the options that the explained one is compared with.
 
-        Raises InputError when there is none such.
+        Raises InputError if the target does not apply to the question.
         """
         if (question.reply is None) == (self.kind == "answer"):
             kind = "options" if question.options else "a free answer"
@@ -77,7 +77,7 @@ class Target:
             raise InputError("target correct: the right answer is not known; name it as correct:K")
         fallback = predicted if self.kind == "predicted" else question.answer
         chosen = self.options[0] if self.options else fallback
-        assert chosen is not None  # only "correct" can lack it, and that was refused above
+        assert chosen is not None  # only "correct" can lack it; the check above refuses that
         return chosen, tuple(option for option in range(count) if option != chosen)
 
 
@@ -86,9 +86,9 @@ class Subject:
     """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
 
     pixels (t, 3, h, w) are the model's own input for the clip; logprobs its answer to them: (o,) of the options or (k,)
-    of a free answer's tokens. `explained` and `others` are numbers of these. Made by `bind`.
-    `sample` is what is annotated about the video, for rows of a table that need it; None where nothing is. `peers` are
-    the samples of the data set's other videos.
+    of a free answer's tokens. `explained` and `others` are indices into it. Built by
+    `bind`. `sample` is the annotated sample, for methods that need one; None without annotation. `peers` are the
+    samples of the data set's other videos.
     """
 
     model: VideoModel
@@ -105,12 +105,12 @@ class Subject:
 
     @staticmethod
     def bind(model: VideoModel, clip: Clip, question: Question, target: Target | None = None, seed: int = 0) -> Subject:
-        """Run the model once and settle what is explained: by default the option it chooses, or the free answer.
+        """Run the model once and resolve the target: by default the option it chooses, or the free answer.
 
-        Raises InputError for a target that is not there, and for a question with neither options nor answer.
+        Raises InputError for a target that does not exist, and for a question with neither options nor answer.
         """
         if not question.options and question.reply is None:
-            raise InputError("question: expected options, or a free answer that is explained; got neither")
+            raise InputError("question: expected options, or a free answer to explain; got neither")
         target = target or Target("answer" if question.reply else "predicted")
         pixels = model.preprocess(clip)
         with torch.no_grad(), fitting(model.dtype, "asking the model", len(clip)):
@@ -120,19 +120,19 @@ class Subject:
 
     @property
     def predicted(self) -> int:
-        """The option that the model chooses. Raises InputError for a free answer."""
+        """Index of the option that the model chooses. Raises InputError for a free answer."""
         self._require_options()
         return int(self.logprobs.argmax())
 
     @property
     def option(self) -> int:
-        """The explained option. Raises InputError for a free answer."""
+        """Index of the explained option. Raises InputError for a free answer."""
         self._require_options()
         return self.explained[0]
 
     @property
     def rival(self) -> int:
-        """The most probable of the options that the explained one is held against. Raises InputError as `option`."""
+        """Index of the most probable option among `others`. Raises InputError as `option`."""
         self._require_options()
         return max(self.others, key=lambda option: float(self.logprobs[option]))
 
@@ -142,26 +142,26 @@ class Subject:
 
     @property
     def tokens(self) -> tuple[int, ...]:
-        """Numbers of the explained ones among the tokens that the model answers with; an option's letter is one."""
+        """Indices of the explained tokens in the model's answer; the letter of an option is a single token."""
         return self.explained if self.question.reply else (0,)
 
     def towards(self, option: int) -> Subject:
-        """The same subject with `option` explained, against all others."""
+        """Return this subject with `option` explained, against all others."""
         return self.aimed(Target("option", (option,)))
 
     def aimed(self, target: Target) -> Subject:
-        """The same subject with another target. Raises InputError for one that is not there."""
+        """Return this subject with another target. Raises InputError for a target that does not exist."""
         explained, others = target.resolve(self.question, int(self.logprobs.argmax()))
         return replace(self, target=target, explained=explained, others=others)
 
     @property
     def grid(self) -> TokenGrid:
-        """The model's token grid for this clip."""
+        """Token grid of the model for this clip."""
         return self.model.grid(len(self.clip))
 
     @property
     def description(self) -> str:
-        """The explained answer in words: `B. red`, with `against A. blue` for a contrast; `"cup" in "a red cup"`."""
+        """Explained answer in words: `B. red`, with `against A. blue` for a contrast; `"cup" in "a red cup"`."""
         if self.question.reply is not None:
             chosen = " and ".join(f'"{word}"' for word in self.target.words)
             return (f"{chosen} in " if chosen else "") + f'"{self.question.reply.text}"'
@@ -170,9 +170,9 @@ class Subject:
         return words[self.option] + against
 
     def log_odds(self, logprobs: Float[Tensor, "b o"]) -> Float[Tensor, " b"]:
-        """The explained scalar in nats: log p(option) - log sum of p(others), or the mean log p(token) of an answer.
+        """Explained scalar in nats: log p(option) - log sum of p(others), or the mean log p(token) of an answer.
 
-        A free answer is held against nothing: its log p are over all that the model could have said.
+        A free answer has no rivals: its log p are over the whole vocabulary.
         """
         explained = logprobs[:, list(self.explained)].mean(dim=1)
         return explained - torch.logsumexp(logprobs[:, list(self.others)], dim=1) if self.others else explained
@@ -182,22 +182,22 @@ class Subject:
         return logprobs[:, list(self.explained)].mean(dim=1).exp()
 
     def score(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, " b"]:
-        """The explained scalar for each of b versions of the clip; differentiable."""
+        """Explained scalar for each of b versions of the clip; differentiable."""
         return self.log_odds(self.model.option_logprobs(pixels, self.question))
 
     def score_tokens(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, " b"]:
-        """The explained scalar from visual tokens; differentiable."""
+        """Explained scalar from visual tokens; differentiable."""
         return self.log_odds(self.model.score_tokens(tokens, self.question))
 
     @torch.no_grad()
     def logprobs_of(self, count: int, version: Callable[[int], Tensor], size: int = 8) -> Float[Tensor, "count o"]:
-        """Log-probabilities of `count` versions of the clip, made one at a time by `version(i)` (t, 3, h, w).
+        """Log-probabilities of `count` versions of the clip; `version(i)` builds one (t, 3, h, w).
 
-        At most `size` at once, and half as many where memory is short.
+        Runs at most `size` versions at once, and halves that when memory is short.
         """
 
-        def answered(part: slice) -> Tensor:
-            pixels = torch.stack([version(i) for i in range(part.start, part.stop)])
+        def answered(chunk: slice) -> Tensor:
+            pixels = torch.stack([version(i) for i in range(chunk.start, chunk.stop)])
             return self.model.option_logprobs(pixels, self.question).float()
 
         with fitting(self.model.dtype, "asking the model", len(self.clip)):

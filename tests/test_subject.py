@@ -221,5 +221,5 @@ def test_targets_of_the_other_kind_are_refused() -> None:
 
 
 def test_a_question_with_neither_options_nor_answer_is_refused() -> None:
-    with pytest.raises(InputError, match="expected options, or a free answer that is explained; got neither"):
+    with pytest.raises(InputError, match="expected options, or a free answer to explain; got neither"):
         Subject.bind(ToyModel(), toy_clip(), replace(QUESTION, options=(), answer=None))

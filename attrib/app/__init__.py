@@ -1,1 +1,1 @@
-"""The live app: one answer explained in a browser. Only `page` and `serving` know Gradio (extra `[app]`)."""
+"""Browser app that explains one answer at a time. Only `page` and `serving` know Gradio (extra `[app]`)."""

@@ -1,4 +1,4 @@
-"""One request answered: the explanation, its files, and what the page shows of it."""
+"""Answer a request of the page: compute the explanation, write its files, and render its panels."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Shown:
     folder: Path
     methods: tuple[str, ...]
     answer: str
-    timelines: Mapping[str, str]  # by the method that is shown
+    timelines: Mapping[str, str]  # HTML by the method in front
 
     def overlay(self, method: str) -> Path:
-        """The video with saliency. Raises InputError for a method that is not here."""
+        """Path of the video with saliency. Raises InputError for a method that was not computed."""
         return self._file(method, "mp4")
 
     def sheet(self, method: str) -> Path:
-        """The contact sheet. Raises InputError for a method that is not here."""
+        """Path of the contact sheet. Raises InputError for a method that was not computed."""
         return self._file(method, "png")
 
     def files(self) -> list[Path]:
-        """The volumes and the summary."""
+        """Paths of the volumes and the summary."""
         return [*(self._file(method, "npz") for method in self.methods), self.folder / "summary.json"]
 
     def remove(self) -> None:
@@ -50,16 +50,16 @@ class Shown:
 
 @dataclass(frozen=True, eq=False)
 class Explainer:
-    """A model, settings (`model`, `seed`), and the only folder that is read and filled."""
+    """Model, settings (`model`, `seed`), and the only folder that the app reads and writes."""
 
     model: VideoModel
     folder: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def answer(self, request: Request, step: Progress | None = None) -> Shown:
-        """Explain, and draw into a new folder.
+        """Explain the answer and draw into a new folder.
 
-        Raises InputError for bad input, AttribError where every method failed.
+        Raises InputError for bad input, AttribError if every method failed.
         """
         check_video(request.video, self.folder)
         explanation = api.explain(
@@ -77,5 +77,5 @@ class Explainer:
             raise
 
     def complaint(self, error: AttribError) -> str:
-        """The error in one line, without the names of this machine's folders."""
+        """Message of the error in one line, without the names of this machine's folders."""
         return one_line(str(error).replace(f"{self.folder}/", ""))

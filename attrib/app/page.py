@@ -1,4 +1,4 @@
-"""The page: the request on the left, its explanation on the right. Built with Gradio, extra `[app]`."""
+"""Gradio page: request on the left, explanation on the right. Needs the extra `[app]`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attrib.method import Control
 from attrib.types import Sample
 
 OWN = "Your own video"
-FIRST = ("relevance", "grad_cam")  # methods that are chosen at first, where they are registered
+FIRST = ("relevance", "grad_cam")  # methods selected at first, if registered
 ANSWERED = ("the answer that the model chooses", "predicted")
 LIMITS = (
     f"Videos of at most {MEGABYTES} MB and {SECONDS} s; one explanation at a time. The video stays on this machine."
@@ -27,7 +27,7 @@ EMPTY = '<div class="at-empty">Choose an example or upload a video, ask a questi
 
 
 class RequestFields(NamedTuple):
-    """The components that a visitor fills in."""
+    """Components that a visitor fills in."""
 
     video: Any
     question: Any
@@ -37,7 +37,7 @@ class RequestFields(NamedTuple):
 
 
 class ExplanationFields(NamedTuple):
-    """The components that an explanation fills."""
+    """Components that an explanation fills."""
 
     error: Any
     answer: Any
@@ -52,13 +52,13 @@ class ExplanationFields(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """Explainer of the page, and example samples by their name."""
+    """Page with its explainer and example samples by name."""
 
     explainer: Explainer
     examples: dict[str, Sample]
 
     def build(self) -> gr.Blocks:
-        """The page with its events; one explanation runs at a time, and a few wait."""
+        """Build the page with its events; one explanation runs at a time, and a few wait."""
         with gr.Blocks(title="attrib", analytics_enabled=False, delete_cache=(3600, 3600)) as blocks:
             gr.HTML(
                 '<div class="at-head"><h1>Where does the answer come from?</h1>'
@@ -74,13 +74,13 @@ class Page:
             example.input(self.pick, example, [fields.video, fields.question, fields.options, fields.target], **quick)
             fields.video.input(lambda: OWN, None, example, **quick)
             fields.options.change(targets, [fields.options, fields.target], fields.target, **quick)
-            given = [*fields, explained.last]
+            inputs = [*fields, explained.last]
             button.click(
-                self.explain, given, list(explained), api_visibility="private", concurrency_limit=1,
+                self.explain, inputs, list(explained), api_visibility="private", concurrency_limit=1,
                 concurrency_id="one", trigger_mode="once", show_progress_on=[explained.error], scroll_to_output=True,
             )  # fmt: skip
-            shown = [explained.overlay, explained.timeline, explained.sheet]
-            explained.method.input(show, [explained.method, explained.last], shown, **quick)
+            outputs = [explained.overlay, explained.timeline, explained.sheet]
+            explained.method.input(show, [explained.method, explained.last], outputs, **quick)
         return blocks.queue(max_size=8, api_open=False)
 
     def _request_column(self) -> tuple[Any, RequestFields, Any]:
@@ -110,14 +110,14 @@ class Page:
         return example, fields, gr.Button("Explain", variant="primary", elem_id="at-explain")
 
     def pick(self, name: str) -> tuple[Any, ...]:
-        """Video, question, options and target of an example; an empty video for one's own."""
+        """Video, question, options and target of an example; no video for the visitor's own."""
         if name not in self.examples:
             return None, gr.skip(), gr.skip(), gr.skip()
         sample = self.examples[name]
         options = "\n".join(sample.question.options)
         return str(sample.video), sample.question.text, options, targets(options, "predicted")
 
-    def explain(  # the page's five fields, and what the last explanation left
+    def explain(  # the five request fields, and the last explanation
         self, video: str | None, question: str, options: str, methods: list[str], target: str, last: Shown | None,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
     ) -> Sequence[Any]:  # fmt: skip
@@ -141,9 +141,9 @@ class Page:
             [str(path) for path in shown.files()], gr.update(visible=True), shown,
         )  # fmt: skip
 
-    def _refused(self, words: str) -> Sequence[Any]:
+    def _refused(self, message: str) -> Sequence[Any]:
         return [
-            f'<p class="at-error" role="alert">{escape(words)}</p>',
+            f'<p class="at-error" role="alert">{escape(message)}</p>',
             *[gr.skip()] * (len(ExplanationFields._fields) - 1),
         ]
 
@@ -151,7 +151,7 @@ class Page:
 def _explanation_column() -> ExplanationFields:
     error = gr.HTML(EMPTY)
     with gr.Column(visible=False) as results:
-        said = gr.HTML(elem_id="at-answer")
+        answer = gr.HTML(elem_id="at-answer")
         method = gr.Radio([], label="Method shown", elem_id="at-method")
         overlay = gr.Video(
             label="Saliency", show_label=False, interactive=False, elem_id="at-overlay", autoplay=True, loop=True,
@@ -165,11 +165,11 @@ def _explanation_column() -> ExplanationFields:
         with gr.Accordion("Volumes and summary", open=False):
             files = gr.File(label="NAME.npz for each method, summary.json", file_count="multiple", interactive=False)
     last = gr.State(None, delete_callback=lambda shown: shown.remove() if shown else None)
-    return ExplanationFields(error, said, method, overlay, timeline, sheet, files, results, last)
+    return ExplanationFields(error, answer, method, overlay, timeline, sheet, files, results, last)
 
 
 def _only_below(folder: Path, field: Any) -> None:
-    """Let a file field take what lies below `folder` only: Gradio fetches the address that a forged request names."""
+    """Restrict a file field to files below `folder`: Gradio fetches the address that a forged request names."""
     move = field.async_move_resource_to_block_cache
 
     async def checked(path: Any) -> Any:
@@ -181,7 +181,7 @@ def _only_below(folder: Path, field: Any) -> None:
 
 
 def choices() -> list[tuple[str, str]]:
-    """Methods with what they are called on the page."""
+    """Methods as (label on the page, name)."""
     return [
         (f"{name} (control)" if issubclass(registry.get("methods", name), Control) else name, name)
         for name in explainable()
@@ -189,20 +189,20 @@ def choices() -> list[tuple[str, str]]:
 
 
 def targets(options: str, chosen: str) -> Any:
-    """The choices of what to explain for these options, one a line; `chosen` stays where there still is such."""
+    """Update the choices of what to explain for these options (one a line); keep `chosen` if still valid."""
     known = _target_choices(options)
     return gr.update(choices=known, value=chosen if chosen in dict(known).values() else "predicted")
 
 
 def _target_choices(options: str) -> list[tuple[str, str]]:
     lines = [line.strip() for line in options.splitlines() if line.strip()]
-    letters = [chr(ord("A") + place) for place in range(min(len(lines), OPTIONS))]
-    return [ANSWERED, *((f"{letter}. {text}", f"option:{place}")
-                        for place, (letter, text) in enumerate(zip(letters, lines, strict=False)))]  # fmt: skip
+    letters = [chr(ord("A") + index) for index in range(min(len(lines), OPTIONS))]
+    return [ANSWERED, *((f"{letter}. {text}", f"option:{index}")
+                        for index, (letter, text) in enumerate(zip(letters, lines, strict=False)))]  # fmt: skip
 
 
 def show(method: str, last: Shown | None) -> tuple[Any, Any, Any]:
-    """Overlay, timeline and sheet of one method; nothing changes where there is none."""
+    """Overlay, timeline and sheet of one method; no change if it was not computed."""
     try:
         if last is None:
             raise InputError("method: explain it first")

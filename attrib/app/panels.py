@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from attrib.explaining.explanation import Explanation
 from attrib.types import SaliencyVolume
 
-WIDTH, HEIGHT = 1000, 100  # of a row of the timeline, in its own units
-TICKS = 6  # at most, on the axis of time
+WIDTH, HEIGHT = 1000, 100  # size of a row of the timeline, in SVG units
+TICKS = 6  # most ticks on the time axis
 Floats = NDArray[np.float64]
 
 ANSWER = """
 <div class="at-answer">
-  <p class="at-said">{{ said }}</p>
+  <p class="at-said">{{ headline }}</p>
   {% if bars %}<table><caption class="at-hidden">{{ caption }}</caption>
   {% for bar in bars %}<tr{% if bar.chosen %} class="at-chosen"{% endif %}>
     <th scope="row">{{ bar.text }}</th>
@@ -69,33 +69,33 @@ class Row(NamedTuple):
 
 
 def answer(explanation: Explanation) -> str:
-    """The answer with the probabilities of the options, or of a free answer's tokens; costs and failures."""
+    """HTML of the answer: probabilities of options or of a free answer's tokens, costs and failures."""
     subject, summary = explanation.subject, explanation.summary()
     if subject.question.options:
         letters = subject.question.letters
-        said = f"{letters[subject.predicted]}. {explanation.answer}"
+        headline = f"{letters[subject.predicted]}. {explanation.answer}"
         bars = [Bar(f"{letter}. {text}", share, letter == summary["answer"]) for letter, text, share
                 in zip(letters, subject.question.options, summary["probabilities"], strict=True)]  # fmt: skip
     else:
-        said = explanation.answer
+        headline = explanation.answer
         bars = [Bar(item["token"].strip() or repr(item["token"]), float(np.exp(item["logprob"])), False)
                 for item in summary["tokens"]]  # fmt: skip
     costs = ", ".join(f"{name} {volume.provenance.seconds:.1f} s" for name, volume in explanation.volumes.items())
     warnings = [text.removeprefix(f"{subject.clip.path}: ") for text in subject.clip.warnings]
     notes = ". ".join([f"The model looked at {len(subject.clip)} frames", costs, *warnings, ""]).strip()
     return _ANSWER.render(
-        said=said, bars=bars, explained=subject.description, notes=notes, caption="probabilities",
+        headline=headline, bars=bars, explained=subject.description, notes=notes, caption="probabilities",
         failures=[f"{name} failed: {error}" for name, error in explanation.failures.items()],
     )  # fmt: skip
 
 
 def timelines(explanation: Explanation) -> dict[str, str]:
-    """The timeline once for each method, with that one brought forward."""
+    """HTML of the timeline by method, each with that method highlighted."""
     return {name: timeline(explanation.volumes, explanation.subject.clip.end, name) for name in explanation.volumes}
 
 
 def timeline(volumes: Mapping[str, SaliencyVolume], end: float, shown: str) -> str:
-    """A row for each method over one axis of time, in seconds; `end`: of the last frame."""
+    """HTML of a timeline: a row for each method over one time axis in seconds; `end`: end of the last frame."""
     edges = np.r_[next(iter(volumes.values())).times, end]
     across = WIDTH * (edges - edges[0]) / (edges[-1] - edges[0])
     rows = [_row(name, profile(volume), across, name == shown) for name, volume in volumes.items()]
@@ -106,7 +106,7 @@ def timeline(volumes: Mapping[str, SaliencyVolume], end: float, shown: str) -> s
 
 
 def profile(volume: SaliencyVolume) -> Floats:
-    """Share (t,) of the positive saliency that lies in each frame; zeros where nothing is positive."""
+    """Share (t,) of the positive saliency in each frame; zeros if nothing is positive."""
     mass = np.maximum(volume.values, 0).astype(np.float64).sum(axis=(1, 2))
     return np.asarray(mass / mass.sum() if mass.sum() > 0 else mass)
 
@@ -122,11 +122,11 @@ def _row(name: str, shares: Floats, across: Floats, shown: bool) -> Row:
 
 
 def _ticks(edges: Floats) -> Sequence[dict[str, Any]]:
-    """Round seconds along the axis, TICKS at most."""
+    """Ticks at round seconds along the time axis, at most TICKS."""
     span = float(edges[-1] - edges[0])
     steps = [scale * unit for scale in 10.0 ** np.arange(-3, 4) for unit in (1, 2, 5)]
     step = next((step for step in steps if span / step < TICKS), span)
-    places = np.arange(np.ceil(edges[0] / step) * step, edges[-1] + step * 1e-6, step)
-    shares = 100 * (places - edges[0]) / span
-    return [{"left": round(float(at), 3), "text": f"{place:g} s"}
-            for at, place in zip(shares, np.round(places, 6), strict=True)]  # fmt: skip
+    seconds = np.arange(np.ceil(edges[0] / step) * step, edges[-1] + step * 1e-6, step)
+    shares = 100 * (seconds - edges[0]) / span
+    return [{"left": round(float(at), 3), "text": f"{second:g} s"}
+            for at, second in zip(shares, np.round(seconds, 6), strict=True)]  # fmt: skip

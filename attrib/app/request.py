@@ -1,4 +1,4 @@
-"""A request of the page: limits on the video, on the texts and on the methods, checked on the server."""
+"""Request of the page; the server checks its video, texts and methods against limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Request:
     def of(
         video: str | None, question: str | None, options: str | None, methods: Sequence[str] | None, target: str | None
     ) -> Request:
-        """Build a request from a page's fields; options are lines. Raises InputError for a missing or too long one."""
+        """Build a request from a page's fields; options are lines. Raises InputError for a missing or long field."""
         if not video:
             raise InputError("video: choose an example or upload one")
         lines = tuple(line.strip() for line in (options or "").splitlines() if line.strip())
@@ -60,14 +60,14 @@ def _check_methods(methods: Sequence[str]) -> None:
 
 
 def explainable() -> tuple[str, ...]:
-    """Every method that needs no annotation; those that are controls come last."""
+    """Names of the methods that need no annotation; controls come last."""
     known = {name: registry.get("methods", name) for name in registry.names("methods")}
     usable = [name for name, kind in known.items() if can_explain(kind, annotated=False)]
     return tuple(sorted(usable, key=lambda name: issubclass(known[name], Control)))
 
 
 def check_video(path: Path, folder: Path) -> None:
-    """Raises InputError unless `path` is a readable video below `folder` and within the limits."""
+    """Raise InputError unless `path` is a readable video below `folder` and within the limits."""
     if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file():
         raise InputError("video: expected an example or an upload of this page")
     size = path.stat().st_size / 1e6

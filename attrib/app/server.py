@@ -1,4 +1,4 @@
-"""The page on a loopback port, with all its files in one temporary folder that goes with it."""
+"""Serve the page on a loopback port, with all its files in one temporary folder, removed at the end."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob:; object-src 'none'; "
     "frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
 )
-FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # of the machine: nothing is fetched
+FONTS = ("ui-sans-serif", "system-ui", "sans-serif")  # system fonts: the page fetches none
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class Guarded:
-    """An ASGI application whose answers carry POLICY, and that takes nothing from pages of other origins."""
+    """ASGI application that adds POLICY to its responses and refuses requests of other origins."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Send) -> None:
-        """Pass on, with the header; a page elsewhere may make a browser send, though not read."""
-        given = dict(scope.get("headers", ()))
-        origin = given.get(b"origin")
-        if origin is not None and origin != b"http://" + given.get(b"host", b""):
+        """Answer with the header; another site can make a browser send a request, even if it cannot read the reply."""
+        headers = dict(scope.get("headers", ()))
+        origin = headers.get(b"origin")
+        if origin is not None and origin != b"http://" + headers.get(b"host", b""):
             await PlainTextResponse("expected a request of this page", 403)(scope, receive, send)
             return
 
@@ -66,10 +66,10 @@ class Guarded:
 def serving(
     model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int | None = None
 ) -> Iterator[tuple[str, uvicorn.Server, socket.socket]]:  # fmt: skip
-    """The page's address, and its server with the socket that it is to run on. Port 0: any that is free.
+    """Yield the page's address, its server, and the socket for it. Port 0: any free port.
 
-    `settings`: `model` and `seed`. On leaving, every file of the page is removed.
-    Raises InputError where the port is not available.
+    `settings`: `model` and `seed`. On exit, every file of the page is removed.
+    Raises InputError if the port is not available.
     """
     with _bound(port) as listening, tempfile.TemporaryDirectory(prefix="attrib-app-") as name:
         folder = Path(name).resolve()
@@ -85,9 +85,9 @@ def serving(
 
 
 def application(explainer: Explainer, examples: int) -> FastAPI:
-    """The page as an ASGI application, with so many videos of the built-in world as examples."""
+    """Page as an ASGI application, with `examples` videos of the built-in world."""
     world = Demo(examples, root=str(explainer.folder / "examples"), counterfactuals=False)
-    known = {_called(sample): sample for sample in world}
+    known = {_name(sample): sample for sample in world}
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.add_middleware(Guarded)
@@ -105,7 +105,7 @@ def application(explainer: Explainer, examples: int) -> FastAPI:
     )  # fmt: skip
 
 
-def _called(sample: Sample) -> str:
+def _name(sample: Sample) -> str:
     return f"{sample.question.text} ({sample.video_id})"
 
 

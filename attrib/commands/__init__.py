@@ -1,1 +1,1 @@
-"""The commands of the command line, one a file, and in `shared` what they have in common."""
+"""Commands of the command line, one module each; `options` and `question` hold what several of them share."""

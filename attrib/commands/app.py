@@ -1,4 +1,4 @@
-"""`attrib app`: one answer explained in a browser."""
+"""`attrib app`: explain answers in a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attrib.errors import InputError
 
 
 def app(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="On this machine only; 0: any that is free.")] = 7860,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0: any free port.")] = 7860,
     model: ModelName = "demo",
     frames: Frames = None,
     sets: Sets = None,
@@ -27,8 +27,8 @@ def app(
     from attrib.app.server import serving
     from attrib.explaining.binding import explain_settings, load
 
-    given = config.override({}, assignments(sets, frames))
-    network = load(explain_settings(model, given).model)
-    with stopping("the app's files are removed"), serving(network, port, given) as (address, server, listening):
+    settings = config.override({}, assignments(sets, frames))
+    network = load(explain_settings(model, settings).model)
+    with stopping("the app's files are removed"), serving(network, port, settings) as (address, server, listening):
         say(f"attrib app: {address}  (stop with Ctrl-C)")
         server.run(sockets=[listening])

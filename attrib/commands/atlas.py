@@ -1,4 +1,4 @@
-"""`attrib atlas`: attention of every head of every layer, over a set of videos."""
+"""`attrib atlas`: chart the attention of every head of every layer over a set of videos."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ KNOCKOUTS = {
 
 
 class Causal(StrEnum):
-    """Parts that are knocked out."""
+    """Components that the knockout experiment disables."""
 
     none = "none"
     heads = "heads"
@@ -52,15 +52,15 @@ def atlas(
     output: Annotated[
         Path | None, typer.Option("--output", "-O", help="Directory for the atlas. Default for a run: RUN/layers.")
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Heads that are chosen on each half of the videos.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="Number of heads to choose on each half of the videos.")] = 3,
     draws: Annotated[int, typer.Option(min=1, help="Random controls of each knockout.")] = 5,
-    causal: Annotated[Causal, typer.Option(help="What is knocked out; layers: heads too.")] = Causal.layers,
-    figures: Annotated[int, typer.Option(min=0, help="Draw so many videos layer by layer too.")] = 1,
+    causal: Annotated[Causal, typer.Option(help="Components to knock out; `layers` includes heads.")] = Causal.layers,
+    figures: Annotated[int, typer.Option(min=0, help="Number of videos to draw layer by layer too.")] = 1,
     frames: Frames = None,
     sets: Sets = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Chart layers x heads over a set of videos: what each head attends to, and what the chosen ones carry.
+    """Chart layers x heads over a set of videos: what each head attends to, and which heads the answer needs.
 
     Writes atlas.parquet, .csv, .png and .pdf, and selection.json: heads chosen on one half of the videos and reported
     on the other.
@@ -76,7 +76,7 @@ def atlas(
 
 
 def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample, ...]]:
-    """Settings and samples of a finished run, or of a configuration."""
+    """Settings and samples of a finished run or of a configuration file."""
     from attrib import config
 
     for text in sets:
@@ -84,7 +84,7 @@ def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample,
         if key not in APPLICABLE:
             raise InputError(f"--set {text}: {key!r} does not apply to an atlas; {nearest(key, APPLICABLE)}")
         if key == "data" and source.is_dir():
-            raise InputError(f"--set {text}: the atlas of a run shows the run's own videos; give a CONFIG")
+            raise InputError(f"--set {text}: the atlas of a run uses the run's own videos; pass a CONFIG instead")
     if not source.is_dir():
         settings = config.parse(config.override(config.read(source), sets))
         return settings, tuple(config.dataset(settings))
@@ -97,7 +97,7 @@ def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample,
 def chart(
     settings: Config, samples: tuple[Sample, ...], folder: Path, options: Options, figures: int, as_json: bool
 ) -> None:
-    """Write the atlas and the first samples' figures into `folder`; exit code 1 where a sample failed."""
+    """Write the atlas and the first samples' figures into `folder`; exit with code 1 if a sample failed."""
     from attrib.benchmarks.atlas.atlas import atlas as build_atlas
     from attrib.benchmarks.atlas.jobs import AtlasJobs
     from attrib.explaining import binding
@@ -105,48 +105,50 @@ def chart(
     kept = f"what was computed is kept in {folder}: the same command goes on from there"
     with stopping(kept), progress(as_json) as step:
         model = binding.load(settings.model)
-        found = build_atlas(AtlasJobs.of(model, settings, samples, options, folder), step)
-        found.write(folder)
-        there = [sample for sample in samples if sample.id not in found.failures]
-        troubles = _drawn(model, settings, there[:figures], folder, step)
-    warn(found.warnings)
+        chart_data = build_atlas(AtlasJobs.of(model, settings, samples, options, folder), step)
+        chart_data.write(folder)
+        usable = [sample for sample in samples if sample.id not in chart_data.failures]
+        errors = _draw_figures(model, settings, usable[:figures], folder, step)
+    warn(chart_data.warnings)
     if as_json:
-        print_json({"directory": str(folder), "selection": found.selection,
-                    "atlas": json.loads(found.table.to_json(orient="records", double_precision=15))})  # fmt: skip
+        print_json({"directory": str(folder), "selection": chart_data.selection,
+                    "atlas": json.loads(chart_data.table.to_json(orient="records", double_precision=15))})  # fmt: skip
     else:
-        _show(found, folder)
-    finish([f"{sample}: {error}" for sample, error in {**found.failures, **troubles}.items()])
+        _show(chart_data, folder)
+    finish([f"{sample}: {error}" for sample, error in {**chart_data.failures, **errors}.items()])
 
 
-def _drawn(model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Progress) -> dict[str, str]:
-    """Each sample's own figure; the errors of those that have none."""
+def _draw_figures(
+    model: VideoModel, settings: Config, samples: list[Sample], folder: Path, step: Progress
+) -> dict[str, str]:
+    """Draw one figure for each sample; return error messages by sample."""
     from attrib.benchmarks.jobs.store import file_name
     from attrib.errors import NotWritten, failure_message
     from attrib.explaining.binding import bind_sample
     from attrib.explaining.layers import draw
     from attrib.subject import Target
 
-    troubles = {}
-    for place, sample in enumerate(samples):
-        step(f"drawing {sample.id}", place, len(samples))
+    errors = {}
+    for index, sample in enumerate(samples):
+        step(f"drawing {sample.id}", index, len(samples))
         try:
             draw(folder / file_name(sample.id), bind_sample(model, settings, sample, Target.parse(settings.target)))
         except NotWritten:
             raise
-        except Exception as error:  # a picture is no reason to lose the numbers
-            troubles[f"{sample.id} figure"] = failure_message(error)
-    return troubles
+        except Exception as error:  # a failed picture must not lose the numbers
+            errors[f"{sample.id} figure"] = failure_message(error)
+    return errors
 
 
-def _show(found: Atlas, folder: Path) -> None:
-    """The heads that tests find, the chosen ones, and what these hold."""
-    selection = found.selection
+def _show(chart_data: Atlas, folder: Path) -> None:
+    """Print the strongest heads with their tests, the chosen heads, and how they score on the other half."""
+    selection = chart_data.selection
     name = selection["statistic"]
     if name is None:
         say("no heads chosen: neither object_auc nor shuffled_auc has a value in two videos of each half")
     else:
         screen.print(Text(f"Heads of greatest {name}, all {selection['videos']} videos", style="bold"),
-                     _heads(found.table, name, selection["top"]), "", sep="\n")  # fmt: skip
+                     _heads(chart_data.table, name, selection["top"]), "", sep="\n")  # fmt: skip
         screen.print(Text(f"{selection['top']} heads chosen on one half of the videos, reported on the other",
                           style="bold"), _halves(selection), "", sep="\n")  # fmt: skip
     say(f"written to {folder}: atlas.{{parquet,csv,png,pdf}}, selection.json")
@@ -159,8 +161,8 @@ def _heads(table: pd.DataFrame, name: str, top: int) -> Table:
     shown = Table("layer", "head", *names, "p\nmax-T", "p\nBH", box=None, pad_edge=False)
     own = table[table["statistic"] == name].sort_values("mean", ascending=False, kind="stable").head(max(top, 5))
     for row in own.itertuples():
-        beside = table[(table["layer"] == row.layer) & (table["head"] == row.head)].set_index("statistic")["mean"]
-        shown.add_row(str(row.layer), str(row.head), *(f"{beside[each]:.2f}" for each in STATISTICS),
+        means = table[(table["layer"] == row.layer) & (table["head"] == row.head)].set_index("statistic")["mean"]
+        shown.add_row(str(row.layer), str(row.head), *(f"{means[each]:.2f}" for each in STATISTICS),
                       _p(row.p_max_t), _p(row.p_bh))  # fmt: skip
     return shown
 
@@ -168,32 +170,30 @@ def _heads(table: pd.DataFrame, name: str, top: int) -> Table:
 def _halves(selection: Mapping[str, Any]) -> Table:
     groups = [*zip(("half 2", "half 1"), selection["halves"], strict=True), ("both", selection["both"])]
     shown = Table("", *(f"on {label}" for label, _ in groups), box=None, pad_edge=False)
-    shown.add_row(
-        "heads (layer.head)", *(" ".join(f"{a}.{b}" for a, b in found.get("heads", ())) for _, found in groups)
-    )
+    shown.add_row("heads (layer.head)", *(" ".join(f"{a}.{b}" for a, b in half.get("heads", ())) for _, half in groups))
     for key in ("chosen", "all_heads", "random_heads", "difference"):
         words = "minus all heads" if key == "difference" else key.replace("_", " ")
-        _add(shown, words, [found[key] for _, found in groups])
+        _add(shown, words, [half[key] for _, half in groups])
     if "knockout" in selection["both"]:
         shown.add_row()
         shown.add_row("log-odds lost, nats")
         for key, words in KNOCKOUTS.items():
-            _add(shown, words, [found["knockout"][key] for _, found in groups])
+            _add(shown, words, [half["knockout"][key] for _, half in groups])
     return shown
 
 
 def _add(table: Table, words: str, cells: list[dict[str, float]]) -> None:
-    """A row of intervals, and one of p-values where there are any."""
+    """Add a row of means with intervals and, where the cells have p-values, a row of these."""
     table.add_row(words, *map(_interval, cells))
     if "p" in cells[0]:
         table.add_row("  p", *(_p(cell["p"]) for cell in cells))
 
 
-def _interval(found: Mapping[str, float]) -> Text:
-    if found["mean"] != found["mean"]:
+def _interval(estimate: Mapping[str, float]) -> Text:
+    if estimate["mean"] != estimate["mean"]:
         return Text("undefined", style="dim")
-    ends = "" if found["low"] != found["low"] else f" [{found['low']:.2f}, {found['high']:.2f}]"
-    return Text.assemble(f"{found['mean'] + 0.0:.2f}", (ends, "dim"))
+    ends = "" if estimate["low"] != estimate["low"] else f" [{estimate['low']:.2f}, {estimate['high']:.2f}]"
+    return Text.assemble(f"{estimate['mean'] + 0.0:.2f}", (ends, "dim"))
 
 
 def _p(value: float) -> str:

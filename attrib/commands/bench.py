@@ -1,4 +1,4 @@
-"""`attrib bench`: methods compared on a data set."""
+"""`attrib bench`: compare methods on a data set."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def bench(
     sets: Sets = None,
     plugin: Plugins = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what failed; else it stays as it was recorded.")
+        bool,
+        typer.Option("--retry-failed", help="Compute failed items again; by default their recorded failures stay."),
     ] = False,
     replace: Annotated[
         bool,
@@ -43,9 +44,7 @@ def bench(
             "tables. Needed where that run has other data, model, target or seed.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what is cached and what is to be computed; write nothing.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count cached and missing items; write nothing.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
@@ -55,8 +54,8 @@ def bench(
     settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file)
     if dry_run:
         with progress(as_json) as step:
-            found = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)
-        _show_forecast(found, as_json)
+            forecast = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)
+        _show_forecast(forecast, as_json)
         return
     check_output(directory)
     again = "the same command without --replace" if replace else "the same command"
@@ -75,24 +74,24 @@ def _failure(failure: Failure) -> str:
     return f"{' '.join(filter(None, (failure.sample, failure.method, failure.metric)))}: {failure.error}"
 
 
-def _show_forecast(found: Forecast, as_json: bool) -> None:
+def _show_forecast(forecast: Forecast, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(forecast))
         return
     table = Table("items", "kept", "to compute", "failed", "time", box=None, pad_edge=False)
-    for count in found.totals():
+    for count in forecast.totals():
         table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), _duration(count.seconds))
     screen.print(table, "")
-    missing = sum(count.missing for count in found.counts)
-    why = " (not all kinds of items were computed here before)" if found.seconds is None else ""
-    say(f"to compute: {missing} items with workers={found.workers}; time: {_duration(found.seconds)}{why}")
-    peak = "unknown: no map is kept here" if found.peak_memory is None else f"{found.peak_memory / 2**30:.1f} GiB"
+    missing = sum(count.missing for count in forecast.counts)
+    why = " (not all kinds of items were computed here before)" if forecast.seconds is None else ""
+    say(f"to compute: {missing} items with workers={forecast.workers}; time: {_duration(forecast.seconds)}{why}")
+    peak = "unknown: no map is kept here" if forecast.peak_memory is None else f"{forecast.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
     say("not counted: overlay videos")
 
 
 def _duration(seconds: float | None) -> str:
-    """About how long, from what earlier items of the same kind took."""
+    """Approximate duration in words, or `unknown`."""
     if seconds is None:
         return "unknown"
     return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"

@@ -1,4 +1,4 @@
-"""`attrib compare`: finished runs side by side."""
+"""`attrib compare`: show finished runs side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def compare(
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:  # fmt: skip
-    """Compare runs that differ in model, seed, methods or machine; runs of other questions are refused."""
+    """Compare runs that differ in model, seed, methods or machine; runs on different questions are refused."""
     if output is not None:
         check_output(output.parent)
     load_plugins(plugin)
@@ -60,15 +60,15 @@ def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> N
 
 
 def _side_by_side(title: str, rows: pd.DataFrame) -> Table:
-    """One metric: methods down, runs across."""
+    """Table of one metric: methods down, runs across."""
     names = list(dict.fromkeys(rows["run"]))
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
     for name in names:
         table.add_column(Text(name), justify="right")
     for method, group in rows.groupby("method", sort=False):
-        of_run = group.set_index("run")
-        table.add_row(Text(str(method)), *(_cell(of_run.loc[name]) if name in of_run.index else "" for name in names))
+        by_run = group.set_index("run")
+        table.add_row(Text(str(method)), *(_cell(by_run.loc[name]) if name in by_run.index else "" for name in names))
     return table
 
 

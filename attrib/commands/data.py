@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 data = typer.Typer(help="Annotated data sets.", no_args_is_help=True)
 COUNTS = ("videos", "questions", "grounded questions", "tracks", "boxes", "point tracks", "points", "actions", "sounds",
           "cuts")  # fmt: skip
-ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns; one that is 0 everywhere is left out
+ANNOTATED = ("tracks", "points", "actions", "sounds")  # columns; a column of zeros is omitted
 
 
 @data.callback()
@@ -31,11 +31,11 @@ def group() -> None:
 @data.command("check")
 def check(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout.")],
-    split: Annotated[Split | None, typer.Option(help="Only these annotations; default: all splits.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Check only this split; default: all splits.")] = None,
     videos: Annotated[bool, typer.Option("--videos", help="Decode every video in full; slow.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Report what a data set contains, lacks, and has of oddities. Exit code 0: usable; 1: faults."""
+    """Report the contents, gaps and oddities of a data set. Exit code 0: usable; 1: it has faults."""
     from attrib.data.check import check as checked
     from attrib.data.layout import SplitFiles
 
@@ -85,11 +85,11 @@ def _cells(finding: Finding) -> tuple[Text, Text, Text]:
 @data.command("tasks")
 def tasks(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in Perception Test layout, or its file.")],
-    split: Annotated[Split, typer.Option(help="Which annotations.")] = Split.valid,
-    run: Annotated[Path | None, typer.Option(help="A finished run, for the accuracy on each task.")] = None,
+    split: Annotated[Split, typer.Option(help="Split whose annotations are read.")] = Split.valid,
+    run: Annotated[Path | None, typer.Option(help="Finished run whose accuracy on each task is added.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the tasks (distinct questions) with their numbers of videos and annotations, most videos first."""
+    """List the tasks (distinct questions) with numbers of videos and annotations, most videos first."""
     from attrib.data.tasks import tasks as counted
 
     accuracy = _accuracy(run) if run else {}
@@ -108,7 +108,7 @@ def tasks(
 
 
 def _accuracy(run: Path) -> dict[str, tuple[float, int]]:
-    """Accuracy of the run's model by task, with the number of questions whose answer is known."""
+    """Accuracy of the run's model by task, with the number of questions that have a known answer."""
     from attrib.benchmarks.jobs import finished_run
 
     answers = finished_run.read(run).results.drop_duplicates("sample").dropna(subset=["correct"])
@@ -146,8 +146,9 @@ def _task_table(rows: list[dict[str, Any]], with_accuracy: bool) -> Table:
 
 def _totals(known: Tasks) -> str:
     empty = f" ({known.without_question} of them without a question)" if known.without_question else ""
-    return f"{_of(len(known.tasks), 'task')}, {_of(known.videos, 'video')}{empty}, {_of(known.questions, 'question')}"
+    tasks, videos = _count(len(known.tasks), "task"), _count(known.videos, "video")
+    return f"{tasks}, {videos}{empty}, {_count(known.questions, 'question')}"
 
 
-def _of(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""`attrib explain`: one answer explained."""
+"""`attrib explain`: explain one answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def explain(
     question: QuestionText = None,
     option: AnswerOptions = None,
     answer: Annotated[
-        str | None, typer.Option(help="A free answer to explain. Default without options: what the model says.")
+        str | None, typer.Option(help="Free answer to explain. Default without options: the model's own answer.")
     ] = None,
     word: Annotated[list[str] | None, typer.Option(help="Explain only this word of a free answer; repeatable.")] = None,
     per_word: Annotated[
@@ -75,15 +75,15 @@ def explain(
     check_output(output)
     from attrib import api, config
 
-    given = config.override({}, assignments(sets, frames))
-    methods = _chosen(method, given.pop("methods", {}) or {}, annotated)
+    settings = config.override({}, assignments(sets, frames))
+    methods = _chosen(method, settings.pop("methods", {}) or {}, annotated)
     if annotated:
         explained = partial(api.explain_sample, sample)
     else:
         explained = partial(api.explain, sample.video, sample.question.text, sample.question.options, answer=answer,
                             words=word or (), per_word=per_word)  # fmt: skip
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
-        explanation = explained(model=model, methods=methods, target=target, settings=given, step=step)
+        explanation = explained(model=model, methods=methods, target=target, settings=settings, step=step)
         explanation.save(output, step)
     warn(explanation.subject.clip.warnings)
     if as_json:
@@ -104,28 +104,28 @@ def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[s
 
 
 def _explainable(annotated: bool) -> list[str]:
-    """Every method but those that need an annotation, where there is none, or that of other videos."""
+    """Names of the methods that can explain a single video, with or without annotation."""
     from attrib.method import can_explain
 
     return [name for name in registry.names("methods") if can_explain(registry.get("methods", name), annotated)]
 
 
-def _show_explanation(found: Explanation, output: Path) -> None:
-    summary = found.summary()
-    free = found.subject.question.reply is not None
+def _show_explanation(explanation: Explanation, output: Path) -> None:
+    summary = explanation.summary()
+    free = explanation.subject.question.reply is not None
     table = _token_table(summary) if free else _option_table(summary)
     own = " (the model's own)" if free and summary["generated"] else ""
     lines = [f"explained: {summary['explained']}{own}", *_annotation_lines(summary), ""]
     screen.print(summary["question"], table, *lines, sep="\n", markup=False)
-    if found.volumes:
+    if explanation.volumes:
         screen.print(_cost_table(summary))
-    names = ",".join(found.volumes)
-    names = ("{" + names + "}" if len(found.volumes) > 1 else names) + ".{npz,mp4,png}"
-    say(f"\nwritten to {output}: summary.json" + (f", {names}" if found.volumes else ""))
+    names = ",".join(explanation.volumes)
+    names = ("{" + names + "}" if len(explanation.volumes) > 1 else names) + ".{npz,mp4,png}"
+    say(f"\nwritten to {output}: summary.json" + (f", {names}" if explanation.volumes else ""))
 
 
 def _cost_table(summary: dict[str, Any]) -> Table:
-    """Seconds of each method, and its completeness error where any has one."""
+    """Table of each method's seconds and, if any method reports it, completeness error."""
     costs = {
         name: (f"{cost['seconds']:.2f}", cost.get("completeness_error")) for name, cost in summary["methods"].items()
     }
@@ -137,7 +137,7 @@ def _cost_table(summary: dict[str, Any]) -> Table:
 
 
 def _annotation_lines(summary: dict[str, Any]) -> list[str]:
-    """The right answer and the evidence of an annotated question."""
+    """Lines with the right answer and the evidence of an annotated question; none without annotation."""
     if "evidence_rule" not in summary:
         return []
     right = summary["correct_answer"]
@@ -149,17 +149,17 @@ def _annotation_lines(summary: dict[str, Any]) -> list[str]:
 
 
 def _option_table(summary: dict[str, Any]) -> Table:
-    """The options with their probabilities; the model's choice in bold."""
+    """Table of the options with their probabilities; the model's choice in bold."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for place, (text, share) in enumerate(zip(summary["options"], summary["probabilities"], strict=True)):
-        letter = chr(ord("A") + place)
+    for index, (text, share) in enumerate(zip(summary["options"], summary["probabilities"], strict=True)):
+        letter = chr(ord("A") + index)
         chosen = letter == summary["answer"]
         table.add_row(f"{letter}. {text}", f"{share:.1%}", "answer" if chosen else "", style="bold" if chosen else "")
     return table
 
 
 def _token_table(summary: dict[str, Any]) -> Table:
-    """The tokens of a free answer with their probabilities."""
+    """Table of a free answer's tokens with their probabilities."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for item in summary["tokens"]:
         table.add_row(item["token"], f"{math.exp(item['logprob']):.1%}")

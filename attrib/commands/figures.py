@@ -1,4 +1,4 @@
-"""`attrib figures`: the figures of a finished run, for papers."""
+"""`attrib figures`: draw the figures of a finished run for a paper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def figures(
     ] = None,
     plugin: Plugins = None,
 ) -> None:
-    """Figures for papers: each as PDF and PNG at print size, with its numbers (.csv) and captions."""
+    """Draw figures for papers: each as PDF and PNG at print size, with its numbers (.csv) and captions."""
     load_plugins(plugin)
     folder = output or run / "figures"
     from attrib.benchmarks.export.figures.write import write_figures

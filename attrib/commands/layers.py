@@ -1,4 +1,4 @@
-"""`attrib layers`: the answer's attention to one video, layer by layer."""
+"""`attrib layers`: draw the answer's attention to one video, layer by layer."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ OPTIONS = {"target": "--target", "data": "--data"}  # options, not settings
 
 
 class Reduction(StrEnum):
-    """Reduction of a layer's heads to one map."""
+    """Rule for combining a layer's heads into one map."""
 
     max = "max"
     mean = "mean"
 
 
 class Columns(StrEnum):
-    """Choice of frames where there are too many to draw."""
+    """Rule for choosing frames when there are too many to draw."""
 
     even = "even"
     most = "most"
 
 
 def layers(
-    output: Annotated[Path, typer.Option("--output", "-O", help="Directory for what is drawn.")],
+    output: Annotated[Path, typer.Option("--output", "-O", help="Directory for the pictures and the film.")],
     source: VideoFile = None,
     question: QuestionText = None,
     option: AnswerOptions = None,
@@ -61,11 +61,15 @@ def layers(
     split: SplitName = None,
     model: ModelName = "demo",
     target: TargetText = "predicted",
-    reduction: Annotated[Reduction, typer.Option(help="A layer's map: over its heads.")] = Reduction.max,
-    layer: Annotated[int | None, typer.Option(help="Draw this layer's heads in place of layers.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All rows, not only those of high activity.")] = False,
-    columns: Annotated[int, typer.Option(min=1, max=32, help="Frames drawn, at most.")] = 8,
-    columns_by: Annotated[Columns, typer.Option(help="Frames spaced evenly, or of most attention.")] = Columns.even,
+    reduction: Annotated[
+        Reduction, typer.Option(help="How a layer's heads are combined into one map.")
+    ] = Reduction.max,
+    layer: Annotated[int | None, typer.Option(help="Draw the heads of this layer instead of all layers.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Draw all rows, not only rows of high activity.")] = False,
+    columns: Annotated[int, typer.Option(min=1, max=32, help="Largest number of frames to draw.")] = 8,
+    columns_by: Annotated[
+        Columns, typer.Option(help="Choose evenly spaced frames, or the frames with most attention.")
+    ] = Columns.even,
     frames: Frames = None,
     sets: Sets = None,
     as_json: JsonFlag = False,
@@ -103,7 +107,7 @@ def _draw(
         path = folder / file_name(sample.id)
         rows = draw(path, subject, choice)
     warn(subject.clip.warnings)
-    shown_rows = [name for name, there in zip(rows.names, rows.shown, strict=True) if there]
+    shown_rows = [name for name, visible in zip(rows.names, rows.shown, strict=True) if visible]
     if as_json:
         print_json({"sample": sample.id, "question": sample.question.text, "answer": subject.description,
                     "rows": rows.kind, "mass": rows.mass.tolist(), "high_activity": float(rows.threshold),

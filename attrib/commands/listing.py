@@ -1,4 +1,4 @@
-"""`attrib list`: what is registered."""
+"""`attrib list`: list the registered methods, metrics, imputers, models and data sets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def list_registered(
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List registered methods, metrics, imputers, models and data sets, with what they are and where they come from."""
+    """List registered methods, metrics, imputers, models and data sets, with their descriptions and origins."""
     load_plugins(plugin)
     kinds = [each for each in registry.KINDS if kind in (None, each)]
     entries_by_kind = {name: [_entry(name, entry) for entry in registry.names(name)] for name in kinds}

@@ -1,4 +1,4 @@
-"""`attrib notebook`: a finished run as a Jupyter notebook."""
+"""`attrib notebook`: export a finished run as a Jupyter notebook."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ def notebook(
         Path | None, typer.Option("--output", "-O", help="Notebook file. Default: RUN/notebook.ipynb.")
     ] = None,
     execute: Annotated[
-        bool, typer.Option("--run", help="Run it here, and keep its outputs; needs nbclient and ipykernel.")
+        bool, typer.Option("--run", help="Execute the notebook and save its outputs; needs nbclient and ipykernel.")
     ] = False,
     source: Annotated[
-        str, typer.Option(help="What pip installs where attrib is missing: a name, or git+https://...")
+        str,
+        typer.Option(
+            help="Package that the notebook installs with pip if attrib is missing: a name or git+https://..."
+        ),
     ] = "attrib",
     plugin: Plugins = None,
 ) -> None:
-    """Notebook that explains example videos, shows the figures and checks a number; for Colab or beside the run."""
+    """Write a notebook that explains example videos, shows the figures and checks a number; runs on Colab too."""
     load_plugins(plugin)
     path = output or run / "notebook.ipynb"
     from attrib.benchmarks.export.notebook.write import run_notebook, write_notebook

@@ -31,7 +31,7 @@ AnswerOptions = Annotated[
 ]
 DataRoot = Annotated[Path | None, typer.Option("--data", help="Annotated data set, instead of VIDEO and --question.")]
 VideoId = Annotated[str | None, typer.Option("--video", help="With --data: the video's id.")]
-QuestionId = Annotated[int | None, typer.Option("--question-id", help="With --data: which of several questions.")]
+QuestionId = Annotated[int | None, typer.Option("--question-id", help="With --data: id of one of several questions.")]
 
 
 class Split(StrEnum):
@@ -42,7 +42,9 @@ class Split(StrEnum):
     test = "test"
 
 
-SplitName = Annotated[Split | None, typer.Option("--split", help="With --data: which annotations; default: valid.")]
+SplitName = Annotated[
+    Split | None, typer.Option("--split", help="With --data: split of the annotations; default: valid.")
+]
 
 
 def load_plugins(paths: list[Path] | None) -> None:
@@ -53,23 +55,23 @@ def load_plugins(paths: list[Path] | None) -> None:
 
 def assignments(sets: Sequence[str] | None, frames: int | None) -> list[str]:
     """Return `sets` with --frames as model.frames. Raises InputError where --set names another number."""
-    given = list(sets or ())
+    texts = list(sets or ())
     if frames is None:
-        return given
+        return texts
     from attrib import config
 
-    model = config.override({}, given).get("model")
+    model = config.override({}, texts).get("model")
     if isinstance(model, dict) and model.get("frames", frames) != frames:
         raise InputError(f"--frames {frames}: contradicts model.frames={model['frames']} (--set); give one of them")
-    return [*given, f"model.frames={frames}"]
+    return [*texts, f"model.frames={frames}"]
 
 
 def check_output(folder: Path) -> None:
-    """Refuse an output directory that cannot be written, before minutes of work."""
-    at = folder.absolute()
+    """Raise InputError for a directory that cannot be written to; called before the work starts."""
+    existing = folder.absolute()
     try:
-        while not at.exists():  # OSError: a name that is too long
-            at = at.parent
-        tempfile.TemporaryFile(dir=at).close()  # asking for permissions would not find every reason
+        while not existing.exists():  # OSError: a name that is too long
+            existing = existing.parent
+        tempfile.TemporaryFile(dir=existing).close()  # permission bits alone do not show every obstacle
     except OSError:
-        raise InputError(f"output directory {folder}: {at} is not a directory that can be written to") from None
+        raise InputError(f"output directory {folder}: {existing} is not a directory that can be written to") from None

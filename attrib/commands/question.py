@@ -1,4 +1,4 @@
-"""The question that a command is asked: typed beside a video file, or taken from an annotated data set."""
+"""Question of a command: typed for a video file, or taken from an annotated data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMS = "expected VIDEO and --question, or --data and --video"
 
 @dataclass(frozen=True)
 class TypedQuestion:
-    """VIDEO, --question and --option; `others`: further options that apply to this form only."""
+    """Values of VIDEO, --question and --option; `others`: more options that apply to this form only."""
 
     video: Path | None
     text: str | None
@@ -26,13 +26,13 @@ class TypedQuestion:
     others: Mapping[str, Any]
 
     def given(self) -> list[str]:
-        """Names of the options that were given."""
+        """Names of the options that the user set."""
         return _given({"VIDEO": self.video, "--question": self.text, "--option": self.options, **self.others})
 
 
 @dataclass(frozen=True)
 class AnnotatedQuestion:
-    """--data, --video, --question-id and --split."""
+    """Values of --data, --video, --question-id and --split."""
 
     root: Path | None
     video: str | None
@@ -40,7 +40,7 @@ class AnnotatedQuestion:
     split: Split | None
 
     def given(self) -> list[str]:
-        """Names of the options that were given."""
+        """Names of the options that the user set."""
         return _given({"--data": self.root, "--video": self.video, "--question-id": self.id, "--split": self.split})
 
 
@@ -49,9 +49,9 @@ def _given(values: Mapping[str, Any]) -> list[str]:
 
 
 def asked(typed: TypedQuestion, annotated: AnnotatedQuestion) -> tuple[Sample, bool]:
-    """Return the sample that is asked about, and whether it comes from an annotation.
+    """Return the sample to explain, and whether it is annotated.
 
-    Raises InputError for a mixture of the two forms, for half a form, and where an annotation has no such question.
+    Raises InputError for a mixture of the two forms, for half a form, and when the data set has no such question.
     """
     if typed.given() and annotated.given():
         raise InputError(f"{FORMS}; got {typed.given()[0]} and {annotated.given()[0]}")

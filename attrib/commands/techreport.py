@@ -1,4 +1,4 @@
-"""`attrib techreport`: a finished run as a technical report (PDF)."""
+"""`attrib techreport`: write a technical report (PDF) of a finished run."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def techreport(
     title: Annotated[str, typer.Option(help="Default: model, methods and tasks, from the run.")] = "",
     author: Annotated[list[str] | None, typer.Option("--author", help="Repeatable.")] = None,
     training_note: Annotated[
-        str, typer.Option(help="How the model was trained. Default: its own record, or: as published.")
+        str, typer.Option(help="How the model was trained. Default: the model's own record, else 'as published'.")
     ] = "",
     paper: Annotated[Paper, typer.Option(help="Size of the page.")] = Paper.A4,
     plugin: Plugins = None,
 ) -> None:
-    """Technical report of two pages (PDF), filled from the run; more than two pages are an error."""
+    """Write a technical report of two pages (PDF) from the run; a longer report is an error."""
     load_plugins(plugin)
     path = output or run / "techreport.pdf"
     from attrib.benchmarks.export.techreport.text import Wanted

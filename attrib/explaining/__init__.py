@@ -1,1 +1,1 @@
-"""Explaining one answer: the model bound to a clip and a question, its maps, and its layers."""
+"""Explain one answer: bind the model to a clip and a question, compute maps, and draw its layers."""

@@ -1,4 +1,4 @@
-"""The model that settings describe, bound to a clip and a question."""
+"""Load the model that settings describe, and bind it to a clip and a question."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class FrameSampling:
 
     @staticmethod
     def of(section: config.ModelSection, model: VideoModel) -> FrameSampling:
-        """Frames as configured, else as many as the model takes by default."""
+        """Sampling from a configuration; without `frames` the model's default number."""
         return FrameSampling(section.frames or model.frames, section.sampling)
 
     def read(self, source: str | Path) -> Clip:
-        """Read these frames of a video file. Raises VideoError for one that cannot be read."""
+        """Read these frames of a video file. Raises VideoError for an unreadable file."""
         return video.read(source, frames=self.frames, sampling=self.how)
 
 
@@ -42,7 +42,7 @@ def load(section: config.ModelSection) -> VideoModel:
 def explain_settings(
     model: str | VideoModel, settings: Mapping[str, Any] | None, options: Mapping[str, str] | None = None
 ) -> config.ExplainConfig:
-    """Parse the settings of one answer; `model` names the model. Raises ConfigError where they name another.
+    """Parse the settings of one answer; `model` names the model. Raises ConfigError if the settings name another model.
 
     `options`: as for `config.parse_explain`.
     """
@@ -55,7 +55,7 @@ def explain_settings(
 
 
 def check_target(options: Sequence[str], target: str) -> None:
-    """Raise InputError for a target other than the default where there are no options to choose from."""
+    """Raise InputError for a target other than the default when the question has no options."""
     if not options and target != "predicted":
         raise InputError(f"target {target!r}: applies to options only; name them with --option")
 
@@ -64,10 +64,10 @@ def bind_sample(
     model: VideoModel, settings: config.ExplainConfig, sample: Sample, target: Target | None = None,
     peers: tuple[Sample, ...] = (),
 ) -> Subject:  # fmt: skip
-    """Bind the model to a sample's clip and question, with its annotation; without options it answers freely.
+    """Bind the model to a sample's clip and question, with its annotation; without options the model answers freely.
 
-    The target is by default what the model itself answers. Raises InputError where the video cannot be read or the
-    target does not exist.
+    The default target is the model's own answer. Raises InputError if the video cannot be read or the target does not
+    exist.
     """
     check_target(sample.question.options, str(target or "predicted"))
     clip = FrameSampling.of(settings.model, model).read(sample.video)

@@ -1,4 +1,4 @@
-"""One explained answer: what is known of it, and its pictures."""
+"""Result of explaining one answer: volumes, summary and pictures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Rows = Mapping[str, tuple[str, Method, Subject]]  # by the volume's name: the me
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """One answer explained: the subject, a volume for each method, and the error of each that failed.
+    """Explained answer: the subject, a volume for each method, and the error of each failed method.
 
-    Word by word, volumes and failures are called METHOD.WORD, and the subject explains the whole answer. `explained`
-    says in words what each volume explains.
+    With one volume for each word, volumes and failures are named METHOD.WORD, and the subject explains the whole
+    answer. `explained` describes in words what each volume explains.
     """
 
     subject: Subject
@@ -35,19 +35,19 @@ class Explanation:
 
     @property
     def answer(self) -> str:
-        """The option that the model chooses, in words, or the free answer."""
+        """Text of the option that the model chooses, or of the free answer."""
         reply = self.subject.question.reply
         return reply.text if reply else self.subject.question.options[self.subject.predicted]
 
     def summary(self) -> dict[str, Any]:
         """Content of `summary.json`: question, answer, probabilities, frames, each method's cost and reports.
 
-        Of an annotated question also the rule of its evidence, the evidence, tracks, segments and the cut.
+        For an annotated question also its evidence and the rule behind it, tracks, segments and the cut.
         """
         subject, question = self.subject, self.subject.question
         return {
             "video": str(subject.clip.path), "question": question.text, "options": list(question.options),
-            **(_said(subject) if question.reply else _chosen(subject)), "answer_text": self.answer,
+            **(_free_answer(subject) if question.reply else _chosen_option(subject)), "answer_text": self.answer,
             **(_annotated(subject.sample) if subject.sample else {}),
             "target": str(subject.target), "explained": subject.description,
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
@@ -78,30 +78,30 @@ class Explanation:
         )
 
     def _costs(self, name: str) -> dict[str, Any]:
-        made = self.volumes[name].provenance
+        provenance = self.volumes[name].provenance
         return {
-            "explained": self.explained[name], "parameters": dict(made.parameters), "seconds": made.seconds,
-            "peak_memory": made.peak_memory, **made.reports,
+            "explained": self.explained[name], "parameters": dict(provenance.parameters), "seconds": provenance.seconds,
+            "peak_memory": provenance.peak_memory, **provenance.reports,
         }  # fmt: skip
 
 
 def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
-    """Compute each row's volume; a method that fails is recorded, and the others go on."""
+    """Compute each row's volume; record methods that fail and continue with the others."""
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}
-    for done, (name, (label, method, part)) in enumerate(rows.items()):
+    for done, (name, (label, method, aimed)) in enumerate(rows.items()):
         report_progress(step, name, done, len(rows))
         try:
-            volumes[name] = method.attribute(part, label)
+            volumes[name] = method.attribute(aimed, label)
         except InputError:
             raise
-        except Exception as error:  # a plug-in may raise anything; the other methods go on
+        except Exception as error:  # a plug-in may raise anything
             failures[name] = failure_message(error)
-    return Explanation(subject, volumes, failures, {name: part.description for name, (_, _, part) in rows.items()})
+    return Explanation(subject, volumes, failures, {name: aimed.description for name, (_, _, aimed) in rows.items()})
 
 
-def _chosen(subject: Subject) -> dict[str, Any]:
-    """The answer to a question with options, as letters, and their probabilities."""
+def _chosen_option(subject: Subject) -> dict[str, Any]:
+    """Letters of the chosen and the right option, and the probabilities of all options."""
     question = subject.question
     return {
         "answer": question.letters[subject.predicted],
@@ -110,16 +110,16 @@ def _chosen(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _said(subject: Subject) -> dict[str, Any]:
-    """A free answer, the log-probability of each token and the mean of each content word's."""
+def _free_answer(subject: Subject) -> dict[str, Any]:
+    """Text of a free answer, log-probability of each token, and mean log-probability of each content word."""
     reply, logprobs = subject.question.reply, subject.logprobs
-    assert reply is not None  # the caller has looked
-    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in reply.content_words}
+    assert reply is not None  # the caller checks
+    subjects = {word: subject.aimed(Target("answer", words=(word,))) for word in reply.content_words}
     tokens = zip(reply.tokens, logprobs.tolist(), strict=True)
     return {
         "answer": reply.text, "generated": reply.generated,
         "tokens": [{"token": token, "logprob": logprob} for token, logprob in tokens],
-        "words": {word: float(part.log_odds(logprobs[None])[0]) for word, part in parts.items()},
+        "words": {word: float(aimed.log_odds(logprobs[None])[0]) for word, aimed in subjects.items()},
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The answer's attention on one video, layer by layer or head by head, as the rows of a page (`render_layers`)."""
+"""Draw the answer's attention to one video on a page with a row for each layer or head."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from attrib.subject import Subject
 
 Reduction = Literal["max", "mean"]
 Columns = Literal["even", "most"]
-MOST_OPTIONS = 6  # that the page lists
+MOST_OPTIONS = 6  # listed on the page
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Choice:
 
 
 def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool = True) -> LayerRows:
-    """Write PATH.png, PATH.pdf and, as a film through all rows, PATH.mp4; returns what is on them.
+    """Write PATH.png, PATH.pdf and, as a film through all rows, PATH.mp4; return the rows.
 
-    Boxes are those of the subject's sample. Raises UnsupportedModel when the model does not give its attention, and
-    InputError for a layer that it does not have.
+    Boxes come from the subject's sample. Raises UnsupportedModel if the model does not expose its attention, and
+    InputError for a layer that does not exist.
     """
     choice = choice or Choice()
     rows = rows_of(subject, answer_statistics(subject), choice)
@@ -60,15 +60,15 @@ def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool 
     return rows
 
 
-def rows_of(subject: Subject, found: HeadStatistics, choice: Choice) -> LayerRows:
-    """The rows: layers, their heads reduced, or one layer's heads."""
-    maps, mass = found.attention, found.visual_mass
+def rows_of(subject: Subject, statistics: HeadStatistics, choice: Choice) -> LayerRows:
+    """Rows of the page: layers with their heads combined, or the heads of one layer."""
+    maps, mass = statistics.attention, statistics.visual_mass
     if choice.layer is not None:
         if not 0 <= choice.layer < len(maps):
             raise InputError(f"layer: expected one from 0 to {len(maps) - 1}, got {choice.layer}")
         maps, mass = maps[choice.layer][:, None], mass[choice.layer][:, None]
     mean = mass.mean(dim=1)
-    overall = _numbers(found.max)
+    overall = _numbers(statistics.max)
     profile = overall.sum(axis=(1, 2)).tolist() if choice.by == "most" else None
     return LayerRows(
         "layer" if choice.layer is None else "head",
@@ -87,11 +87,11 @@ def _numbers(values: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]
 
 
 def heading(subject: Subject, rows: LayerRows, choice: Choice, *, film: bool = False) -> Heading:
-    """The words above the page, or above a film of all rows and frames, and at its foot."""
+    """Texts above and below the page, or above and below the film of all rows and frames."""
     sample = subject.sample
-    where = sample.id if sample else (subject.clip.path.stem if subject.clip.path else "")
+    name = sample.id if sample else (subject.clip.path.stem if subject.clip.path else "")
     below = " · ".join(
-        filter(None, (where, f"model {Path(subject.model.name).name}", f"explained: {subject.description}"))
+        filter(None, (name, f"model {Path(subject.model.name).name}", f"explained: {subject.description}"))
     )
     notes = [_cells_note(subject, rows, choice)]
     notes += [] if film else [_rows_note(rows, choice), *_columns_note(subject, rows, choice)]
@@ -99,7 +99,7 @@ def heading(subject: Subject, rows: LayerRows, choice: Choice, *, film: bool = F
 
 
 def _answers(subject: Subject) -> Iterator[tuple[str, bool]]:
-    """The options with their probabilities, or the free answer."""
+    """Yield each answer line and whether it is the model's: options with probabilities, or the free answer."""
     question = subject.question
     if question.reply is not None:
         yield f"answer: {question.reply.text}", True
@@ -109,9 +109,9 @@ def _answers(subject: Subject) -> Iterator[tuple[str, bool]]:
     for option in sorted(order):
         own, right = option == subject.predicted, option == question.answer
         words = ["the model's answer"] * own + ["right"] * right + ["wrong"] * (own and not right)
-        said = ", ".join(words if question.answer is not None else words[:own])
+        remark = ", ".join(words if question.answer is not None else words[:own])
         text = f"{question.letters[option]}. {question.options[option]} · {shares[option]:.1%}"
-        yield text + (f" · {said}" if said else ""), own
+        yield text + (f" · {remark}" if remark else ""), own
     if len(shares) > MOST_OPTIONS:
         yield f"and {len(shares) - MOST_OPTIONS} less probable", False
 

@@ -1,4 +1,4 @@
-"""A request to explain one answer: checked, and turned into methods and what each of them explains."""
+"""Check a request to explain one answer, and turn it into one subject for each method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attrib.types import Clip, Question
 
 
 def check(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
-    """Raise InputError for arguments of `explain` that exclude each other, or are empty."""
+    """Raise InputError for arguments of `explain` that exclude each other or are empty."""
     if len(set(options)) < len(options):
         raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
     if options and answer is not None:
@@ -31,10 +31,10 @@ def check(options: Sequence[str], answer: str | None, by_words: bool, target: st
 
 
 def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
-    """Return the question with the given answer, or the model's own, as its tokens."""
+    """Return the question with a tokenised reply: `answer`, or by default the model's own."""
     speaker = require(model, AnswersFreely, "free answers")
-    given = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
-    return replace(question, reply=given)
+    reply = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
+    return replace(question, reply=reply)
 
 
 def with_answer(question: Question, target: Target) -> Question:
@@ -52,16 +52,16 @@ def rows(subject: Subject, methods: Mapping[str, Method]) -> Rows:
 def rows_by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[str]) -> Rows:
     """Return one row for each method and word, by default the content words. Raises InputError without any."""
     reply = subject.question.reply
-    assert reply is not None  # words of options were refused
+    assert reply is not None  # `check` refuses words with options
     chosen = tuple(dict.fromkeys(word.casefold() for word in words)) or reply.content_words
     if not chosen:
         raise InputError(f"words: the answer {reply.text!r} has no content word; choose words with --word")
-    parts = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
-    return {f"{label}.{word}": (label, methods[label], part) for label in methods for word, part in parts.items()}
+    subjects = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
+    return {f"{label}.{word}": (label, methods[label], aimed) for label in methods for word, aimed in subjects.items()}
 
 
 def method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
-    """Return methods by label; by default all but controls, and but those that need an annotation without one."""
+    """Methods by label; by default all except controls and, unless `annotated`, methods that need an annotation."""
     if methods is None:
         every = {name: config.build("methods", name).item for name in registry.names("methods")}
         usable = {name: item for name, item in every.items() if can_explain(item, annotated)}
@@ -71,6 +71,6 @@ def method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
     if not methods:
         raise InputError("methods: expected at least one, got none")
     return {
-        label: given if isinstance(given, Method) else config.build("methods", label, given).item
-        for label, given in methods.items()
+        label: method if isinstance(method, Method) else config.build("methods", label, method).item
+        for label, method in methods.items()
     }

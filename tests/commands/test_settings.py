@@ -78,7 +78,10 @@ def test_a_target_needs_options(attrib: Run, video: Path, tmp_path: Path) -> Non
 def test_the_videos_of_a_run_cannot_be_changed(attrib: Run, tmp_path: Path) -> None:
     code, _, error = attrib("atlas", tmp_path, "--set", "data.videos=2")
     assert code == 2
-    assert error.strip() == "attrib: --set data.videos=2: the atlas of a run shows the run's own videos; give a CONFIG"
+    assert (
+        error.strip()
+        == "attrib: --set data.videos=2: the atlas of a run uses the run's own videos; pass a CONFIG instead"
+    )
 
 
 def test_the_python_api_refuses_them_too(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Tables that commands print on a terminal."""
+"""Console output of the commands: tables, progress and messages."""

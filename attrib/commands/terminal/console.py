@@ -1,4 +1,4 @@
-"""Output of the commands: lines, warnings, JSON, progress, failures, and one line where they are stopped."""
+"""Output of the commands: lines, warnings, JSON, progress, failures, and one line after an interruption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ screen, notes = Console(), Console(stderr=True)
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A progress line with the time left, on standard error so that standard output stays clean."""
+    """Show a progress line with the time left, on standard error so that standard output stays clean."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -35,8 +35,8 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 
 @contextmanager
-def stopping(kept: str) -> Iterator[None]:
-    """Let SIGTERM stop the work as Ctrl-C does: one line says what is `kept`; exit code 143 or 130."""
+def stopping(message: str) -> Iterator[None]:
+    """Let SIGTERM stop the work as Ctrl-C does: print `message` in one line; exit with code 143 or 130."""
 
     def stop(*_: object) -> None:
         raise _Terminated
@@ -46,34 +46,34 @@ def stopping(kept: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         code, word = (143, "terminated") if isinstance(error, _Terminated) else (130, "interrupted")
-        notes.print(f"{word}; {kept}", highlight=False, markup=False, soft_wrap=True)
+        notes.print(f"{word}; {message}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(code) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+    """Signal SIGTERM as an exception."""
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output."""
+    """Print a value as JSON on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def say(text: str) -> None:
-    """A line on standard output, as it is."""
+    """Print a line on standard output without markup."""
     screen.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def warn(warnings: Sequence[str]) -> None:
-    """Each warning as a line on standard error."""
+    """Print each warning as a line on standard error."""
     for warning in warnings:
         notes.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def finish(failures: Sequence[str]) -> None:
-    """List what failed on standard error; exit code 1 if anything did."""
+    """List the failures on standard error and exit with code 1; do nothing without failures."""
     if failures:
         notes.print(f"[red]{len(failures)} failed:[/red]")
         for failure in failures:

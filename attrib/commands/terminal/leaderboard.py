@@ -15,7 +15,7 @@ from attrib.benchmarks.tables.matrix import Column, columns_of
 
 ARROWS = {"high": "↑", "low": "↓"}
 MOST_TABLES = 4  # stacked; further columns are in leaderboard.csv only
-HEADER = 15  # characters of a line of a column's name
+HEADER = 15  # most characters in a line of a column's name
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
 
@@ -66,7 +66,7 @@ class _Cells(NamedTuple):
         return [*(self._cell(method) for method in methods), self._chance(), self._control()]
 
     def width(self, methods: Sequence[str]) -> int:
-        """Characters of the widest cell, header included, and the gap before it."""
+        """Width in characters of the widest cell, header included, plus the gap before it."""
         return 2 + max(*(len(line) for line in self.header), *(len(cell) for cell in self.cells(methods)))
 
     def _cell(self, method: str) -> Text:
@@ -117,7 +117,9 @@ def _table(methods: Sequence[str], columns: Sequence[_Cells]) -> Table:
 def _caption(rows: pd.DataFrame, hidden: Sequence[_Cells]) -> Text:
     lines = [MARK] if rows["p_holm"].notna().any() else []
     if hidden:
-        lines.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(one.column.metric for one in hidden))}.")
+        lines.append(
+            f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(cells.column.metric for cells in hidden))}."
+        )
     return Text("\n".join(lines), style="dim")
 
 

@@ -1,4 +1,4 @@
-"""Tasks of a run for a terminal: the best method of each, and in how many videos its map beats its null."""
+"""Table of tasks for a terminal: best method of each, and number of videos in which its map beats its null."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from rich.text import Text
 
 from attrib.benchmarks.jobs.roles import Roles
 
-MOST = 12  # tasks, those of most videos; the others are in tasks.csv
-METRICS = 2  # side by side
+MOST = 12  # tasks shown, most videos first; tasks.csv has all
+METRICS = 2  # shown side by side
 
 
 def task_tables(tasks: pd.DataFrame, roles: Roles) -> list[Table]:
@@ -36,7 +36,7 @@ def task_tables(tasks: pd.DataFrame, roles: Roles) -> list[Table]:
 
 
 def _best(rows: pd.DataFrame, by_rank: bool) -> Text:
-    """Best method, its mean, and how many of the tested videos beat their null."""
+    """Cell text: best method, its mean, and how many tested videos beat their null."""
     if rows.empty:
         return Text("undefined", style="dim")
     oriented = rows["mean"] * rows["direction"].map({"low": -1}).fillna(1)

@@ -1,6 +1,6 @@
-"""What `test_bad_inputs.py` is made of: nasty values, ways to damage a tree or bytes, and what every outcome must be.
+"""Helpers of `test_bad_inputs.py`: nasty values, ways to damage a tree or bytes, and the check of every outcome.
 
-Everything is derived from one seed: ATTRIB_BAD_INPUTS_SEED (0), with ATTRIB_BAD_INPUTS times as many examples (1).
+Everything is derived from the seed ATTRIB_BAD_INPUTS_SEED (0). ATTRIB_BAD_INPUTS (1) multiplies the number of examples.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from attrib.errors import InputError
 
 TIMES = int(os.environ.get("ATTRIB_BAD_INPUTS", "1"))
 SEED = int(os.environ.get("ATTRIB_BAD_INPUTS_SEED", "0"))
-CPU_SECONDS = 20  # an example that needs more hangs; measured in this process's own time, whatever else runs
-LONGEST = 600  # characters of a message
+CPU_SECONDS = 20  # limit of CPU time for one example, so that the load of the machine does not matter
+LONGEST = 600  # maximum number of characters of a message
 
 NASTY_TEXTS = [
     "", " ", "x", "7", "-1", "NaN", "null", "x" * 6000, "é" * 300, "../../evil", "/etc/passwd", "a\x00b", "a\nb", "..",
@@ -48,7 +48,7 @@ _WAYS = ("replace", "delete", "twice", "reverse", "rename", "wrap")
 
 
 def examples(count: int) -> Callable[[Any], Any]:
-    """Settings of one generated test: always the same examples for one seed, and no time limit but that of `judged`."""
+    """Decorator of a generated test: the same examples for the same seed, and no time limit except that of `judged`."""
     chosen = settings(
         max_examples=count * TIMES, deadline=None, database=None, print_blob=True,
         suppress_health_check=list(HealthCheck),
@@ -58,20 +58,22 @@ def examples(count: int) -> Callable[[Any], Any]:
 
 @st.composite
 def damaged(draw: st.DrawFn, tree: Any) -> Any:
-    """The tree of dicts and lists with one to three values replaced, removed, doubled, reversed, renamed or wrapped."""
-    tree = json.loads(json.dumps(tree))  # no two places share a value
+    """Copy of a tree of dicts and lists, with one to three values replaced, removed, doubled, reversed, renamed or
+    wrapped.
+    """
+    tree = json.loads(json.dumps(tree))  # a deep copy without shared values
     for _ in range(draw(st.integers(1, 3))):
-        holder, key = draw(st.sampled_from(list(_places(tree)) or [(None, None)]))
+        holder, key = draw(st.sampled_from(list(_entries(tree)) or [(None, None)]))
         if holder is not None:
             _damage(draw, holder, key)
     return tree
 
 
-def _places(tree: Any) -> Iterator[tuple[Any, Any]]:
+def _entries(tree: Any) -> Iterator[tuple[Any, Any]]:
     pairs = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, value in list(pairs):
         yield tree, key
-        yield from _places(value)
+        yield from _entries(value)
 
 
 def _damage(draw: st.DrawFn, holder: Any, key: Any) -> None:
@@ -87,11 +89,11 @@ def _damage(draw: st.DrawFn, holder: Any, key: Any) -> None:
     elif way == "wrap":
         holder[key] = [value]
     else:
-        holder[key] = copy.deepcopy(draw(NASTY))  # what is damaged next may be a list that came from here
+        holder[key] = copy.deepcopy(draw(NASTY))  # a copy, since the next damage may change it
 
 
 def flipped(whole: bytes, number: int) -> bytes:
-    """The bytes cut short, overwritten at random or near the start, or with a run of equal bytes: one of four ways."""
+    """Return the bytes truncated, overwritten at random or near the start, or with a run of equal bytes."""
     rng = np.random.default_rng([SEED, number])
     data = np.frombuffer(whole, np.uint8).copy()
     start, length = int(rng.integers(0, len(data))), int(rng.integers(1, 9))
@@ -107,21 +109,21 @@ def flipped(whole: bytes, number: int) -> bytes:
 
 
 def judged(action: Callable[[], Any]) -> Any:
-    """What the action gives; None where it refuses the input as it must: an InputError of one short, harmless line.
+    """Return the action's result, or None if it raises an InputError with one short, harmless line.
 
-    Whatever else it raises comes through and fails the test, as does an action without end.
+    Any other error, and an action that takes too long, fails the test.
     """
     try:
         with _bounded():
             return action()
     except InputError as error:
-        told = str(error)
-    check_line(told)
+        message = str(error)
+    check_line(message)
     return None
 
 
 def check_line(line: str) -> None:
-    """A message of some length that does nothing to a terminal and can be written as UTF-8."""
+    """Assert that a message is not empty, not too long, valid UTF-8 and free of terminal control characters."""
     assert 0 < len(line) <= LONGEST, line
     line.encode()
     for character in line:
@@ -142,7 +144,7 @@ def check_line(line: str) -> None:
 @contextmanager
 def _bounded() -> Iterator[None]:
     def stop(*_: object) -> None:
-        raise TimeoutError(f"still busy after {CPU_SECONDS} s of its own time")
+        raise TimeoutError(f"still running after {CPU_SECONDS} s of CPU time")
 
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
@@ -154,18 +156,18 @@ def _bounded() -> Iterator[None]:
 
 
 class Arena:
-    """A folder for one example at a time, `inside`, and all that lies around it, which must stay as it is."""
+    """Folder `inside` for one example at a time, and the files around it, which must not change."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.inside = root, root / "a" / "b" / "inside"
 
     def empty(self) -> Path:
-        """The folder, made anew."""
+        """Return the folder, emptied."""
         shutil.rmtree(self.inside, ignore_errors=True)
         self.inside.mkdir(parents=True)
         return self.inside
 
     def outside(self) -> set[tuple[str, int]]:
         """Names and sizes of all files around the folder."""
-        found = (path for path in self.root.rglob("*") if self.inside not in (path, *path.parents))
-        return {(str(path), path.stat().st_size if path.is_file() else -1) for path in found}
+        paths = (path for path in self.root.rglob("*") if self.inside not in (path, *path.parents))
+        return {(str(path), path.stat().st_size if path.is_file() else -1) for path in paths}

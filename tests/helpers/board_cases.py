@@ -1,4 +1,4 @@
-"""Tables of results and re-paired scores for tests of what is made of them."""
+"""Tables of results for tests of the leaderboard and its statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NAN = float("nan")
 
 
 def results(rows: list[tuple[str, str, str, str, str, str | None, float]]) -> pd.DataFrame:
-    """From (sample, video, task, method, metric, imputer, value); chance .5, answered correctly, not gated."""
+    """Results with these columns (sample, video, task, method, ...); chance .5, answered correctly, not gated."""
     table = pd.DataFrame(rows, columns=["sample", "video", "task", "method", "metric", "imputer", "value"])
     return table.assign(chance=0.5, correct=True, gated=False, vision=None).astype(
         {"imputer": "string", "correct": "boolean", "gated": "boolean", "vision": "boolean"}
@@ -17,7 +17,7 @@ def results(rows: list[tuple[str, str, str, str, str, str | None, float]]) -> pd
 
 
 def skilled(videos: int, seed: int = 0, skill: float = 1.0) -> pd.DataFrame:
-    """`good` is better than three controls on both metrics, `poor` is no better; `deletion` is better when low."""
+    """Results in which `good` beats three controls on both metrics and `poor` does not; lower `deletion` is better."""
     generator = np.random.default_rng(seed)
     level = {"good": skill, "poor": -0.2, "uniform": 0.0, "random": 0.05, "centre": -0.05, "oracle": 2 * skill}
     rows = []

@@ -1,4 +1,4 @@
-"""Building and installing real packages inside tests, without network."""
+"""Helpers that build and install real packages inside tests, without network."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ OFFLINE = ("--no-deps", "--no-build-isolation", "--no-index")
 
 
 def run(command: list[str] | tuple[str, ...], cwd: Path, **env: str) -> str:
-    """Standard output; a failure shows what the program said."""
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    """Run a command and return its standard output; a failure shows its whole output."""
+    result = subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
 
 
 def copy_tracked(folder: Path, under: str = ".") -> Path:
-    """The files that git tracks, as they are now, in `folder`; what lies about untracked stays behind."""
+    """Copy the files that git tracks, in their current state, to `folder`; untracked files are ignored."""
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("not a git checkout: there is no list of tracked files")
+        pytest.skip("not a git checkout, so that the tracked files are unknown")
     for name in run(["git", "ls-files", "-z", under], ROOT).split("\0"):
         if name and (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -34,18 +34,18 @@ def copy_tracked(folder: Path, under: str = ".") -> Path:
 
 
 def build_wheel(project: Path, folder: Path) -> Path:
-    """The wheel of `project`, built by its own build backend."""
+    """Build the wheel of `project` with its own build backend and return its path."""
     run([*PIP, "wheel", *OFFLINE, "--wheel-dir", str(folder), str(project)], folder)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def install(what: Path, site: Path) -> Path:
+def install(package: Path, site: Path) -> Path:
     """Install a wheel or a project into the directory `site`."""
-    run([*PIP, "install", *OFFLINE, "--target", str(site), str(what)], site.parent)
+    run([*PIP, "install", *OFFLINE, "--target", str(site), str(package)], site.parent)
     return site
 
 
 def python(arguments: list[str], site: Path, cwd: Path) -> str:
-    """Run Python in `cwd` with `site` before everything that is installed."""
+    """Run Python in `cwd` with `site` first on the import path."""
     return run([sys.executable, "-P", *arguments], cwd, PYTHONPATH=str(site))

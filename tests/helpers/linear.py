@@ -1,4 +1,4 @@
-"""A video model whose log-odds are a weighted sum of the cells' mean red, so that every curve is known by hand."""
+"""Video model whose log-odds are a weighted sum of the cells' mean red, so that every curve can be computed by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STEP = 0.5  # seconds between frames
 
 
 class LinearModel(VideoModel):
-    """f = bias + sum over cells of weight * mean red; option 0 is explained whatever its sign. Counts what it sees."""
+    """Model with f = bias + sum over cells of weight * mean red; it counts the evaluated clips. Explain option 0."""
 
     def __init__(self, weights: np.ndarray, bias: float = 0.0) -> None:
         self.name, self.revision, self.frames = "linear", None, len(weights)
@@ -48,7 +48,7 @@ class LinearModel(VideoModel):
 
 
 def subject_of(weights: np.ndarray, red: np.ndarray | None = None, *, bias: float = 0.0, seed: int = 0) -> Subject:
-    """The linear model on a clip whose cells (t, rows, columns) have the given red, 0 to 255."""
+    """Subject of the linear model on a clip whose cells (t, rows, columns) have the given red, 0 to 255."""
     cells = np.zeros(weights.shape) if red is None else np.asarray(red)
     frames = np.zeros((*cells.shape, 3), np.uint8)
     frames[..., 0] = cells
@@ -58,18 +58,18 @@ def subject_of(weights: np.ndarray, red: np.ndarray | None = None, *, bias: floa
 
 
 def blank(frames: int = 2, rows: int = 2, columns: int = 2) -> Subject:
-    """A subject where only the grid matters."""
+    """Subject for tests in which only the grid matters."""
     return subject_of(np.ones((frames, rows, columns)))
 
 
 def volume_of(values: object) -> SaliencyVolume:
-    """Values (t, h, w), one slice per frame of the linear clip."""
+    """Volume of values (t, h, w), one slice per frame of the linear clip."""
     array = np.asarray(values, np.float32)
     return SaliencyVolume(array, np.arange(len(array)) * STEP, Provenance("test"))
 
 
 def track_of(number: int, boxes: object, hidden: object = False) -> Track:
-    """A track annotated at every frame of the linear clip: boxes (t, 4), hidden (t,) or one for all."""
+    """Track annotated at every frame of the linear clip: boxes (t, 4), `hidden` (t,) or a single flag."""
     array = np.asarray(boxes, np.float64)
     flags = np.broadcast_to(np.asarray(hidden, bool), (len(array),))
     return Track(number, f"object {number}", np.arange(len(array)) * STEP, array, flags)
@@ -79,5 +79,5 @@ def sample_of(
     *tracks: Track, evidence: tuple[Evidence, ...] = (Evidence(1),), segments: tuple[Segment, ...] = (),
     cut: float | None = None, counterfactuals: tuple[Counterfactual, ...] = (),
 ) -> Sample:  # fmt: skip
-    """A sample on one video, track 1 being the evidence unless said otherwise."""
+    """Sample on one video; by default track 1 is the evidence."""
     return Sample("s", Path("v.mp4"), QUESTION, "t", tracks, segments, evidence, cut, counterfactuals)

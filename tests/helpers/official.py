@@ -1,4 +1,4 @@
-"""Invented annotations in the official layout and of its size: `python tests/helpers/official.py DIR 6000`."""
+"""Invented annotations in the layout and of the size of the real set: `python tests/helpers/official.py DIR 6000`."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SECONDS, RATE = 20, 29.97
 
 
 def video(rng: np.random.Generator, tracks: int = 20, boxes: int = 30, points: int = 4) -> dict[str, Any]:
-    """One video's annotation: tracks with `boxes` boxes each, points at most frames, actions, sounds, questions."""
+    """Annotation of one video: tracks of `boxes` boxes, points in most frames, actions, sounds and questions."""
     frames = [int(k * SECONDS * RATE / boxes) for k in range(boxes)]
-    seen = [k for k in range(int(SECONDS * RATE)) if k % 7]
+    point_frames = [k for k in range(int(SECONDS * RATE)) if k % 7]
     return {
         "metadata": {"split": "train", "frame_rate": RATE, "num_frames": int(SECONDS * RATE),
                      "resolution": [1080, 1920], "audio_samples": 960_000, "audio_sample_rate": 48_000,
                      "is_cup_game": 0, "is_camera_moving": 0},
         "object_tracking": [_track(rng, number, frames) for number in range(tracks)],
         "point_tracking": [
-            {"id": number, "label": "point", "parent_objects": [number], "frame_ids": seen,
-             "points": rng.random((2, len(seen))).tolist()} for number in range(points)
+            {"id": number, "label": "point", "parent_objects": [number], "frame_ids": point_frames,
+             "points": rng.random((2, len(point_frames))).tolist()} for number in range(points)
         ],
         "action_localisation": [_segment(rng, number, ACTIONS, tracks) for number in range(12)],
         "sound_localisation": [
@@ -60,7 +60,7 @@ def _segment(rng: np.random.Generator, number: int, labels: tuple[str, ...], tra
 
 
 def write(root: Path, videos: int, split: str = "train", **sizes: int) -> Path:
-    """`all_{split}.json` of so many videos, written one at a time; the same whenever it is asked for."""
+    """Write `all_{split}.json` with so many videos, always the same; return `root`."""
     rng = np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
     with (root / f"all_{split}.json").open("w", encoding="utf-8") as file:

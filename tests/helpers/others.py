@@ -1,4 +1,4 @@
-"""Videos of a data set in the linear world, and subjects that have the others as peers."""
+"""Samples of several videos for the linear model, and subjects that have the other videos as peers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from linear import blank, sample_of
 
 
 def video_of(name: str, *tracks: Track, **sample: Any) -> Sample:
-    """As `sample_of`, of a video of its own."""
+    """Sample like `sample_of`, on a video of its own."""
     return replace(sample_of(*tracks, **sample), id=f"{name}_0", video=Path(f"{name}.mp4"))
 
 
 def among(subject: Subject, *peers: Sample) -> Subject:
-    """The subject with `peers` as the samples of the other videos."""
+    """Copy of the subject with `peers` as the samples of the other videos."""
     return replace(subject, peers=peers)
 
 
 def subjects_of(videos: Sequence[Sample], frames: int, side: int) -> list[Subject]:
-    """A subject for each video, with the rest as its peers."""
+    """Subjects, one per video, with the other videos as peers."""
     return [
         replace(blank(frames, side, side), sample=own, peers=tuple(each for each in videos if each is not own))
         for own in videos
@@ -35,7 +35,7 @@ def subjects_of(videos: Sequence[Sample], frames: int, side: int) -> list[Subjec
 
 
 class Near:
-    """Equal to a defined score of this value and chance, but for rounding."""
+    """Value that equals any score with this value and chance, up to rounding."""
 
     def __init__(self, value: float, chance: float) -> None:
         self.numbers = value, chance

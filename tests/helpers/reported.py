@@ -1,4 +1,4 @@
-"""Small finished runs for the tests of the report: one of hostile names, one of the built-in world."""
+"""Small finished runs for the tests of the report: one with hostile names, one of the built-in world."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ERROR = "<img src=x onerror=alert(7)>"
 
 @dataclass(frozen=True)
 class Fails(Control):
-    """A method with a fault that is told in markup."""
+    """Method that fails with an error message in markup."""
 
     def values(self, subject: Subject) -> torch.Tensor:
         raise ValueError(ERROR)
@@ -37,23 +37,23 @@ class Fails(Control):
 
 @dataclass(frozen=True)
 class Hostile:
-    """Two videos in `root`, made at first use."""
+    """Data set of two videos in `root`, written on first use."""
 
     root: str
 
     def __iter__(self) -> Iterator[Sample]:
         if not Path(self.root).parent.is_dir():
-            raise InputError(f"{self.root}: is gone")
+            raise InputError(f"{self.root}: no such directory")
         clip = toy_clip()
-        for place, name in enumerate(VIDEOS):
+        for index, name in enumerate(VIDEOS):
             path = Path(self.root) / f"{name}.mp4"
             if not path.exists():
                 video.write(path, clip.frames, clip.times, clip.end)
-            yield _sample(path, place)
+            yield _sample(path, index)
 
 
 def hostile(folder: Path) -> Path:
-    """A run whose names, labels, question, options and errors are markup; two videos, the toy model."""
+    """Run of the toy model on two videos, whose names, labels, question, options and errors are markup."""
     known()
     metrics = {"srg": None, EVIL: {"metric": "insertion"}, "shuffled_auc": None, "object_auc": None, "roc_auc": None,
                "segment_auc": None}  # fmt: skip
@@ -71,7 +71,7 @@ def hostile(folder: Path) -> Path:
 
 
 def known() -> None:
-    """Make the names of the hostile run known, for a reader of its configuration."""
+    """Register the names of the hostile run, so that its configuration can be read."""
     registry._files["models"]["toy"] = lambda **_: ToyModel()
     registry.register("methods", Fails)
     registry.register("datasets", Hostile)
@@ -83,22 +83,22 @@ def forgotten() -> None:
         registry._files[kind].clear()
 
 
-def _sample(video_path: Path, place: int) -> Sample:
-    """A question about the toy clip; the object lies elsewhere in the second video."""
-    times, low = np.arange(4) / 2, 0.25 * (place + 1)
+def _sample(video_path: Path, index: int) -> Sample:
+    """Question about the toy clip; in the second video the object is at another position."""
+    times, low = np.arange(4) / 2, 0.25 * (index + 1)
     boxes = np.tile([low, low, low + 0.25, low + 0.25], (4, 1))
     tracks = (
         Track(0, TRACK, times, boxes, np.zeros(4, bool)),
         Track(1, "other", times, np.tile([0.0, 0.0, 0.25, 0.25], (4, 1)), np.array([False, False, True, True])),
     )
     return Sample(
-        IDS[place], video_path, Question(QUESTION, OPTIONS, 0), QUESTION, tracks,
+        IDS[index], video_path, Question(QUESTION, OPTIONS, 0), QUESTION, tracks,
         (Segment("action", ACTION, 0.5, 1.0, (0,)),), (Evidence(0, 0.5, 1.5),), cut=1.75, rule="<b>rule</b>",
     )  # fmt: skip
 
 
 def built_in(folder: Path) -> Path:
-    """A run of three built-in videos with rollout raw and divided, a control and the bound."""
+    """Run of three built-in videos with raw and divided rollout, saliency, a control and the upper bound."""
     settings: dict[str, Any] = {
         "data": {"name": "demo", "videos": 3, "seed": 6, "root": str(folder / "world"), "counterfactuals": False},
         "model": {"name": "demo", "frames": 4},

@@ -1,4 +1,4 @@
-"""Runs for tests."""
+"""Helpers for tests that resume runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrib import config
 
 
 def same_question(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Let the run in `folder` seem to be of these settings' question: only keys then decide what is computed again."""
+    """Overwrite the stored configuration of the run in `folder`, so that only cache keys decide what is recomputed."""
     path = folder / "config.yaml"
     if path.exists():
         path.write_text(yaml.safe_dump(config.parse(settings).model_dump()))

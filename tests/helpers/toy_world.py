@@ -1,4 +1,4 @@
-"""The toy world as a data set on disk: the same clip and question as two videos."""
+"""Toy data set on disk: two videos with the same clip and question."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VIDEOS = ("one", "two")
 
 
 def settings(root: Path, **changes: Any) -> dict[str, Any]:
-    """Write it below `root`; a configuration that reads it with the model called `toy`."""
+    """Write the data set below `root` and return a configuration that reads it with the model `toy`."""
     clip = toy_clip()
     question = {"id": 0, "question": QUESTION.text, "options": list(QUESTION.options), "answer_id": 0}
     for name in VIDEOS:

@@ -23,7 +23,7 @@ CHANCE = {"object_auc": 0.5, "shuffled_auc": 0.5, "time_lift": 0.0}  # the other
 def head_values(subject: Subject, sample: Sample) -> Floats:
     """Each of STATISTICS of every head's attention, (statistics, layers, heads); NaN where it is undefined.
 
-    Raises UnsupportedModel when the model does not give its attention.
+    Raises UnsupportedModel when the model does not expose its attention.
     """
     statistics = answer_statistics(subject)
     maps = statistics.attention.float().cpu().numpy()

@@ -12,7 +12,7 @@ from attrib.benchmarks.jobs.workers import can_fork
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
-from attrib.explaining import binding
+from attrib.explaining.binding import FrameSampling, load
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -45,7 +45,7 @@ class Plan:
             raise ConfigError("expected at least one method and one metric")
         groups = grouped(metrics)  # raises for an invalid metric before the model is loaded
         target, data = Target.parse(config.target), dataset(config)
-        model = binding.load(config.model)
+        model = load(config.model)
         report_progress(step, "reading the data set", 0, 0)
         samples = tuple(data)
         if not samples:
@@ -62,9 +62,9 @@ class Plan:
         )  # fmt: skip
 
     @property
-    def frames(self) -> int:
-        """Maximum number of frames of a clip."""
-        return self.config.model.frames or self.model.frames
+    def sampling(self) -> FrameSampling:
+        """Frames of every clip: how many at most, and how they are spread."""
+        return FrameSampling.of(self.config.model, self.model)
 
     @property
     def workers(self) -> int:

@@ -11,6 +11,8 @@ from attrib import config, registry
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.config import Config
 from attrib.errors import InputError, shown
+from attrib.explaining.binding import FrameSampling
+from attrib.model import VideoModel
 
 MODEL = ("name", "revision", "dtype", "frames", "sampling")
 REMEDY = "choose another directory (-O), or start anew there (--replace)"
@@ -27,7 +29,7 @@ def refuse_other_question(directory: Path, plan: Plan) -> None:
         earlier = config.parse(config.read(directory / "config.yaml"))
     except InputError as error:
         raise InputError(f"{directory} holds a run without a readable config.yaml ({error}); {REMEDY}") from error
-    before, now = question(earlier, plan.model.frames), question(plan.config, plan.model.frames)
+    before, now = question(earlier, plan.model), question(plan.config, plan.model)
     for name in {**before, **now}:
         old, new = before.get(name), now.get(name)
         if old != new:
@@ -40,11 +42,11 @@ def holds_run(directory: Path) -> bool:
     return any((directory / name).exists() for name in ("config.yaml", "items", "log.jsonl", "results.parquet"))
 
 
-def question(settings: Config, frames: int) -> dict[str, Any]:
-    """Settings that determine the results, by their path; `frames` is the model's default number of frames."""
+def question(settings: Config, network: VideoModel) -> dict[str, Any]:
+    """Settings that determine the results, by their path, with the number of frames that is really read."""
     model = {f"model.{name}": getattr(settings.model, name) for name in MODEL}
     data = {f"data.{name}": value for name, value in _data(settings.data).items()}
-    model["model.frames"] = settings.model.frames or frames
+    model["model.frames"] = FrameSampling.of(settings.model, network).frames
     return {**data, **model, "target": settings.target, "seed": settings.seed}
 
 

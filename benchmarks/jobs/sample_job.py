@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from attrib import video
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest, file_hashes
 from attrib.benchmarks.jobs.plan import Plan
@@ -30,7 +29,7 @@ class SampleJob:
     @cached_property
     def clip(self) -> Clip:
         """Clip of the sample's video."""
-        return video.read(self.sample.video, frames=self.plan.frames, sampling=self.plan.config.model.sampling)
+        return self.plan.sampling.read(self.sample.video)
 
     @cached_property
     def subject(self) -> Subject:
@@ -65,8 +64,8 @@ class SampleJob:
     @cached_property
     def answer_key(self) -> str:
         """Cache key of the model's answer."""
-        plan = self.plan
-        return digest(plan.model_key, self.videos[0], self.sample.question, plan.frames, plan.config.model.sampling)
+        plan, sampling = self.plan, self.plan.sampling
+        return digest(plan.model_key, self.videos[0], self.sample.question, sampling.frames, sampling.how)
 
     @cached_property
     def answer(self) -> Record:

@@ -1,8 +1,8 @@
 """The evaluator beside a plain loop: `python -m tools.speed.evaluation [--json]`.
 
 The built-in model on built-in videos, one thread. A plain loop asks the model once for every step of every metric and
-keeps nothing; its code is `plain`. Both take turns within one run, a metric each; what is told are seconds of the
-processor, which other programs hardly change. Then the time of 10,000 perturbed forwards in two processes, extrapolated
+caches nothing; its code is `plain`. Both take turns within one run, a metric each; figures are processor seconds,
+which other programs hardly change. Then the time of 10,000 perturbed forwards in two processes, extrapolated
 from those of random orders of the cells, of which no two versions are the same.
 """
 
@@ -75,7 +75,7 @@ def plain(subject: Subject, imputer: Imputer, removed: BoolArray) -> Tensor:
 
 
 def steps_of(order: Order, chance: Order, subject: Subject) -> Mapping[str, BoolArray]:
-    """What each metric looks at for one order of the cells, with its chance level, (n, t, rows, columns)."""
+    """Versions that each metric evaluates for one order of the cells, with its chance level, (n, t, rows, columns)."""
     cells, (most, least, inserted) = len(order), plans_of(len(order))[1]
     shares = [cells_of(share, cells) for share in SHARES]
     top, only = [(0, 0), *((0, k) for k in shares)], [(0, 0), *((k, cells) for k in shares)]
@@ -122,7 +122,7 @@ def orders_of(subject: Subject, methods: Sequence[str]) -> list[Order]:
 
 
 def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[str]) -> list[Comparison]:
-    """Of each imputer the curves alone, each order's once, and all metrics with their chance levels."""
+    """Compare, for each imputer, the curves alone and all metrics with their chance levels."""
     *orders, chance = orders_of(subject, methods)
     curves = [curve_steps(order, subject) for order in orders]
     metrics = [part for order in orders for part in steps_of(order, chance, subject).values()]
@@ -134,7 +134,7 @@ def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[str
 
 @dataclass(frozen=True)
 class Rate:
-    """How many versions two processes evaluated; seconds that went by, and seconds of the processor for both."""
+    """Number of versions that two processes evaluated, with wall-clock seconds and processor seconds of both."""
 
     forwards: int
     seconds: float

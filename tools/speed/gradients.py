@@ -1,4 +1,4 @@
-"""What integrated gradients cost beside a plain call of Captum, on the built-in videos and model.
+"""Cost of integrated gradients beside a plain call of Captum, on the built-in videos and model.
 
 Captum is asked with Gauss-Legendre nodes, its own choice, at its default of 50 steps, and then with the fewest of a few
 step counts that reach the same completeness error as ours. All run with the same baseline and batch, one after the
@@ -117,7 +117,7 @@ def equal(subject: Subject, baseline: Baseline, error: float, found: Attribution
 
 
 def same(subject: Subject, baseline: Baseline, repeats: int = 3) -> tuple[float, float]:
-    """With Captum's default of nodes: the largest difference from it, and the ratio of the quickest times of a few.
+    """Largest difference from Captum at its default number of nodes, and the ratio of the fastest of a few runs.
 
     Ours works its completeness error out as well, from the score of the baseline.
     """

@@ -1,4 +1,4 @@
-"""What a network's own products cost: how many operations they are, and how fast this machine does large ones."""
+"""Cost of a network's own products: the number of operations, and this machine's speed at large ones."""
 
 from __future__ import annotations
 

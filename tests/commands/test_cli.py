@@ -247,7 +247,7 @@ imputers: [mean]
     for command in ("report", "notebook"):
         code, _, err = attrib(command, folder)
         assert (code, err.count("\n")) == (2, 1)
-        assert "unknown method 'broken_map'" in err and err.endswith("is read with the same --plugin FILE\n")
+        assert "unknown method 'broken_map'" in err and err.endswith("give the same --plugin FILE\n")
     assert attrib("report", folder, "--plugin", plugin)[0] == 0
     assert "broken_map" in (folder / "report.html").read_text()
 

@@ -78,7 +78,7 @@ function drawWords() {
     const share = body.probabilities[place] ?? null,
       meter = el("i", {});
     meter.style.width = `${100 * (share ?? 0)}%`;
-    const notes = [place === body.answer ? "correct" : null, place === given ? "model's answer" : null].filter(Boolean).join(", ");
+    const notes = [place === body.answer ? "correct" : null, place === given ? "chosen" : null].filter(Boolean).join(", ");
     return el(
       "li",
       { class: place === given ? "given" : "" },

@@ -14,6 +14,7 @@ from attrib.benchmarks.jobs.question import question
 from attrib.config import Config
 from attrib.errors import InputError
 from attrib.settings.benchmark import run_directory
+from attrib.testing import ToyModel
 
 Attrib = Callable[..., tuple[int, str, str]]
 
@@ -103,9 +104,9 @@ def test_replace_starts_the_run_anew(tmp_path: Path) -> None:
 
 
 def test_frames_by_default_are_the_models() -> None:
-    parsed = Config(methods={}, metrics={})
-    assert question(parsed, 8)["model.frames"] == 8
-    assert question(parsed.model_copy(update={"data": {"name": "gone", "root": "x"}}), 8)["data.root"] == "x"
+    parsed, model = Config(methods={}, metrics={}), ToyModel()
+    assert question(parsed, model)["model.frames"] == model.frames
+    assert question(parsed.model_copy(update={"data": {"name": "gone", "root": "x"}}), model)["data.root"] == "x"
 
 
 def test_the_command_refuses_with_code_2_and_names_the_default_directory(

@@ -151,7 +151,7 @@ def test_it_filters_by_text_kind_and_subset(page: Any, run: Path) -> None:
     page.get_by_label("Filter methods").fill("ROLL")
     assert rows(page) == ["attention_rollout"]
     page.get_by_label("Filter methods").fill("nothing like this")
-    assert "No row is left" in page.locator("#board").inner_text()
+    assert "No row matches" in page.locator("#board").inner_text()
     page.get_by_label("Filter methods").fill("")
     for kind, gone in (("control", {"centre"}), ("bound", {"centre", "oracle"}), ("method", everything)):
         button = page.locator(f'#board-controls button[data-kind="{kind}"]')
@@ -184,7 +184,7 @@ def test_figures_follow_their_controls(page: Any) -> None:
     assert all(0 <= float(height) <= 1 for height in curve.get_attribute("aria-label").partition(": ")[2].split(", "))
     assert page.locator("#ranks-figure figure").count() >= 2
     assert page.locator("#centre-table tbody tr").first.get_attribute("data-method") == "centre"
-    assert "reaches" in page.locator("#centre-words").inner_text()
+    assert "scores" in page.locator("#centre-words").inner_text()
 
 
 def test_floors_and_tasks_follow_their_controls(page: Any, run: Path) -> None:

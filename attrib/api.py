@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrib import config
 from attrib.explaining import request
-from attrib.explaining.binding import FrameSampling, bind_sample, explain_settings, load
+from attrib.explaining.binding import FrameSampling, bind_sample, explain_settings, load, with_reply
 from attrib.explaining.explanation import Explanation, attribute
 from attrib.method import Method
 from attrib.model import VideoModel
@@ -55,7 +55,7 @@ def explain(
     network = model if isinstance(model, VideoModel) else load(parsed.model)
     clip = FrameSampling.of(parsed.model, network).read(source)
     report_progress(step, "asking the model", 0, len(objects))
-    asked = asked if options else request.with_reply(asked, network, clip, answer)
+    asked = asked if options else with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, aim, parsed.seed)
     rows = request.rows_by_word(subject, objects, words) if per_word else request.rows(subject, objects)
     return attribute(subject, rows, step)

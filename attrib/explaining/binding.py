@@ -12,7 +12,7 @@ from attrib.capabilities import AnswersFreely, require
 from attrib.errors import ConfigError, InputError
 from attrib.model import VideoModel
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Sample
+from attrib.types import Clip, Question, Sample
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ def check_target(options: Sequence[str], target: str) -> None:
         raise InputError(f"target {target!r}: applies to options only; name them with --option")
 
 
+def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None = None) -> Question:
+    """Return the question with a tokenised reply: `answer`, or by default the model's own."""
+    speaker = require(model, AnswersFreely, "a free answer")
+    reply = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
+    return replace(question, reply=reply)
+
+
 def bind_sample(
     model: VideoModel, settings: config.ExplainConfig, sample: Sample, target: Target | None = None,
     peers: tuple[Sample, ...] = (),
@@ -73,7 +80,6 @@ def bind_sample(
     clip = FrameSampling.of(settings.model, model).read(sample.video)
     question = sample.question
     if not question.options:
-        speaker = require(model, AnswersFreely, "a free answer")
-        question = replace(question, reply=speaker.generate(model.preprocess(clip), question))
+        question = with_reply(question, model, clip)
     target = target if question.options else None
     return replace(Subject.bind(model, clip, question, target, settings.seed), sample=sample, peers=peers)

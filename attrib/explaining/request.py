@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from attrib import config, registry
-from attrib.capabilities import AnswersFreely, require
 from attrib.errors import InputError
 from attrib.explaining.binding import check_target
 from attrib.explaining.explanation import Rows
 from attrib.method import Control, Method, can_explain
-from attrib.model import VideoModel
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question
+from attrib.types import Question
 
 
 def check(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
@@ -28,13 +25,6 @@ def check(options: Sequence[str], answer: str | None, by_words: bool, target: st
     check_target(options, target)
     if answer is not None and not answer.strip():
         raise InputError("answer: the text is empty")
-
-
-def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None) -> Question:
-    """Return the question with a tokenised reply: `answer`, or by default the model's own."""
-    speaker = require(model, AnswersFreely, "free answers")
-    reply = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
-    return replace(question, reply=reply)
 
 
 def with_answer(question: Question, target: Target) -> Question:

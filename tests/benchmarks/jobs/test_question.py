@@ -75,7 +75,10 @@ def test_another_question_is_refused_and_nothing_is_written(
     ],
 )  # fmt: skip
 def test_the_same_question_goes_on(finished: Path, changes: dict[str, Any]) -> None:
-    api.bench_forecast(settings(**changes), finished)
+    """The directory is accepted, and the model's answers in it still count."""
+    forecast = api.bench_forecast(settings(**changes), finished)
+    (answers,) = [count for count in forecast.counts if count.kind == "answers"]
+    assert answers.kept > 0 == answers.missing
 
 
 @pytest.mark.parametrize("damage", [None, "methods: [", "unknown: 1\n"])

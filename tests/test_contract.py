@@ -103,7 +103,7 @@ def test_so_do_their_variants(name: str, parameters: dict[str, Any]) -> None:
 
 
 def evidence(subject: Subject) -> Tensor:
-    """What a right method finds: redness above the mean colour, one value a cell."""
+    """Map of a right method: redness above the mean colour, one value a cell."""
     cells = torch.nn.functional.avg_pool2d(subject.pixels, 4)
     return cells[:, 0] - cells[:, 1]
 

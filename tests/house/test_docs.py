@@ -30,7 +30,7 @@ def is_module(name: str) -> bool:
 
 
 def is_there(name: str) -> bool:
-    """Whether `attrib.x.y` is a module, or a name in one."""
+    """Return whether `attrib.x.y` is a module, or a name in one."""
     home, _, last = name.rpartition(".")
     if is_module(name):
         return True

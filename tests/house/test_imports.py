@@ -94,7 +94,7 @@ def room(module: str) -> str:
 
 
 def breaches(module: str, source: str) -> list[str]:
-    """What `module` (attrib.types, attrib.methods.centre, ...) imports and may not."""
+    """List what `module` (attrib.types, attrib.methods.centre, ...) imports and may not."""
     found, mine = [], room(module)
     for home, name in imports(source):
         if home.split(".")[0] in MODEL_LIBRARIES and mine not in KNOW_MODEL_LIBRARIES:
@@ -137,7 +137,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_a_circle_would_be_found() -> None:
-    """As it was: the benchmark's plan imported the Python API, which imports the runner, which makes a plan."""
+    """The old circle: the benchmark's plan imported the Python API, which imports the runner, which makes a plan."""
     graph = {name: edges(name, source) for name, source in sources().items()}
     graph["attrib.benchmarks.jobs.plan"].add("attrib.api")
     assert {"attrib.api", "attrib.benchmarks.jobs.plan"} <= set(cycle(graph))

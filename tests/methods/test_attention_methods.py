@@ -131,7 +131,7 @@ def test_layers_and_heads_are_chosen(eager: Eager, subject: Subject, choice: dic
 
 
 def test_only_layers_of_high_activity(eager: Eager, subject: Subject) -> None:
-    """Of two layers the standard deviation reaches exactly to the higher one."""
+    """Case of two layers: the two layers the standard deviation reaches exactly to the higher one."""
     answer = eager.maps[:, :, -1]
     best = int(answer[..., eager.visual].sum(2).mean(1).argmax())
     assert_equal(RawAttention(active=True).values(subject), eager.volume(answer[best].mean(0), subject))
@@ -201,7 +201,7 @@ def test_the_content_free_rollout_is_position_only_and_divided_out(checkpoint: P
 
 
 def test_divided_is_left_with_content(subject: Subject) -> None:
-    """Where attention is not uniform, division takes the position out and leaves the rest."""
+    """Non-uniform attention: division takes the position out and leaves the rest."""
     raw, divided = (AttentionRollout(null=null).values(subject).flatten().double() for null in ("raw", "divided"))
     first = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
     twin = positional(subject, 2)[first : first + subject.grid.tokens]

@@ -154,7 +154,7 @@ def test_linear_toy_tokens_from_the_mean_token_are_known_by_hand() -> None:
 
 
 def test_linear_toy_from_the_first_frame_is_known_by_hand() -> None:
-    """What has not changed since the first frame counts nothing."""
+    """Content that has not changed since the first frame counts nothing."""
     result = IntegratedGradients(baseline="frozen").values_and_reports(linear())
     expected = torch.zeros(4, 12, 16, dtype=torch.float64)
     frame, row, column = RED

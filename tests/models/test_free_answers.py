@@ -36,7 +36,7 @@ class Plain:
     inputs: dict[str, torch.Tensor]
 
     def logprobs(self, text: str) -> torch.Tensor:
-        """Of each token of the text after the prompt, every one from the row before it."""
+        """Log-probability of each token of the text after the prompt, every one from the row before it."""
         said = self.tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
         ids = torch.cat([self.inputs["input_ids"], said], dim=1)
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -42,7 +42,7 @@ def clip() -> Clip:
 
 @pytest.fixture(scope="module")
 def official(checkpoint: Path, clip: Clip) -> dict[str, torch.Tensor]:
-    """What the checkpoint's own processor makes of the clip and the prompt."""
+    """Output of the checkpoint's own processor for the clip and the prompt."""
     processor = AutoProcessor.from_pretrained(checkpoint)
     content = [{"type": "video"}, {"type": "text", "text": option_prompt(QUESTION)}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)

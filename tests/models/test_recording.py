@@ -145,7 +145,7 @@ def test_bfloat16_is_close_to_float64() -> None:
 
 
 def kept_by(case: Case, checkpoint: bool) -> int:
-    """How many numbers autograd keeps between forward and backward."""
+    """Number of values that autograd keeps between forward and backward."""
     sizes: list[int] = []
 
     def pack(part: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ def kept_by(case: Case, checkpoint: bool) -> int:
 
 
 def test_checkpointing_works_in_eval_mode() -> None:
-    """Of each layer hardly more than its input is kept."""
+    """Hardly more than its input is stored for each layer."""
     case = make("llama", 0)
     assert kept_by(case, True) < 0.25 * kept_by(case, False)
 

@@ -13,7 +13,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -41,7 +41,12 @@ COLUMNS = {
 
 VolumeFolder = Literal["volumes", "rivals"]
 FOLDERS = ("items", "volumes", "rivals", "videos")
-FILES = ("config.yaml", "environment.json", "log.jsonl", "*.parquet", "*.csv", "critical_difference.*")
+FILES = (
+    "config.yaml", "environment.json", "log.jsonl", "critical_difference.png", "critical_difference.pdf",
+    *(f"{name}.parquet" for name in ("results", "curves", "sanity", "floors", "nulls")),
+    *(f"{name}.csv" for name in ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity",
+                                 "floors")),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,12 +108,18 @@ class RunDirectory:
 
 
 def remove_run(directory: Path) -> None:
-    """Remove all files of a run: its configuration, log, cached records, volumes, overlay videos and tables."""
+    """Remove the files that a run writes: configuration, log, cached records, volumes, overlay videos and tables.
+
+    Other files stay, also in folders whose names a run uses: of `videos` only the methods' folders are removed, which
+    may stand in a data set's own.
+    """
     for name in FOLDERS:
-        shutil.rmtree(directory / name, ignore_errors=True)
-    for pattern in FILES:
-        for path in directory.glob(pattern):
-            path.unlink()
+        for path in (directory / name).glob("*/"):
+            shutil.rmtree(path)
+        with suppress(OSError):  # not there, or not empty
+            (directory / name).rmdir()
+    for name in FILES:
+        (directory / name).unlink(missing_ok=True)
 
 
 def environment() -> dict[str, Any]:

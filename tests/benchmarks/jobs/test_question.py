@@ -93,16 +93,18 @@ def test_a_run_without_a_readable_configuration_is_refused(tmp_path: Path, damag
 
 def test_replace_starts_the_run_anew(tmp_path: Path) -> None:
     api.bench(settings(null_pairs=1, overlays=1), tmp_path)
-    (tmp_path / "notes.txt").write_text("mine")
+    own = ("notes.txt", "my.csv", "my.parquet", "videos/mine.mp4", "volumes/mine.npz")
+    for name in own:
+        (tmp_path / name).write_text("mine")
     wanted = settings(seed=1)
     forecast = api.bench_forecast(wanted, tmp_path, replace=True)
     assert {(count.kept, count.missing > 0) for count in forecast.counts} == {(0, True)}
     api.bench(wanted, tmp_path, replace=True)
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 1
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert {(tmp_path / name).read_text() for name in own} == {"mine"}
     fresh = tmp_path / "fresh"
     api.bench(wanted, fresh)
-    names = {name for name in contents(tmp_path) if not name.startswith("fresh/")} - {"notes.txt"}
+    names = {name for name in contents(tmp_path) if not name.startswith("fresh/")} - {*own}
     assert names == set(contents(fresh))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from attrib.inputs.path_nodes import Profile, Segment
+from attrib.inputs.path_nodes import PathProfile, Segment
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least
 from attrib.runtime.memory import batches
@@ -58,7 +58,7 @@ class IntegratedGradients(Batched, Method):
         path = Path(inputs, baseline_of(subject, self.space, self.baseline), self.batch)
         known = {0.0: path.scores([0.0])[0], 1.0: float(subject.log_odds(subject.logprobs[None]))}
         change = known[1.0] - known[0.0]
-        total = self._fixed(path) if self.steps else self._adaptive(path, Profile(path.scores, known))
+        total = self._fixed(path) if self.steps else self._adaptive(path, PathProfile(path.scores, known))
         error = abs(float(total.cpu().double().sum()) - change) / max(abs(change), LEAST)
         reports = {"completeness_error": error, "score_change": change}
         costs = {"gradient_evaluations": float(path.gradients), "forward_evaluations": float(path.forwards)}
@@ -70,7 +70,7 @@ class IntegratedGradients(Batched, Method):
         weighted = (float(weight) / 2 * slope for weight, (_, slope) in zip(weights, slopes, strict=True))
         return sum(weighted, start=path.zeros)
 
-    def _adaptive(self, path: Path, profile: Profile) -> Tensor:
+    def _adaptive(self, path: Path, profile: PathProfile) -> Tensor:
         pieces: dict[Segment, Piece] = {}
         new = profile.cut(min(FIRST, self.max_steps))
         while new:

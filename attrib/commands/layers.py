@@ -29,7 +29,7 @@ from attrib.commands.terminal.console import print_json, progress, say, stopping
 
 if TYPE_CHECKING:
     from attrib.config import ExplainConfig
-    from attrib.explaining.layers import Choice
+    from attrib.explaining.layers import PageSelection
     from attrib.subject import Target
     from attrib.types import Sample
 
@@ -83,16 +83,16 @@ def layers(
     check_output(output)
     from attrib import config
     from attrib.explaining.binding import explain_settings
-    from attrib.explaining.layers import Choice
+    from attrib.explaining.layers import PageSelection
     from attrib.subject import Target
 
     settings = explain_settings(model, config.override({}, assignments(sets, frames)), OPTIONS)
-    choice = Choice(reduction.value, layer, every, columns, columns_by.value)
+    choice = PageSelection(reduction.value, layer, every, columns, columns_by.value)
     _draw(output, sample, choice, (settings, Target.parse(target)), as_json)
 
 
 def _draw(
-    folder: Path, sample: Sample, choice: Choice, asked: tuple[ExplainConfig, Target], as_json: bool
+    folder: Path, sample: Sample, choice: PageSelection, asked: tuple[ExplainConfig, Target], as_json: bool
 ) -> None:  # fmt: skip
     """Draw the page and the film of one video; `asked` holds the settings and the target."""
     from attrib.benchmarks.jobs.store import file_name

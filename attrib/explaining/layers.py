@@ -24,7 +24,7 @@ MOST_OPTIONS = 6  # listed on the page
 
 
 @dataclass(frozen=True)
-class Choice:
+class PageSelection:
     """Choice of the rows and frames of a page.
 
     `reduction`: a layer's map is the maximum or the mean over its heads. `layer`: that layer's heads are the rows, in
@@ -43,13 +43,13 @@ class Choice:
         require_choice("by", self.by, get_args(Columns))
 
 
-def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool = True) -> LayerRows:
+def draw(path: Path, subject: Subject, choice: PageSelection | None = None, film: bool = True) -> LayerRows:
     """Write PATH.png, PATH.pdf and, as a film through all rows, PATH.mp4; return the rows.
 
     Boxes come from the subject's sample. Raises UnsupportedModel if the model does not expose its attention, and
     InputError for a layer that does not exist.
     """
-    choice = choice or Choice()
+    choice = choice or PageSelection()
     rows = rows_of(subject, answer_statistics(subject), choice)
     sample, words = subject.sample, heading(subject, rows, choice)
     drawing = RenderOptions(tracks=sample.tracks, evidence=sample.evidence) if sample else RenderOptions()
@@ -60,7 +60,7 @@ def draw(path: Path, subject: Subject, choice: Choice | None = None, film: bool 
     return rows
 
 
-def rows_of(subject: Subject, statistics: HeadStatistics, choice: Choice) -> LayerRows:
+def rows_of(subject: Subject, statistics: HeadStatistics, choice: PageSelection) -> LayerRows:
     """Rows of the page: layers with their heads combined, or the heads of one layer."""
     maps, mass = statistics.attention, statistics.visual_mass
     if choice.layer is not None:
@@ -86,7 +86,7 @@ def _numbers(values: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]
     return np.asarray(values.float().cpu().numpy(), np.float32)
 
 
-def heading(subject: Subject, rows: LayerRows, choice: Choice, *, film: bool = False) -> Heading:
+def heading(subject: Subject, rows: LayerRows, choice: PageSelection, *, film: bool = False) -> Heading:
     """Texts above and below the page, or above and below the film of all rows and frames."""
     sample = subject.sample
     name = sample.id if sample else (subject.clip.path.stem if subject.clip.path else "")
@@ -116,7 +116,7 @@ def _answers(subject: Subject) -> Iterator[tuple[str, bool]]:
         yield f"and {len(shares) - MOST_OPTIONS} less probable", False
 
 
-def _cells_note(subject: Subject, rows: LayerRows, choice: Choice) -> str:
+def _cells_note(subject: Subject, rows: LayerRows, choice: PageSelection) -> str:
     grid, over = subject.grid, {"max": "maximum", "mean": "mean"}[choice.reduction]
     heads = f", {over} over the layer's heads" if rows.kind == "layer" else ""
     return (
@@ -126,7 +126,7 @@ def _cells_note(subject: Subject, rows: LayerRows, choice: Choice) -> str:
     )
 
 
-def _rows_note(rows: LayerRows, choice: Choice) -> str:
+def _rows_note(rows: LayerRows, choice: PageSelection) -> str:
     whose = "" if rows.kind == "layer" else f" of layer {choice.layer}"
     shown = f"Rows: {int(rows.shown.sum())} of {len(rows.names)} {rows.kind}s{whose}"
     if choice.every:
@@ -136,7 +136,7 @@ def _rows_note(rows: LayerRows, choice: Choice) -> str:
     return f"{shown}, those of high activity ({rule}; the highest always); last the maximum over all layers and heads."
 
 
-def _columns_note(subject: Subject, rows: LayerRows, choice: Choice) -> Iterator[str]:
+def _columns_note(subject: Subject, rows: LayerRows, choice: PageSelection) -> Iterator[str]:
     if len(rows.columns) < len(subject.clip):
         how = "evenly spaced" if choice.by == "even" else "those of most attention (maximum over layers and heads)"
         yield f"Columns: {len(rows.columns)} of {len(subject.clip)} frames, {how}."

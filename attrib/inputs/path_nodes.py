@@ -20,7 +20,7 @@ POLISH = 2  # parabolas per node
 NEAR = 0.002  # of a segment: closer to a known point, rounding would bend the parabola
 
 
-class Profile:
+class PathProfile:
     """A score along [0, 1] at known points; `score` computes it at others. Both ends must be known."""
 
     def __init__(self, score: Callable[[Sequence[float]], Iterable[float]], known: Mapping[float, float]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.jobs import AtlasJobs, SampleValues
-from attrib.benchmarks.atlas.knockout import NAMES, Scene, random_heads
+from attrib.benchmarks.atlas.knockout import NAMES, KnockoutScene, random_heads
 from attrib.benchmarks.atlas.selection import Halves, Head, Scores
 from attrib.benchmarks.atlas.table import WHOLE_LAYER, rows
 from attrib.benchmarks.perturb.cells import UndefinedError
@@ -28,7 +28,7 @@ def knocked(jobs: AtlasJobs, halves: Halves, shape: tuple[int, ...], step: Progr
     chosen = {jobs.samples[index].id: [divmod(head, shape[1]) for head in heads]
               for half, heads in halves for index in np.flatnonzero(half)}  # fmt: skip
     given = {**chosen, "": [jobs.options.draws, jobs.options.causal]}
-    return list(jobs.each("knockouts", partial(_cut, chosen, shape), (Scene, bind_sample), step, given))
+    return list(jobs.each("knockouts", partial(_cut, chosen, shape), (KnockoutScene, bind_sample), step, given))
 
 
 def _cut(chosen: Mapping[str, Sequence[Head]], shape: tuple[int, ...], jobs: AtlasJobs, sample: Sample) -> SampleValues:
@@ -37,7 +37,7 @@ def _cut(chosen: Mapping[str, Sequence[Head]], shape: tuple[int, ...], jobs: Atl
     whole = range(layers) if options.causal == "layers" else ()
     try:
         subject = bind_sample(jobs.model, jobs.settings, sample, Target.parse(jobs.settings.target))
-        scene = Scene.of(subject, sample, options.draws, seed)
+        scene = KnockoutScene.of(subject, sample, options.draws, seed)
     except UndefinedError as case:
         return SampleValues(np.full((1 + len(whole), len(NAMES)), np.nan), reason=str(case))
     random = random_heads(sample, (layers, heads), len(chosen[sample.id]), options.draws, seed)

@@ -29,7 +29,7 @@ Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class KnockoutScene:
     """Token sets of a subject, and the positions of tokens and answer in the sequence."""
 
     subject: Subject
@@ -41,13 +41,13 @@ class Scene:
 
     @staticmethod
     @torch.no_grad()
-    def of(subject: Subject, sample: Sample, draws: int, seed: int) -> Scene:
+    def of(subject: Subject, sample: Sample, draws: int, seed: int) -> KnockoutScene:
         """Run one forward pass. Raises UndefinedError where no token shows evidence, or too few do not."""
         sets = token_sets(subject, sample, draws, seed)
         tokens, record = subject.model.encode(subject.pixels[None]), AttentionRecord(tokens=subject.tokens)
         with require(subject.model, RecordsAttention, "knockout").record_attention(record):
             score = float(subject.score_tokens(tokens)[0])
-        return Scene(subject, sets, record.visual.start, record.explained_rows, tokens, score)
+        return KnockoutScene(subject, sets, record.visual.start, record.explained_rows, tokens, score)
 
     @torch.no_grad()
     def fall(self, tokens: Tokens, heads: Iterable[Head]) -> float:

@@ -26,18 +26,18 @@ class Example(NamedTuple):
     of: int
 
 
-class Choice(NamedTuple):
+class Criterion(NamedTuple):
     """Metric and method by whose values examples are selected."""
 
     column: Column
     method: str
 
 
-def choice(numbers: Numbers) -> Choice | None:
+def choice(numbers: Numbers) -> Criterion | None:
     """Leading alignment metric (else the first column) and the method with the best mean; None without any value."""
     column = numbers.alignment or next(iter(numbers.columns), None)
     methods = numbers.leading(column, 1) if column else []
-    return Choice(column, methods[0]) if column and methods else None
+    return Criterion(column, methods[0]) if column and methods else None
 
 
 def examples(numbers: Numbers, whys: Sequence[Why]) -> list[Example]:
@@ -71,7 +71,7 @@ def _example(part: pd.DataFrame, place: int, why: Why) -> Example:
     return Example(str(row["sample"]), str(row["video"]), str(row["task"]), why, float(row["value"]), of)
 
 
-def told(example: Example, by: Choice) -> str:
+def told(example: Example, by: Criterion) -> str:
     """One line with the reason of the selection: `median of 3: object_auc of relevance .83`."""
     why = f"{example.why} of {example.of}" if example.why != "exception" else "exception"
     return f"{why}: {by.column.title} of {by.method} {short(example.value)}"

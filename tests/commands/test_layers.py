@@ -20,11 +20,11 @@ from attrib.attention_record import Knockout
 from attrib.benchmarks.atlas.atlas import atlas
 from attrib.benchmarks.atlas.head_scores import STATISTICS
 from attrib.benchmarks.atlas.jobs import AtlasJobs, Options
-from attrib.benchmarks.atlas.knockout import Scene
+from attrib.benchmarks.atlas.knockout import KnockoutScene
 from attrib.demo.generate import generate
 from attrib.explaining import binding
 from attrib.explaining.binding import bind_sample
-from attrib.explaining.layers import Choice, rows_of
+from attrib.explaining.layers import PageSelection, rows_of
 from attrib.testing import toy_subject
 
 Run = Callable[..., tuple[int, str, str]]
@@ -113,15 +113,15 @@ def test_bad_input_to_the_atlas_is_told_in_one_line(chart: Run, tmp_path: Path, 
 def test_rows_of_layers_and_of_heads() -> None:
     subject = toy_subject()
     found = answer_statistics(subject)
-    layers = rows_of(subject, found, Choice("mean", columns=2))
+    layers = rows_of(subject, found, PageSelection("mean", columns=2))
     assert layers.maps[0] == pytest.approx(found.attention[0].mean(0).numpy())
     assert layers.mass.tolist() == pytest.approx([float(found.visual_mass.mean())]) and layers.columns == (0, 3)
     assert layers.overall == pytest.approx(found.attention.amax((0, 1)).numpy())
-    heads = rows_of(subject, found, Choice(layer=0, every=True, by="most", columns=1))
+    heads = rows_of(subject, found, PageSelection(layer=0, every=True, by="most", columns=1))
     assert heads.kind == "head" and heads.shown.all() and len(heads.names) == found.attention.shape[1]
     assert heads.maps == pytest.approx(found.attention[0].numpy()) and heads.columns == (2,)  # where the red cell is
     with pytest.raises(ValueError, match="reduction"):
-        Choice("median")  # type: ignore[arg-type]
+        PageSelection("median")  # type: ignore[arg-type]
 
 
 def test_the_atlas_on_disk(made: Path) -> None:
@@ -148,7 +148,7 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
     for sample in samples:
         subject = bind_sample(model, asked, sample)
         (half,) = [part for part in selection["halves"] if sample.video_id in part["reported_on"]]
-        scene = Scene.of(subject, sample, 2, 0)
+        scene = KnockoutScene.of(subject, sample, 2, 0)
         heads: dict[int, tuple[int, ...]] = {}
         for layer, head in half["heads"]:
             heads[layer] = (*heads.get(layer, ()), head)
@@ -168,7 +168,7 @@ def test_a_run_gets_its_atlas_and_goes_on_where_it_was(
     """Cached results are not computed again; the same numbers come out."""
     shutil.copytree(made, tmp_path / "again")
     (tmp_path / "again" / "selection.json").unlink()
-    monkeypatch.setattr("attrib.benchmarks.atlas.knockout.Scene.of", None)
+    monkeypatch.setattr("attrib.benchmarks.atlas.knockout.KnockoutScene.of", None)
     code, out, err = chart(settings, "-O", tmp_path / "again", "--top", 2, "--draws", 2, "--figures", 0)
     assert (code, err) == (0, "") and "chosen on one half of the videos" in out
     assert (tmp_path / "again" / "selection.json").read_text() == (made / "selection.json").read_text()

@@ -150,6 +150,16 @@ def test_no_folder_is_a_heap() -> None:
     assert {folder: count for folder, count in heaps.items() if folder not in WITHOUT_LIMIT} == {}
 
 
+def test_one_name_is_one_class() -> None:
+    """No two public classes share a name, wherever they are."""
+    homes: dict[str, list[str]] = {}
+    for module, source in sources().items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [

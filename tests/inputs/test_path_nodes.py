@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from attrib.inputs.path_nodes import MOST, Profile
+from attrib.inputs.path_nodes import MOST, PathProfile
 
 Function = Callable[[float], float]
 
@@ -25,9 +25,9 @@ class Asked:
         return [self.function(point) for point in points]
 
 
-def profile(function: Function) -> tuple[Profile, Asked]:
+def profile(function: Function) -> tuple[PathProfile, Asked]:
     asked = Asked(function)
-    return Profile(asked, {0.0: function(0.0), 1.0: function(1.0)}), asked
+    return PathProfile(asked, {0.0: function(0.0), 1.0: function(1.0)}), asked
 
 
 def step(at: float, width: float) -> Function:

@@ -47,7 +47,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class EvaluatorCost:
     """The versions of one imputer that metrics of several methods ask for: one by one, and by the evaluator.
 
     Seconds of the processor; `difference` is the largest of all log-probabilities.
@@ -95,7 +95,7 @@ def curve_steps(order: Order, subject: Subject) -> BoolArray:
     return np.stack([without(order[slice(*ranks)], subject) for plan in plans_of(len(order))[1] for ranks in plan])
 
 
-def compared(subject: Subject, name: str, asked: str, parts: Sequence[BoolArray]) -> Comparison:
+def compared(subject: Subject, name: str, asked: str, parts: Sequence[BoolArray]) -> EvaluatorCost:
     """Both on each of `parts`, taking turns; the evaluator knows nothing at the start."""
     subject, imputer = replace(subject), build("imputers", name).item
     slow = fast = difference = 0.0
@@ -104,7 +104,7 @@ def compared(subject: Subject, name: str, asked: str, parts: Sequence[BoolArray]
         slow, fast = slow + took, fast + needed
         difference = max(difference, float((one - two).abs().max()))
     versions = [cells.tobytes() for part in parts for cells in part]
-    return Comparison(name, asked, len(versions), len(set(versions)), slow, fast, difference)
+    return EvaluatorCost(name, asked, len(versions), len(set(versions)), slow, fast, difference)
 
 
 def timed(job: Callable[[], Made]) -> tuple[float, Made]:
@@ -121,7 +121,7 @@ def orders_of(subject: Subject, methods: Sequence[str]) -> list[Order]:
     return [*(saliency_order(volume, subject) for volume in volumes), chance]
 
 
-def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[str]) -> list[Comparison]:
+def compare_all(subject: Subject, methods: Sequence[str], imputers: Sequence[str]) -> list[EvaluatorCost]:
     """Compare, for each imputer, the curves alone and all metrics with their chance levels."""
     *orders, chance = orders_of(subject, methods)
     curves = [curve_steps(order, subject) for order in orders]
@@ -183,7 +183,7 @@ def bound(model: VideoModel, samples: Sequence[Sample]) -> list[Subject]:
     ]
 
 
-def table(found: Sequence[Comparison]) -> Table:
+def table(found: Sequence[EvaluatorCost]) -> Table:
     """A row for each comparison."""
     names = ("imputer", "asked by", "versions", "distinct", "plain loop", "evaluator", "ratio", "differ by")
     shown = Table(*names, box=None)

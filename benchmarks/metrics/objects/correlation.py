@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.stats import pearsonr, spearmanr
 
-from attrib.benchmarks.metrics.objects.ground_truth import Scene
+from attrib.benchmarks.metrics.objects.ground_truth import ObjectTruth
 from attrib.benchmarks.metrics.objects.mass import TubeMetric
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.metric import Score
@@ -23,7 +23,7 @@ class NSS(TubeMetric):
     chance_level: ClassVar[str] = "0; a blob in the centre has more where evidence lies in the centre"
     reference: ClassVar[str] = "Peters et al. 2005; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the mean saliency of the evidence, in standard deviations."""
         centred = scene.saliency - scene.saliency.mean()
         return Score(float(centred[scene.inside].mean() / scene.saliency.std()), 0.0)
@@ -40,7 +40,7 @@ class Pearson(TubeMetric):
     chance_level: ClassVar[str] = "0"
     reference: ClassVar[str] = "Le Meur et al. 2007; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return r."""
         _require_contrast_of_truth(scene)
         return Score(float(pearsonr(scene.saliency, scene.truth).statistic), 0.0)
@@ -57,12 +57,12 @@ class Spearman(TubeMetric):
     chance_level: ClassVar[str] = "0"
     reference: ClassVar[str] = "Spearman 1904"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return rho."""
         _require_contrast_of_truth(scene)
         return Score(float(spearmanr(scene.saliency, scene.truth).statistic), 0.0)
 
 
-def _require_contrast_of_truth(scene: Scene) -> None:
+def _require_contrast_of_truth(scene: ObjectTruth) -> None:
     if float(np.ptp(scene.truth)) <= 1e-9:
         raise UndefinedError("the evidence covers all cells that are scored alike")

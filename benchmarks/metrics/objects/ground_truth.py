@@ -26,7 +26,7 @@ HALF = 0.5 - 1e-9  # covered share from which a cell counts as ground truth; the
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class ObjectTruth:
     """The scored cells of one item, flattened: saliency (n,), negatives set to 0, and covered share `truth` (n,).
 
     `cells` (t, rows, columns) is their mask in the subject's token grid.
@@ -67,14 +67,14 @@ class Scene:
         return np.nonzero(self.cells)[0]
 
 
-def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> Scene:
+def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> ObjectTruth:
     """Return saliency and evidence on the scored cells of the token grid. Raises UndefinedError without either."""
     scored = scored_frames(subject, sample)
     truth, hidden = evidence_cells(subject, sample)
     cells = scored[:, None, None] & ((hidden == 0) | (truth > 0))
     if not truth[cells].any():
         raise UndefinedError("the evidence is hidden or has no area in the clip's frames")
-    return Scene(subject, sample, cells, saliency_cells(volume, subject, cells), truth[cells])
+    return ObjectTruth(subject, sample, cells, saliency_cells(volume, subject, cells), truth[cells])
 
 
 def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) -> FloatArray:

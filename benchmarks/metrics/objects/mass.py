@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
-from attrib.benchmarks.metrics.objects.ground_truth import Scene, scene
+from attrib.benchmarks.metrics.objects.ground_truth import ObjectTruth, scene
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
@@ -44,7 +44,7 @@ class TubeMetric(Metric):
             return Score.undefined(str(case))
 
     @abstractmethod
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the score from the scored cells. Raises UndefinedError where it has none."""
 
 
@@ -56,7 +56,7 @@ class Mass(TubeMetric):
     chance_level: ClassVar[str] = "a, the share of the scored volume that the evidence covers"
     reference: ClassVar[str] = f"Wang et al. 2020, Score-CAM, arXiv 1910.01279; {ARRAS}"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the share of the saliency on the evidence."""
         return Score(float(scene.density @ scene.truth), scene.area)
 
@@ -69,7 +69,7 @@ class Lift(TubeMetric):
     chance_level: ClassVar[str] = "1"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return mass / a."""
         return Score(float(scene.density @ scene.truth) / scene.area, 1.0)
 
@@ -87,7 +87,7 @@ class Lifts(NamedTuple):
     space: float
 
 
-def log2_lifts(scene: Scene) -> Lifts:
+def log2_lifts(scene: ObjectTruth) -> Lifts:
     """Return the three lifts; they are defined wherever `scene` is."""
     density = (1 - EVEN) * scene.density + EVEN / len(scene.saliency)
     mass = float(density @ scene.truth)
@@ -105,7 +105,7 @@ class Log2Lift(TubeMetric):
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the bits of the whole tube."""
         return Score(log2_lifts(scene).tube, 0.0)
 
@@ -118,7 +118,7 @@ class Log2LiftTime(TubeMetric):
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the bits of the tube's frames."""
         return Score(log2_lifts(scene).time, 0.0)
 
@@ -131,6 +131,6 @@ class Log2LiftSpace(TubeMetric):
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the bits of the tube's position, given its frames."""
         return Score(log2_lifts(scene).space, 0.0)

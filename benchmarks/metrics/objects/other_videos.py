@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attrib.annotation_cells import peer_evidence, peers_with_evidence
 from attrib.benchmarks.metrics.cache import per_subject
-from attrib.benchmarks.metrics.objects.ground_truth import HALF, Scene
+from attrib.benchmarks.metrics.objects.ground_truth import HALF, ObjectTruth
 from attrib.benchmarks.metrics.objects.mass import TubeMetric
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.perturb.cells import UndefinedError
@@ -49,7 +49,7 @@ class ShuffledAUC(TubeMetric):
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
     primary: ClassVar[bool] = True
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the mean of the AUCs against each other video."""
         negative = others(scene) >= HALF
         sizes = negative.sum(axis=1)
@@ -73,7 +73,7 @@ class InformationGain(TubeMetric):
     reference: ClassVar[str] = "Kuemmerer et al. 2015, PNAS 112(52)"
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks", "other videos"})
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the bits per ground-truth cell."""
         shares = others(scene)
         count, total = int(shares.any(axis=1).sum()), shares.sum(axis=0)
@@ -84,7 +84,7 @@ class InformationGain(TubeMetric):
         return Score(float(bits[scene.inside].mean()), 0.0)
 
 
-def others(scene: Scene) -> FloatArray:
+def others(scene: ObjectTruth) -> FloatArray:
     """Return shares (p, n) of the scored cells that the evidence of each other video covers.
 
     Raises UndefinedError when there is none.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from attrib.benchmarks.metrics.objects.ground_truth import Scene, saliency_cells, scored_frames, track_tubes
+from attrib.benchmarks.metrics.objects.ground_truth import ObjectTruth, saliency_cells, scored_frames, track_tubes
 from attrib.benchmarks.metrics.objects.mass import ARRAS, TubeMetric
 from attrib.benchmarks.metrics.roc import auc
 from attrib.benchmarks.perturb.cells import UndefinedError
@@ -32,7 +32,7 @@ class ROCAUC(TubeMetric):
     chance_level: ClassVar[str] = ".5; a blob in the centre has more where evidence lies in the centre"
     reference: ClassVar[str] = "Judd et al. 2012; Bylinskii et al. 2019, arXiv 1604.03605"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the probability that a cell of G outranks one outside."""
         if scene.inside.all():
             raise UndefinedError("the evidence fills every cell that is scored")
@@ -47,7 +47,7 @@ class AveragePrecision(TubeMetric):
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Choe et al. 2020, arXiv 2001.07437 (pixel average precision)"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the mean precision over the steps of recall."""
         return Score(float(average_precision_score(scene.inside, scene.saliency)), scene.share)
 
@@ -60,7 +60,7 @@ class Pointing(TubeMetric):
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Zhang et al. 2016, excitation backprop, arXiv 1608.00507 (the pointing game)"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return the share of hits among the maxima: 1 or 0 for a single one."""
         return Score(float(scene.inside[scene.saliency == scene.saliency.max()].mean()), scene.share)
 
@@ -73,7 +73,7 @@ class RankAccuracy(TubeMetric):
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
     reference: ClassVar[str] = f"{ARRAS} (relevance rank accuracy)"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return hits over |G|."""
         return Score(top_hits(scene) / int(scene.inside.sum()), scene.share)
 
@@ -86,13 +86,13 @@ class IoU(TubeMetric):
     chance_level: ClassVar[str] = "a / (2 - a), a counted in whole cells: |G| / n"
     reference: ClassVar[str] = "Jaccard 1912, of two sets of the same size"
 
-    def measure(self, scene: Scene) -> Score:
+    def measure(self, scene: ObjectTruth) -> Score:
         """Return hits over the cells that are in either set."""
         hits, share = top_hits(scene), scene.share
         return Score(hits / (2 * int(scene.inside.sum()) - hits), share / (2 - share))
 
 
-def top_hits(scene: Scene) -> float:
+def top_hits(scene: ObjectTruth) -> float:
     """Return the number of top-|G| cells in G; cells that tie at the border count by their mean."""
     inside, saliency = scene.inside, scene.saliency
     count = int(inside.sum())

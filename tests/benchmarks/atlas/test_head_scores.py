@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
-from attrib.benchmarks.atlas.knockout import Scene, random_heads, token_sets
+from attrib.benchmarks.atlas.knockout import KnockoutScene, random_heads, token_sets
 from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.models.perception_lm import PerceptionLM
 from attrib.models.perception_lm_init import Shape
@@ -129,7 +129,7 @@ def masked_score(subject: Subject, cut: dict[tuple[int, int], list[int]], start:
 
 def test_a_knockout_equals_a_mask_made_by_hand(subject: Subject, eager: tuple[np.ndarray, int]) -> None:
     heads, random = [(0, 1), (1, 3), (1, 0)], [[(0, 0)], [(1, 1)]]
-    scene = Scene.of(subject, cups(), draws=2, seed=0)
+    scene = KnockoutScene.of(subject, cups(), draws=2, seed=0)
     whole, start = masked_score(subject, {}, eager[1]), eager[1]
     assert scene.score == pytest.approx(whole, abs=1e-5)
     sets = scene.sets
@@ -180,7 +180,7 @@ def test_where_nothing_can_be_knocked_out_the_reason_is_told(subject: Subject) -
 def test_the_toys_answer_comes_from_its_red_cell() -> None:
     """Its one evidence token is 2 * 12 + 1 * 4 + 2 = 30; without it nothing tells red from blue."""
     subject = toy_subject()
-    scene = Scene.of(subject, toy_sample(), draws=3, seed=0)
+    scene = KnockoutScene.of(subject, toy_sample(), draws=3, seed=0)
     heads = [(0, head) for head in range(subject.model.module.heads)]
     evidence, random, objects, _ = scene.falls(heads, ())
     assert scene.sets.evidence == (30,) and scene.sets.objects[0] != scene.sets.evidence

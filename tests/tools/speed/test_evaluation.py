@@ -12,7 +12,7 @@ from attrib.benchmarks.perturb.curves import saliency_order
 from attrib.testing import toy_sample, toy_subject, toy_volume
 from tools.speed import evaluation
 from tools.speed.evaluation import (
-    Comparison,
+    EvaluatorCost,
     Rate,
     compare_all,
     curve_steps,
@@ -86,7 +86,7 @@ def test_extrapolation() -> None:
 
 
 def test_the_ratio_is_the_evaluators_share() -> None:
-    shown = table([Comparison("blur", "curves", 30, 23, 8.0, 2.0, 1e-6)])
+    shown = table([EvaluatorCost("blur", "curves", 30, 23, 8.0, 2.0, 1e-6)])
     assert list(shown.columns[6].cells) == ["0.25"]
 
 

@@ -122,9 +122,13 @@ class SideFiles:
         return SideFiles(_optional(layout.side_file("cut_frame_mapping"), annotation.CUTS), evidence, counterfactuals)
 
     def cut(self, video_id: str, video: annotation.Video) -> float | None:
-        """Time in seconds at which the shown video was cut off; None if it was not cut."""
+        """Time in seconds at which the shown video was cut off; None if it was not cut.
+
+        It lies half a frame before the first frame that is not shown, so that rounded rates and container times leave
+        no doubt on which side a frame is.
+        """
         frame = self.cuts.get(video_id, -1)
-        return frame / video.metadata.frame_rate if frame >= 0 else None
+        return max(frame - 0.5, 0.0) / video.metadata.frame_rate if frame >= 0 else None
 
 
 def _optional(path: Path, schema: TypeAdapter[dict[str, _Value]]) -> dict[str, _Value]:

@@ -17,6 +17,8 @@ from attrib.runtime.files import writing
 from attrib.runtime.parsing import complaint
 from attrib.types.validation import FloatArray, check_times, require
 
+CANCELLED = 1e-12  # share of the map's largest absolute value; smaller cell means are rounding
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -73,15 +75,15 @@ class SaliencyVolume:
         return self._with(np.clip(self.values / scale, -1, 1)) if scale > 0 else self
 
     def on_grid(self, rows: int, columns: int) -> SaliencyVolume:
-        """Average over the cells of a rows x columns grid; a pixel across a border counts in both cells by its area."""
-        return self._with(
-            np.einsum(
-                "yh,thw,xw->tyx",
-                _pool(rows, self.values.shape[1]),
-                self.values.astype(np.float64),
-                _pool(columns, self.values.shape[2]),
-            )
-        )
+        """Average over the cells of a rows x columns grid; a pixel across a border counts in both cells by its area.
+
+        Means that cancel to 0 but for rounding are 0, so that cells without saliency tie.
+        """
+        values = self.values.astype(np.float64)
+        means = np.einsum(
+            "yh,thw,xw->tyx", _pool(rows, values.shape[1]), values, _pool(columns, values.shape[2])
+        )  # fmt: skip
+        return self._with(np.where(np.abs(means) < CANCELLED * np.abs(values).max(), 0, means))
 
     def save(self, path: str | Path) -> None:
         """Write values, times and the provenance as JSON to an .npz (no pickle), atomically."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attrib.benchmarks.imputers.blur import Blur
-from attrib.benchmarks.perturb.cells import UndefinedError, cell_values, require_contrast
+from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError, cell_values, require_contrast
 from attrib.benchmarks.perturb.curves import needs_video
 from attrib.benchmarks.perturb.evaluator import answers, cell_shape
 from attrib.imputer import BoolArray, Imputer
@@ -25,18 +25,19 @@ SHUFFLES = 100  # of the values, for the chance level
 
 @dataclass(frozen=True)
 class Infidelity(Metric):
-    """E[(I . phi - beta (f(x) - f(x - I)))^2] / E[(I . phi)^2] with the best beta >= 0, in [0, 1]; low is good.
+    """1 - max(a . b, 0)^2 / (|a|^2 |b|^2) with a = I . phi and b = f(x) - f(x - I) over sets I, in [0, 1]; low is good.
 
-    phi are the signed values of the cells, I are `subsets` random sets of cells, of any size. Dividing by the error at
-    beta = 0 makes the value the same for any positive multiple of the volume; a negative beta would reward an inverted
-    map. Undefined for a volume that is zero or the same everywhere, where no set changes the answer, or where an answer
-    is not finite.
+    phi are the signed values of the cells, I are `subsets` random sets of cells, of any size. The sets' sizes are
+    regressed out of a and b, without an intercept: otherwise any map would be rewarded for knowing that larger sets
+    cost more. The value is therefore the same for a constant added to the map and for any positive multiple of it; an
+    inverted map scores 1. Undefined for a volume that is zero or the same everywhere, where the sets change the answer
+    by their size alone, or where an answer is not finite.
     """
 
     direction: ClassVar[Direction] = "low"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "the mean over 100 seeded shuffles of the volume's own values among the cells"
-    reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1"
+    reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 2.1, made free of scale, sign and offset"
     needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
     imputer: Imputer = field(default=Blur())
@@ -57,7 +58,12 @@ class Infidelity(Metric):
         rng = np.random.default_rng([subject.seed, 4])
         shuffled = rng.permuted(np.tile(values, (SHUFFLES, 1)), axis=1)
         sets = self.sets(subject).reshape(self.subsets, -1).astype(np.float64)
-        value, *others = residuals(sets @ np.column_stack([values, *shuffled]), drops)
+        sizes = sets.sum(axis=1)
+        sums, drops = (without_sizes(each, sizes) for each in (sets @ np.column_stack([values, *shuffled]), drops))
+        for each, what in ((sums[:, 0], "the map's sum over a set depends"), (drops, "the answer's change depends")):
+            if not each.any():
+                return Score.undefined(f"{what} on the set's size alone")
+        value, *others = residuals(sums, drops)
         return Score(float(value), float(np.mean(others)), vision=needs_video(subject, self.imputer))
 
     def sets(self, subject: Subject) -> BoolArray:
@@ -77,6 +83,13 @@ class Infidelity(Metric):
         if not drops.any():
             raise UndefinedError("no random set of cells changes the answer")
         return drops
+
+
+def without_sizes(values: FloatArray, sizes: FloatArray) -> FloatArray:
+    """Return `values` (m,) or (m, k) minus the multiple of `sizes` (m,) that fits each column best; rounding is 0."""
+    left = values - np.multiply.outer(sizes, sizes @ values / (sizes @ sizes)).reshape(values.shape)
+    scale = np.sqrt((values**2).sum(axis=0))
+    return np.where(np.sqrt((left**2).sum(axis=0)) <= TOLERANCE * scale, 0.0, left)
 
 
 def residuals(sums: FloatArray, drops: FloatArray) -> FloatArray:

@@ -79,7 +79,7 @@ def test_a_file_is_as_good_as_its_directory(root: Path) -> None:
     with pytest.raises(InputError, match=r"found all_train\.json: choose that split"):
         chosen(root)
     samples = list(PerceptionTest(str(root / "all_train.json")))  # its name tells the split
-    assert [sample.cut for sample in samples] == [2.0, 2.0, None, None]
+    assert [sample.cut for sample in samples] == [59.5 / 30, 59.5 / 30, None, None]
     assert samples[0].video == root / "videos" / "a.mp4"
 
 

@@ -61,8 +61,12 @@ def test_times_are_seconds_and_boxes_are_read(tmp_path: Path) -> None:
 def test_cut_is_a_time_and_minus_one_is_none(tmp_path: Path) -> None:
     videos = {"a": annotation(), "b": annotation()}
     first, second = written(tmp_path, videos, cut_frame_mapping_valid={"a": 60, "b": -1})
-    assert first.cut == pytest.approx(60 / 29.97)
+    assert first.cut == pytest.approx(59.5 / 29.97)
     assert second.cut is None
+    for rate in (29.6, 29.97, 30.0, 30.005):  # the first frame that is not shown is cut, the last one shown is not
+        video = {**videos["a"], "metadata": {**videos["a"]["metadata"], "frame_rate": rate}}
+        cut = next(iter(written(tmp_path, {"a": video}, cut_frame_mapping_valid={"a": 60}))).cut
+        assert cut is not None and 59 / rate + 0.016 < cut < 60 / rate - 0.016
     assert next(iter(written(tmp_path, videos, cut_frame_mapping_valid={"a": 0}))).cut == 0  # nothing is shown
 
 
@@ -253,9 +257,12 @@ def test_evidence_ends_at_the_cut(tmp_path: Path) -> None:
               "role": "necessary"}, {"track": 2, "start": 2.5, "end": 3, "role": "context"}]  # fmt: skip
     video = annotation(metadata={"frame_rate": 30})
     cut = {"evidence_valid": {"a": {"7": parts}}, "cut_frame_mapping_valid": {"a": 60}}
-    assert only(written(tmp_path, {"a": video}, **cut)).evidence == (Evidence(2, 0, 2.0), Evidence(2, 1.0, 2.0))
+    assert only(written(tmp_path, {"a": video}, **cut)).evidence == (
+        Evidence(2, 0, 59.5 / 30),
+        Evidence(2, 1.0, 59.5 / 30),
+    )
     cut["cut_frame_mapping_valid"] = {"a": 30}
-    assert only(written(tmp_path, {"a": video}, **cut)).evidence == (Evidence(2, 0, 1.0),)
+    assert only(written(tmp_path, {"a": video}, **cut)).evidence == (Evidence(2, 0, 29.5 / 30),)
 
 
 def test_texts_lose_stray_spaces_and_what_acts_on_a_terminal(tmp_path: Path) -> None:
@@ -299,7 +306,7 @@ def test_the_real_cup_game(shared_data: Path) -> None:
     assert {sample.video_id for sample in samples} == {"video_7110"}
     assert [track.label for track in samples[0].tracks] == ["cup"] * 3
     assert samples[0].tracks[0].times[1] == pytest.approx(30 / 30.005, abs=0.02)
-    assert samples[0].cut == pytest.approx(330 / 30.005, abs=0.02)
+    assert samples[0].cut == pytest.approx(329.5 / 30.005)
     assert samples[0].video.is_file()
     clip = video.read(samples[0].video, 8)
     first = samples[0].tracks[0]

@@ -22,6 +22,7 @@ from attrib.types import SaliencyVolume, Sample
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
+FILLED = "the evidence fills every cell that is scored"
 HALF = 0.5 - 1e-9  # covered share from which a cell counts as ground truth; the slack is for rounding
 
 
@@ -68,13 +69,23 @@ class ObjectTruth:
 
 
 def scene(volume: SaliencyVolume, subject: Subject, sample: Sample) -> ObjectTruth:
-    """Return saliency and evidence on the scored cells of the token grid. Raises UndefinedError without either."""
+    """Return saliency and evidence on the scored cells of the token grid.
+
+    Raises UndefinedError without either, and where the evidence fills every scored cell: no map can miss it then.
+    """
     scored = scored_frames(subject, sample)
     truth, hidden = evidence_cells(subject, sample)
     cells = scored[:, None, None] & ((hidden == 0) | (truth > 0))
     if not truth[cells].any():
         raise UndefinedError("the evidence is hidden or has no area in the clip's frames")
+    require_outside(truth[cells])
     return ObjectTruth(subject, sample, cells, saliency_cells(volume, subject, cells), truth[cells])
+
+
+def require_outside(truth: FloatArray) -> None:
+    """Raise UndefinedError if the evidence covers every cell of `truth` by half or more."""
+    if (truth >= HALF).all():
+        raise UndefinedError(FILLED)
 
 
 def saliency_cells(volume: SaliencyVolume, subject: Subject, scored: BoolArray) -> FloatArray:

@@ -29,7 +29,8 @@ ARRAS = "Arras et al. 2022, CLEVR-XAI, arXiv 2003.07258"
 class TubeMetric(Metric):
     """Compares the saliency with the tube of the evidence tracks during their intervals.
 
-    Undefined without visible evidence in the clip, and for saliency that is nowhere positive or the same everywhere.
+    Undefined without visible evidence in the clip or where it fills every scored cell, and for saliency that is nowhere
+    positive or the same everywhere.
     """
 
     direction: ClassVar[Direction] = "high"

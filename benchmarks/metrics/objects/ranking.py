@@ -1,32 +1,24 @@
-"""Are the most salient cells on the evidence? Rankings of cells against G, and of objects against each other."""
+"""Are the most salient cells on the evidence? Rankings of cells against G."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from attrib.benchmarks.metrics.objects.ground_truth import ObjectTruth, saliency_cells, scored_frames, track_tubes
+from attrib.benchmarks.metrics.objects.ground_truth import ObjectTruth
 from attrib.benchmarks.metrics.objects.mass import ARRAS, TubeMetric
 from attrib.benchmarks.metrics.roc import auc
-from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.metric import Direction, Metric, Score
-from attrib.subject import Subject
-from attrib.types import SaliencyVolume, Sample
-from attrib.types.need import Need
+from attrib.metric import Score
 
 UNIT = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
 class ROCAUC(TubeMetric):
-    """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5.
-
-    Also undefined when every scored cell is in G.
-    """
+    """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5."""
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5; a blob in the centre has more where evidence lies in the centre"
@@ -34,8 +26,6 @@ class ROCAUC(TubeMetric):
 
     def measure(self, scene: ObjectTruth) -> Score:
         """Return the probability that a cell of G outranks one outside."""
-        if scene.inside.all():
-            raise UndefinedError("the evidence fills every cell that is scored")
         return Score(auc(scene.saliency[scene.inside], scene.saliency[~scene.inside]), 0.5)
 
 
@@ -99,50 +89,3 @@ def top_hits(scene: ObjectTruth) -> float:
     border = np.partition(saliency, -count)[-count]
     above = saliency > border
     return float(inside[above].sum() + (count - int(above.sum())) * inside[saliency == border].mean())
-
-
-@dataclass(frozen=True)
-class ObjectAUC(Metric):
-    """Probability that an evidence object's mean saliency exceeds another object's, ties half; in [0, 1], chance .5.
-
-    The mean is weighted by g over the track's whole visible tube in the clip, not only the evidence interval, so that
-    all tracks are treated the same; a map of time alone therefore ranks objects by when they are visible or large.
-    Undefined without a visible evidence track or another visible track in the clip.
-    """
-
-    direction: ClassVar[Direction] = "high"
-    bounds: ClassVar[tuple[float, float]] = UNIT
-    chance_level: ClassVar[str] = ".5"
-    reference: ClassVar[str] = "Mann and Whitney 1947, of objects; here"
-    needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
-    primary: ClassVar[bool] = True
-
-    @final
-    def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:
-        """Return the score of one item."""
-        try:
-            return Score(_object_auc(volume, subject, sample), 0.5)
-        except UndefinedError as case:
-            return Score.undefined(str(case))
-
-
-def _object_auc(volume: SaliencyVolume, subject: Subject, sample: Sample) -> float:
-    frames, grid = scored_frames(subject, sample), subject.grid
-    if not sample.tracks:
-        raise UndefinedError("no track is annotated")
-    tubes = track_tubes(subject, sample)[:, frames].reshape(len(sample.tracks), -1)
-    seen = tubes.any(axis=1)
-    is_evidence = np.array([track.id in sample.evidence_tracks for track in sample.tracks], bool)[seen]
-    if not is_evidence.any():
-        raise UndefinedError("no evidence track is seen in the clip's frames")
-    if is_evidence.all():
-        raise UndefinedError("no other track is seen in the clip's frames")
-    cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
-    saliency = saliency_cells(volume, subject, cells)
-    means = _weighted_means(saliency, tubes[seen])
-    return auc(means[is_evidence], means[~is_evidence])
-
-
-def _weighted_means(saliency: NDArray[np.float64], tubes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean of `saliency` over each tube as a share of the maximum; rounded so that ties stay ties."""
-    return np.round(tubes @ saliency / tubes.sum(axis=1) / float(saliency.max()), 9)

@@ -70,14 +70,20 @@ class Profile:
 
 
 def profile(volume: SaliencyVolume, subject: Subject, sample: Sample, kind: Kind) -> Profile:
-    """Return the frame profile with the segments. Raises UndefinedError without either."""
+    """Return the frame profile with the segments.
+
+    Raises UndefinedError without either, and where every scored frame is in a segment: no map can miss them then.
+    """
     frames = scored_frames(subject, sample)
     segments = segments_of(sample, kind)
     if not segments:
         whose = "" if kind == "invisible_sound" else " with an evidence track among its parents"
         raise UndefinedError(f"no segment of kind {kind}{whose}")
-    if not within(segments, subject.clip.times[frames]).any():
+    inside = within(segments, subject.clip.times[frames])
+    if not inside.any():
         raise UndefinedError("no frame of the clip lies in a segment that counts")
+    if inside.all():
+        raise UndefinedError("the evidence fills every frame that is scored")
     grid = subject.grid
     cells = np.broadcast_to(frames[:, None, None], (len(frames), grid.rows, grid.columns))
     mass = saliency_cells(volume, subject, cells).reshape(int(frames.sum()), -1).sum(axis=1)

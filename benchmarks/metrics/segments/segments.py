@@ -32,7 +32,7 @@ UNIT = (0.0, 1.0)
 class SegmentMetric(Metric):
     """Compares the frame profile with the segments of one `kind`: action, sound or invisible_sound.
 
-    Undefined when there is no such segment, when none of the clip's frames is in one, and for saliency that is
+    Undefined when there is no such segment, when none or all of the scored frames are in one, and for saliency that is
     nowhere positive or the same everywhere.
     """
 
@@ -82,10 +82,7 @@ class SegmentLift(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentAUC(SegmentMetric):
-    """Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5.
-
-    Also undefined when every frame is in a segment.
-    """
+    """Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5."""
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5"
@@ -93,8 +90,6 @@ class SegmentAUC(SegmentMetric):
 
     def measure(self, profile: Profile) -> Score:
         """Return the probability that a frame inside outranks one outside."""
-        if profile.inside.all():
-            raise UndefinedError("every frame lies in a segment")
         return Score(auc(profile.ranked[profile.inside], profile.ranked[~profile.inside]), 0.5)
 
 

@@ -13,7 +13,7 @@ from attrib.benchmarks.checks.nulls import alignment, pairing_rows, pooled, prim
 from attrib.benchmarks.metrics.counterfactual import CounterfactualDeletion, TargetSensitivity
 from attrib.benchmarks.metrics.faithfulness import SRG
 from attrib.benchmarks.metrics.objects.mass import Mass
-from attrib.benchmarks.metrics.objects.ranking import ObjectAUC
+from attrib.benchmarks.metrics.objects.object_auc import ObjectAUC
 from attrib.benchmarks.metrics.segments.segments import SegmentEnergy
 from attrib.config import Entry
 from attrib.metric import Metric, Score

@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from attrib import registry
 from attrib.benchmarks.imputers.mean import Mean
-from attrib.benchmarks.metrics.infidelity import Infidelity, residuals
+from attrib.benchmarks.metrics.infidelity import Infidelity, residuals, without_sizes
 from attrib.testing import check_metric
 
 from linear import sample_of, subject_of, volume_of
@@ -38,15 +38,47 @@ def test_exact_values_leave_nothing_and_their_inverse_everything():
     assert found == pytest.approx([0, 0, 1], abs=1e-6)
 
 
+def reference(sets: np.ndarray, values: np.ndarray, costs: np.ndarray = COSTS) -> float:
+    """Share left by non-negative least squares of the residuals that least squares on the sets' sizes leaves."""
+    sizes = sets.sum(axis=1, keepdims=True)
+    a, b = (each - sizes @ np.linalg.lstsq(sizes, each)[0] for each in (sets @ values.ravel(), sets @ costs.ravel()))
+    return float(nnls(b[:, None], a)[1] ** 2 / (a @ a))
+
+
 def test_it_is_the_least_square_over_beta():
-    rng = np.random.default_rng(0)
-    values, subject = rng.normal(size=(2, 2, 2)), subject_of(WEIGHTS, RED)
+    rng, subject = np.random.default_rng(0), subject_of(WEIGHTS, RED)
     sets = METRIC.sets(subject).reshape(64, 8).astype(float)
-    sums = sets @ values.ravel().astype(np.float32)
-    _, norm = nnls((sets @ COSTS.ravel())[:, None], sums)
-    found = METRIC.score(volume_of(values), subject, sample_of())
-    assert 0.05 < found.value < 0.999
-    assert found.value == pytest.approx(norm**2 / (sums @ sums), abs=1e-5)
+    for values in (COSTS + 60 * rng.normal(size=(2, 2, 2)), COSTS + 300 * rng.normal(size=(2, 2, 2)) + 500):
+        found = METRIC.score(volume_of(values), subject, sample_of())
+        assert 0.05 < found.value < 0.99
+        assert found.value == pytest.approx(reference(sets, values.astype(np.float32).astype(float)), abs=1e-5)
+
+
+@pytest.mark.parametrize("offset", [-3.0, 0.5, 40.0])
+def test_a_constant_added_to_the_map_changes_nothing(offset: float):
+    values, subject = np.random.default_rng(7).normal(size=(2, 2, 2)) + COSTS / 100, subject_of(WEIGHTS, RED)
+    plain, moved = (METRIC.score(volume_of(each), subject, sample_of()) for each in (values, values + offset))
+    assert moved.value == pytest.approx(plain.value, abs=1e-5) and 0.05 < plain.value < 0.95
+    assert moved.chance == pytest.approx(plain.chance, abs=1e-5)
+
+
+def test_an_inverted_map_scores_one_however_much_is_added_to_it():
+    """Without the regression on sizes, an inverted map of large positive values scored like a good one."""
+    subject = subject_of(WEIGHTS + 20, RED)  # every cell costs something: a larger set costs more
+    exact = (WEIGHTS + 20) * (RED - 70) / 255
+    for offset in (0.0, 100.0, 1000.0):
+        assert METRIC.score(volume_of(offset - exact), subject, sample_of()).value == pytest.approx(1, abs=1e-9)
+        assert METRIC.score(volume_of(offset + exact), subject, sample_of()).value == pytest.approx(0, abs=1e-4)
+
+
+def test_the_size_alone_explains_nothing():
+    even = subject_of(np.full((2, 2, 2), 3.0), np.full((2, 2, 2), 50) + 100 * np.eye(2)[None].astype(int))
+    assert METRIC.score(volume_of(COSTS), even, sample_of()).value <= 1
+    values = np.ones(8)
+    assert not without_sizes(values * 7, values).any()
+    sizes = np.array([1.0, 2, 3, 4])
+    assert without_sizes(np.array([2.0, 0, 0, 0]), sizes) == pytest.approx([2 - 2 / 30, -4 / 30, -6 / 30, -8 / 30])
+    assert not without_sizes(0.1 * sizes, sizes).any()
 
 
 def test_no_scale_matters():
@@ -64,8 +96,9 @@ def test_the_evidence_ranks_above_a_noisy_copy_above_noise_above_its_inverse():
     subject = subject_of(weights, red)
     oracle = weights * (red - red.mean())
     noise = rng.normal(size=oracle.shape) * oracle.std()
-    sets = METRIC.sets(subject).reshape(64, -1)  # of the noise and its negative, the one that leans to the evidence
-    noise *= np.sign((sets @ noise.ravel()) @ (sets @ oracle.ravel()))
+    sets = METRIC.sets(subject).reshape(64, -1).astype(float)
+    a, b = (without_sizes(sets @ each.ravel(), sets.sum(axis=1)) for each in (noise, oracle))
+    noise *= np.sign(a @ b)  # of the noise and its negative, the one that leans to the evidence
     values = [
         METRIC.score(volume_of(values), subject, sample_of()).value
         for values in (oracle, oracle + noise, noise, -oracle)
@@ -94,12 +127,7 @@ def test_sets_are_evaluated_once_for_all_volumes():
 
 
 def test_chance_is_the_mean_over_shuffled_values():
-    """Of values that are all but the same, any arrangement is as good; of the exact ones it is near 1."""
-    subject = subject_of(WEIGHTS, RED)
-    nearly = np.ones((2, 2, 2))
-    nearly[0, 0, 0] += 1e-4
-    flat = METRIC.score(volume_of(nearly), subject, sample_of())
-    assert flat.chance == pytest.approx(flat.value, abs=1e-3) and flat.value > 0.1
+    """Chance of the exact values is near 1."""
     weights, red = np.random.default_rng(2).normal(size=(4, 4, 4)), np.random.default_rng(3).integers(0, 256, (4, 4, 4))
     exact = weights * (red - red.mean())
     found = METRIC.score(volume_of(exact), subject_of(weights, red), sample_of())
@@ -110,7 +138,7 @@ def test_chance_by_another_solver():
     values, subject = np.random.default_rng(4).normal(size=(2, 2, 2)).astype(np.float32), subject_of(WEIGHTS, RED)
     sets = METRIC.sets(subject).reshape(64, 8).astype(float)
     shuffles = np.random.default_rng([0, 4]).permuted(np.tile(values.ravel().astype(float), (100, 1)), axis=1)
-    shares = [nnls((sets @ COSTS.ravel())[:, None], sets @ one)[1] ** 2 / ((sets @ one) ** 2).sum() for one in shuffles]
+    shares = [reference(sets, one) for one in shuffles]
     found = METRIC.score(volume_of(values), subject, sample_of())
     assert np.ptp(shares) > 0.05
     assert found.chance == pytest.approx(np.mean(shares), abs=1e-5)

@@ -10,8 +10,9 @@ from attrib.annotation_cells import coverage
 from attrib.benchmarks.metrics.objects.correlation import NSS, Pearson, Spearman
 from attrib.benchmarks.metrics.objects.ground_truth import evidence_cells
 from attrib.benchmarks.metrics.objects.mass import Lift, Log2Lift, Log2LiftSpace, Log2LiftTime, Mass, TubeMetric
+from attrib.benchmarks.metrics.objects.object_auc import ObjectAUC
 from attrib.benchmarks.metrics.objects.other_videos import InformationGain, ShuffledAUC
-from attrib.benchmarks.metrics.objects.ranking import ROCAUC, AveragePrecision, IoU, ObjectAUC, Pointing, RankAccuracy
+from attrib.benchmarks.metrics.objects.ranking import ROCAUC, AveragePrecision, IoU, Pointing, RankAccuracy
 from attrib.errors import InputError
 from attrib.metric import Metric, Score
 from attrib.types import Evidence, Track
@@ -260,53 +261,6 @@ def test_saliency_of_another_size_is_averaged_into_tokens_before_it_is_clipped()
     assert found.value == pytest.approx(0.25)
 
 
-# --- objects ----------------------------------------------------------------------------------------------------------
-
-
-def test_object_auc_by_hand():
-    values = np.array([[[4, 1], [0, 2]], [[2, 1], [6, -9]]])
-    tracks = (
-        track_of(1, [TOP_LEFT] * 2),  # evidence: mean 3
-        track_of(2, [BOTTOM_LEFT] * 2),  # mean 3: a tie
-        track_of(3, [TOP_RIGHT] * 2),  # mean 1: outranked
-        track_of(4, [[0, 0, 1, 1]] * 2),  # mean 16 / 8 = 2, its -9 clipped: outranked
-        track_of(5, [NOWHERE, BOTTOM_LEFT]),  # mean 6 in its only frame: outranks
-    )
-    score = ObjectAUC().score(volume_of(values), blank(), sample_of(*tracks))
-    assert (score.value, score.chance) == (pytest.approx(2.5 / 4), 0.5)
-    two = (Evidence(1), Evidence(5))
-    assert value(ObjectAUC(), values, *tracks, evidence=two) == pytest.approx((2.5 + 3) / 6)
-
-
-def test_objects_are_compared_by_the_mean_over_the_whole_tube_and_not_the_interval():
-    values = np.array([[[8, 3], [0, 0]], [[0, 3], [0, 0]]])
-    tracks = track_of(1, [TOP_LEFT] * 2), track_of(2, [TOP_RIGHT] * 2)
-    assert value(ObjectAUC(), values, *tracks) == 1  # 4 against 3
-    late = (Evidence(1, 0.5, 1.0),)  # over the interval it would be 0 against 3
-    assert value(ObjectAUC(), values, *tracks, evidence=late) == 1
-
-
-def test_objects_are_weighted_by_the_covered_share():
-    wide = [0, 0, 0.75, 0.5]  # all of the top left cell, half of the top right: (4 + 1) / 1.5 = 3.33
-    values = np.array([[[4, 2], [3.2, 0]]])
-    assert value(ObjectAUC(), values, track_of(1, [wide]), track_of(2, [BOTTOM_LEFT])) == 1
-
-
-def test_object_means_leave_out_hidden_frames_and_frames_after_the_cut():
-    values = np.array([[[2, 3], [0, 0]], [[9, 3], [0, 0]]])
-    other = track_of(2, [TOP_RIGHT] * 2)
-    assert value(ObjectAUC(), values, track_of(1, [TOP_LEFT] * 2), other) == 1
-    assert value(ObjectAUC(), values, track_of(1, [TOP_LEFT] * 2, hidden=[False, True]), other) == 0
-    assert value(ObjectAUC(), values, track_of(1, [TOP_LEFT] * 2), other, cut=0.5) == 0
-
-
-def test_equal_objects_tie_in_spite_of_rounding():
-    values = np.full((3, 4, 4), 0.1)
-    values[:, 3, 3] = 7
-    tracks = [track_of(i, [[0.01 * i, 0.02 * i, 0.01 * i + 0.3, 0.6]] * 3) for i in range(1, 12)]
-    assert value(ObjectAUC(), values, *tracks) == 0.5
-
-
 # --- all --------------------------------------------------------------------------------------------------------------
 
 
@@ -332,22 +286,6 @@ def test_the_evidence_ranks_above_a_noisy_copy_above_noise_above_its_inverse(met
         scores.append([value(metric, values, track, evidence=(Evidence(1, 0.5, 1.5),)) for values in volumes])
     means = np.mean(scores, axis=0)
     assert (np.diff(means) < 0).all(), means
-
-
-def test_object_auc_ranks_the_evidence_above_a_noisy_copy_above_noise_above_its_inverse():
-    rng = np.random.default_rng(4)
-    scores = []
-    for _ in range(20):
-        corners = rng.uniform(0, 0.6, (4, 2))
-        tracks = [track_of(i + 1, [[x, y, x + 0.4, y + 0.4]] * 2) for i, (x, y) in enumerate(corners)]
-        oracle = np.stack([coverage([tracks[0].boxes[0]], 6, 6)] * 2)
-        noise = np.repeat(np.repeat(rng.random((2, 3, 3)), 2, 1), 2, 2)
-        volumes = (oracle, oracle + 1.5 * noise, noise, 1 - oracle)
-        scores.append([value(ObjectAUC(), values, *tracks) for values in volumes])
-    means = np.mean(scores, axis=0)
-    assert (np.diff(means) < 0).all(), means
-    assert means[0] > 0.98  # boxes overlap
-    assert means[2] == pytest.approx(0.5, abs=0.1)
 
 
 PAIR = track_of(1, [TOP_LEFT] * 2), track_of(2, [TOP_RIGHT] * 2)
@@ -389,27 +327,26 @@ def test_no_ground_truth_is_undefined(metric: Metric):
     assert "in the clip's frames" in reason(metric, VALUES, nowhere)
 
 
-def test_ground_truth_everywhere_leaves_nothing_to_outrank():
-    everywhere = track_of(1, [[-1, -1, 2, 2]] * 2)
-    assert "every cell" in reason(ROCAUC(), VALUES, everywhere)
-    for metric in (Pearson(), Spearman()):
-        assert "alike" in reason(metric, VALUES, everywhere)
-    for metric in (Mass(), Lift(), Pointing(), AveragePrecision(), RankAccuracy(), IoU()):
-        assert score(metric, VALUES, everywhere) == Near(1, 1)
-    for metric in (Log2Lift(), Log2LiftTime(), Log2LiftSpace(), NSS()):
-        assert score(metric, VALUES, everywhere) == Near(0, 0)
+@pytest.mark.parametrize("metric", ALL, ids=str)
+def test_evidence_that_fills_every_scored_cell_is_undefined(metric: Metric):
+    everywhere, other = track_of(1, [[-1, -1, 2, 2]] * 2), track_of(2, [TOP_RIGHT] * 2)
+    assert reason(metric, VALUES, everywhere, other) == "the evidence fills every cell that is scored"
+    most = track_of(1, [[0, 0, 0.8, 1]] * 2)  # all of the left cells and 60 % of the right ones
+    assert reason(metric, VALUES, most, other) == "the evidence fills every cell that is scored"
+    before = track_of(1, [[0, 0, 1, 1], LEFT])
+    assert "fills every cell" in reason(metric, VALUES, before, other, cut=0.5)
+    assert np.isfinite(value(metric, VALUES, before, other))
 
 
-def test_an_object_without_a_rival_is_undefined():
-    one, two = PAIR
-    assert "no other track" in reason(ObjectAUC(), VALUES, one)
-    assert "no other track" in reason(ObjectAUC(), VALUES, one, two, evidence=(Evidence(1), Evidence(2)))
-    assert "no other track" in reason(ObjectAUC(), VALUES, one, track_of(2, [TOP_RIGHT] * 2, hidden=True))
-    assert "no other track" in reason(ObjectAUC(), VALUES, one, track_of(2, [NOWHERE, TOP_RIGHT]), cut=0.5)
-    assert "no evidence track" in reason(ObjectAUC(), VALUES, one, two, evidence=())
-    assert "no evidence track" in reason(ObjectAUC(), VALUES, one, two, evidence=(Evidence(9),))
-    assert "no evidence track" in reason(ObjectAUC(), VALUES, track_of(1, [NOWHERE] * 2), two)
-    assert "after the cut" in reason(ObjectAUC(), VALUES, one, two, cut=-1.0)
+@pytest.mark.parametrize("metric", ALL, ids=str)
+def test_cells_whose_values_cancel_tie_with_cells_of_zero(metric: Metric):
+    fine = np.zeros((2, 4, 4), np.float32)
+    fine[:, :2, :2] = [[0.1, 0.7], [-0.7, -0.1]]  # in float64 their weighted sum is not 0
+    fine[:, 2:, :2] = 3
+    coarse = np.zeros((2, 2, 2), np.float32)
+    coarse[:, 1, 0] = 3
+    subject, sample = among(blank(), *PEERS), sample_of(*PAIR)
+    assert metric.score(volume_of(fine), subject, sample) == metric.score(volume_of(coarse), subject, sample)
 
 
 @pytest.mark.parametrize(

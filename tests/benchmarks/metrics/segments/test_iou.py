@@ -108,7 +108,7 @@ def test_answers_without_a_map_equal_a_plain_count():
 
 
 def test_chance_is_the_better_one_of_the_answers_without_a_map():
-    long, short = action(0.0, 1.75), action(1.5, 2.0)
+    long, short = action(0.0, 1.4), action(1.5, 2.0)
     item = found([1, 2, 3, 4], long)
     assert whole_video(item) > random_interval(item)
     assert score([1, 2, 3, 4], long).chance == whole_video(item)

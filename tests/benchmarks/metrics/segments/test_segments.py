@@ -124,7 +124,7 @@ def test_the_mean_of_any_fixed_profile_over_all_videos_is_one_half():
 
 
 def test_no_other_video_with_such_a_segment_is_undefined():
-    inside = segment(0.0, 1.0)
+    inside = segment(0.0, 0.5)
     elsewhen = peer("elsewhen", segment(1.0, 2.0))
     for peers in ((peer("bare"),), (replace(EARLY, evidence=()),), (peer("heard", segment(0.5, 1.0, kind="sound")),)):
         assert "no other video" in reason(SegmentShuffledAUC(), VALUES, inside, peers=peers)
@@ -243,12 +243,11 @@ def test_undefined_cases(metric: Metric):
     assert "the same everywhere" in reason(metric, VALUES * 0 + 2, segment(0.0, 1.0))
 
 
-def test_a_segment_over_all_frames_has_energy_but_no_ranking():
-    found = score(SegmentEnergy(), VALUES, segment(0.0, 9.0))
-    assert (found.value, found.chance) == (pytest.approx(1), 1)
-    assert "every frame" in reason(SegmentAUC(), VALUES, segment(0.0, 9.0))
-    for metric in (SegmentLift(), SegmentAP(), SegmentPointing()):
-        assert score(metric, VALUES, segment(0.0, 9.0)) == Near(1, 1)
+@pytest.mark.parametrize("metric", ALL, ids=str)
+def test_segments_over_all_scored_frames_are_undefined(metric: Metric):
+    filled = "the evidence fills every frame that is scored"
+    assert reason(metric, VALUES, segment(0.0, 9.0), peers=(EARLY,)) == filled
+    assert reason(metric, VALUES, segment(0.0, 1.0), peers=(EARLY,), cut=1.0) == filled
 
 
 @pytest.mark.parametrize("metric", ALL, ids=str)

@@ -21,6 +21,7 @@ from attrib.benchmarks.jobs.store import Failure, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
+from attrib.benchmarks.tables.tally import undefined_reason
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, failure_message
@@ -88,6 +89,7 @@ def run(
     alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
     warnings = [*alone, *(text for each in done for text in each.warnings)]
     warnings += [f"{line['damaged']}: not readable, computed again" for line in log if line["damaged"]]
+    warnings += filter(None, [undefined_reason(results)])
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 
 
@@ -116,7 +118,8 @@ def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) ->
         for curve_rows, failure in _curves(job):
             read += curve_rows
             failures += [failure] if failure else []
-    warnings = [f"{item.sample.video_id}: {text}" for text in (item.answer.value or {}).get("warnings", ())]
+    texts = [*(item.answer.value or {}).get("warnings", ()), *item.sample.warnings]
+    warnings = [f"{item.sample.video_id}: {text}" for text in texts]
     return _Done(tuple(rows), tuple(read), tuple(failures), tuple(warnings))
 
 

@@ -85,7 +85,7 @@ def explain(
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
         explanation = explained(model=model, methods=methods, target=target, settings=settings, step=step)
         explanation.save(output, step)
-    warn(explanation.subject.clip.warnings)
+    warn(explanation.warnings)
     if as_json:
         print_json({**explanation.summary(), "output": str(output)})
     else:
@@ -141,7 +141,9 @@ def _annotation_lines(summary: dict[str, Any]) -> list[str]:
     if "evidence_rule" not in summary:
         return []
     right = summary["correct_answer"]
-    tracks = dict.fromkeys(f"track {item['track']} ({item['label']})" for item in summary["evidence"])
+    tracks = dict.fromkeys(
+        f"track {item['track']}" + f" ({item['label']})" * bool(item["label"]) for item in summary["evidence"]
+    )
     return [
         "the right answer is not known" if right is None else f"right answer: {right}",
         f"evidence by the rule {summary['evidence_rule']!r}: {', '.join(tracks)}" if tracks else "no evidence is known",

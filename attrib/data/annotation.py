@@ -29,6 +29,13 @@ def _plain(name: str) -> str:
     return name
 
 
+def _share(value: float) -> float:
+    """Refuse pixels and per cent; objects may leave the picture by its own size."""
+    if value > 2:
+        raise PydanticCustomError("share", "expected a share of the picture in [0, 1]; it looks like pixels")
+    return value
+
+
 def _unique(items: list[Any]) -> list[Any]:
     ids = [item.id for item in items]
     duplicate = next((id for index, id in enumerate(ids) if id in ids[:index]), None)
@@ -41,7 +48,7 @@ Id = Annotated[int, Field(ge=0, lt=2**53)]
 Parent = Annotated[int, Field(ge=-1, lt=2**53)]  # -1: not annotated
 Microseconds = Annotated[float, Field(ge=-1e15, le=1e15)]
 Seconds = Annotated[float, Field(ge=-1e9, le=1e9)]
-Coordinate = Annotated[float, Field(ge=-1, le=2)]  # objects may leave [0, 1] a little; larger values are pixels
+Coordinate = Annotated[float, Field(ge=-1), AfterValidator(_share)]
 Text = Annotated[str, Field(max_length=5_000), AfterValidator(lambda text: _NOT_TEXT.sub(" ", text).strip())]
 PlainName = Annotated[str, AfterValidator(_plain)]
 NoNull = BeforeValidator(_no_null)
@@ -67,7 +74,7 @@ class ObjectTrack(_Annotation):
     """Track of one object: a box for each timestamp; `is_masked` is empty or has a flag for each timestamp."""
 
     id: Id
-    label: Text
+    label: Annotated[Text, Words] = ""  # absent in the official test split
     timestamps: list[Microseconds]
     bounding_boxes: list[tuple[Coordinate, Coordinate, Coordinate, Coordinate]]
     is_masked: Annotated[list[bool], NoNull] = []
@@ -88,7 +95,7 @@ class AnnotatedPoint(_Annotation):
     """Track of one point: `points` (2, n), y before x, at n original frames; occluded frames are absent."""
 
     id: Id
-    label: Text = ""
+    label: Annotated[Text, Words] = ""
     parent_objects: Parents = []
     frame_ids: Numbers
     points: tuple[list[Coordinate], list[Coordinate]] = ([], [])
@@ -112,7 +119,7 @@ class AnnotatedPoint(_Annotation):
 class TimedSegment(_Annotation):
     """Interval of an action or a sound; `is_visible` tells whether a sound's source is in view."""
 
-    label: Text
+    label: Annotated[Text, Words] = ""
     timestamps: tuple[Microseconds, Microseconds]
     parent_objects: Parents = []
     is_visible: bool | None = None

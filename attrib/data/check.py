@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from attrib.data import annotation
 from attrib.data.layout import SplitFiles
-from attrib.data.oddities import FAULTS, HANDLED, Oddity, odd_video
+from attrib.data.oddities import FAULTS, HANDLED, Oddity, odd_sample, odd_video
 from attrib.data.perception_test import SideFiles, samples
 from attrib.data.stream import entries
 from attrib.data.tasks import counts
@@ -126,7 +126,8 @@ def _video(split: SplitCheck, video_id: str, raw: Any, side_files: SideFiles, de
         yield Oddity("metadata with the id of another video", shown(meta.video_id))
     yield from _late_evidence(side_files, video_id, cut)
     try:
-        list(samples(split.layout, video_id, video, video.mc_question, side_files))
+        for sample in samples(split.layout, video_id, video, video.mc_question, side_files):
+            yield from odd_sample(sample)
     except InputError as error:
         yield Oddity(_MALFORMED, str(error))
     yield from _file(split.layout.video(video_id), meta.num_frames, annotated, decode)

@@ -13,11 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attrib.data import annotation
+from attrib.data.box_faults import SIZED, SWAPPED, kind_of
+from attrib.types import Sample
+from attrib.types.annotation import has_area, inverted
 
 FAULTS: Mapping[str, str] = {
     "malformed annotations": "reading the data set stops there",
     "times that look like milliseconds": "read as microseconds, so that everything happens in the first moment",
     "times that contradict the frame numbers": "the times are used and the frame numbers ignored",
+    SWAPPED: "these boxes are left out; expected x1, y1, x2, y2 with x1 <= x2 and y1 <= y2",
+    SIZED: (
+        "or have their corners the wrong way round; where x2 < x1 or y2 < y1 they are left out, elsewhere they are "
+        "read as x1, y1, x2, y2"
+    ),
+    "questions whose evidence has no box with area": "metrics that need evidence are undefined for them",
     "missing video files": "a run records them as failed, continues with the others and exits with code 1",
     "videos that cannot be opened": "a run records them as failed, continues with the others and exits with code 1",
     "truncated or damaged videos": "the readable frames are used, with a warning",
@@ -36,7 +45,7 @@ HANDLED: Mapping[str, str] = {
     "grounded answers that name no track": "not used as evidence",
     "tracks without boxes": "never drawn or scored",
     "boxes that reach outside the picture": "clipped to it",
-    "boxes without area": "never hit, as they cover no pixel",
+    "boxes without area": "neither drawn nor scored, as they cover no pixel",
     "boxes that cover nearly the whole picture": "used, though overlap with them is hardly informative",
     "boxes off the 30-frame grid": "used at their times",
     "times that are not in order": "sorted",
@@ -117,13 +126,14 @@ def _boxes(video: annotation.Video, cut: float | None) -> Iterator[Oddity]:
     owner = np.repeat([track.id for track in tracks], [len(track.bounding_boxes) for track in tracks])
     times = np.array([time for track in tracks for time in track.timestamps], np.float64)
     frames = np.array([frame for track in tracks for frame in track.frame_ids], np.float64)
-    sides = np.clip(boxes[:, 2:], 0, 1) - np.clip(boxes[:, :2], 0, 1)
-    area = np.where((sides > 0).all(axis=1), sides.prod(axis=1), 0)
+    turned = inverted(boxes)
+    area = np.where(has_area(boxes), (np.clip(boxes[:, 2:], 0, 1) - np.clip(boxes[:, :2], 0, 1)).prod(axis=1), 0)
     same = np.diff(owner, prepend=-1) == 0  # same track as the previous box
     step = np.diff(times, prepend=0)
     flags_by_kind = {
+        kind_of(boxes): turned,
         "boxes that reach outside the picture": ((boxes < 0) | (boxes > 1)).any(axis=1),
-        "boxes without area": area == 0,
+        "boxes without area": (area == 0) & ~turned,
         "boxes that cover nearly the whole picture": area >= WHOLE,
         "boxes off the 30-frame grid": frames % GRID != 0 if len(frames) == len(boxes) else [],
         "times that are not in order": same & (step < 0),
@@ -132,7 +142,17 @@ def _boxes(video: annotation.Video, cut: float | None) -> Iterator[Oddity]:
     }
     for kind, flags in flags_by_kind.items():
         if np.any(flags):
-            yield Oddity(kind, f"track {owner[np.argmax(flags)]}", int(np.sum(flags)))
+            first = int(np.argmax(flags))
+            example = f": [{', '.join(f'{value:g}' for value in boxes[first])}]" if kind in (SWAPPED, SIZED) else ""
+            yield Oddity(kind, f"track {owner[first]}{example}", int(np.sum(flags)))
+
+
+def odd_sample(sample: Sample) -> Iterator[Oddity]:
+    """Yield what makes a question's numbers undefined: evidence whose tracks never cover a part of the picture."""
+    tracks = [track for track in sample.tracks if track.id in sample.evidence_tracks]
+    if tracks and not any(has_area(track.boxes).any() for track in tracks):
+        names = ", ".join(f"track {track.name}" for track in tracks)
+        yield Oddity("questions whose evidence has no box with area", f"question {sample.question.id}: {names}")
 
 
 def _times(video: annotation.Video) -> Iterator[Oddity]:

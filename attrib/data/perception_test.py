@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from attrib.data import annotation
+from attrib.data.box_faults import left_out
 from attrib.data.choosing import Selection
 from attrib.data.evidence import Exact, evidence_of
 from attrib.data.layout import SplitFiles
@@ -18,6 +19,7 @@ from attrib.data.stream import entries
 from attrib.errors import InputError, UnknownName, shown
 from attrib.runtime.parsing import complaint, read_json
 from attrib.types import Counterfactual, Evidence, PointTrack, Question, Sample, Segment, SegmentKind, Track
+from attrib.types.annotation import inverted
 
 MICROSECONDS = 1e6
 _Value = TypeVar("_Value")
@@ -144,7 +146,7 @@ def samples(
 ) -> Iterator[Sample]:
     """Yield the samples of some questions on one video."""
     cut, rate = side_files.cut(video_id, video), video.metadata.frame_rate
-    tracks = tuple(map(_track, video.object_tracking))
+    tracks, notes = tuple(map(_track, video.object_tracking)), tuple(left_out(video))
     points = tuple(_point(item, rate) for item in video.point_tracking)
     actions = tuple(_segments("action", video.action_localisation))
     segments = (*actions, *_segments("sound", video.sound_localisation))
@@ -156,16 +158,20 @@ def samples(
             id=f"{video_id}_{item.id}", video=layout.video(video_id), question=question, task=question.text,
             tracks=tracks, segments=segments, points=points, evidence=tuple(_until(cut, evidence)), cut=cut, rule=rule,
             area=item.area, reasoning=item.reasoning, tags=tuple(item.tag),
-            counterfactuals=tuple(_counterfactuals(layout.folder / "counterfactuals", edited)),
+            counterfactuals=tuple(_counterfactuals(layout.folder / "counterfactuals", edited)), warnings=notes,
         )  # fmt: skip
 
 
 def _track(item: annotation.ObjectTrack) -> Track:
-    """Convert a track; boxes are sorted by time, and the first of several boxes at one time is used."""
-    times, first = np.unique(np.asarray(item.timestamps, np.float64) / MICROSECONDS, return_index=True)
+    """Convert a track; boxes are sorted by time, and the first of several boxes at one time is used.
+
+    Boxes whose corners are not in order are left out.
+    """
     boxes = np.asarray(item.bounding_boxes, np.float64).reshape(-1, 4)
+    used = ~inverted(boxes)
     hidden = np.asarray(item.is_masked or [False] * len(boxes), bool)
-    return Track(item.id, item.label, times, boxes[first], hidden[first], bool(item.is_occluder))
+    times, first = np.unique(np.asarray(item.timestamps, np.float64)[used] / MICROSECONDS, return_index=True)
+    return Track(item.id, item.label, times, boxes[used][first], hidden[used][first], bool(item.is_occluder))
 
 
 def _point(item: annotation.AnnotatedPoint, rate: float) -> PointTrack:

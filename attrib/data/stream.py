@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import ijson
 
 from attrib.errors import InputError, shown
+from attrib.runtime.encoding import open_utf8
 
 CHUNK = 2**10  # bytes read at once; up to half as many levels can open and close within a chunk, uncounted
 DEEPEST = 400  # open brackets at the end of a chunk, including those inside texts; annotations have six
@@ -19,10 +20,10 @@ def entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield key and value of each entry of the JSON object in `path`, in the file's order.
 
     About one entry is in memory at a time. Raises InputError for a file that cannot be read, is not a JSON object, has
-    a duplicate key or is nested too deeply; entries before the fault are yielded first.
+    a duplicate key or is nested too deeply; entries before the fault are yielded first. A byte order mark is skipped.
     """
     try:
-        with path.open("rb") as file:
+        with open_utf8(path) as file:
             _require_object(file)
             known: set[str] = set()
             twice: list[str] = []

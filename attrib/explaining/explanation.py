@@ -39,6 +39,12 @@ class Explanation:
         reply = self.subject.question.reply
         return reply.text if reply else self.subject.question.options[self.subject.predicted]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings about the video and its annotation."""
+        sample = self.subject.sample
+        return (*self.subject.clip.warnings, *(sample.warnings if sample else ()))
+
     def summary(self) -> dict[str, Any]:
         """Content of `summary.json`: question, answer, probabilities, frames, each method's cost and reports.
 
@@ -52,7 +58,7 @@ class Explanation:
             "target": str(subject.target), "explained": subject.description,
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
             "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
-            "times": subject.clip.times.tolist(), "warnings": list(subject.clip.warnings),
+            "times": subject.clip.times.tolist(), "warnings": list(self.warnings),
             "methods": {name: self._costs(name) for name in self.volumes},
             "failures": dict(self.failures),
         }  # fmt: skip

@@ -145,5 +145,5 @@ def _columns_note(subject: Subject, rows: LayerRows, choice: PageSelection) -> I
 def _boxes_note(subject: Subject) -> Iterator[str]:
     tracks = subject.sample.tracks if subject.sample else ()
     if tracks:
-        named = ", ".join(f"{track.id} : {track.label}" for track in tracks)
+        named = ", ".join(track.name for track in tracks)
         yield f"Boxes, all that are annotated: {named}; thick and green while the answer rests on one."

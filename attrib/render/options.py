@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attrib.types import Evidence, PointTrack, SaliencyVolume, Sample, Segment, Track
+from attrib.types.annotation import has_area
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +148,7 @@ class Band:
 
 def bands(drawing: RenderOptions, end: float) -> list[list[Band]]:
     """Return evidence, then segments, within [0, end], sorted into lanes of bands that do not overlap."""
-    labels = {track.id: track.label for track in drawing.tracks}
+    labels = {track.id: track.label or track.name for track in drawing.tracks}
     intervals = [
         Band(f"evidence: {labels.get(item.track, item.track)}", max(item.start, 0.0), min(item.end, end), EVIDENCE)
         for item in drawing.evidence
@@ -175,16 +176,18 @@ class Box:
 
 
 def boxes(drawing: RenderOptions, time: float) -> list[Box]:
-    """Return the tracks' boxes at `time`, clipped to the picture; evidence last, so that it is drawn on top."""
+    """Return the tracks' boxes with area at `time`, clipped to the picture; evidence last, drawn on top."""
     visible = []
     for index, track in enumerate(drawing.tracks):
         corners = track.at(time)
         if corners is None:
             continue
+        if not has_area(corners[None])[0]:
+            continue
         x1, y1, x2, y2 = (float(value) for value in np.clip(corners, 0, 1))
         strong = _is_evidence(drawing.evidence, track.id, time)
         colour = EVIDENCE if strong else _TRACKS[index % len(_TRACKS)]
-        visible.append(Box(f"{track.id} : {track.label}", (x1, y1, x2, y2), colour, strong))
+        visible.append(Box(track.name, (x1, y1, x2, y2), colour, strong))
     return sorted(visible, key=lambda box: box.strong)
 
 

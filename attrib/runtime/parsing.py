@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from yaml.constructor import ConstructorError
 
 from attrib.errors import HARMFUL, ConfigError, InputError, nearest, shown
+from attrib.runtime.encoding import encoding_of
 
 # Settings are small. A file above these limits, with its aliases followed, is an accident or an attack.
 MOST_CHARACTERS, MOST_VALUES, DEEPEST = 2**18, 20_000, 30
@@ -92,9 +93,12 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 
 
 def read_text(path: Path, most: int = -1) -> str:
-    """Read at most `most` characters of UTF-8 text. Raises InputError if the file cannot be read or is not text."""
+    """Read at most `most` characters of text, UTF-8 unless a byte order mark names another encoding.
+
+    Raises InputError if the file cannot be read or is not text.
+    """
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding=encoding_of(path)) as file:
             return file.read(most)
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a zero byte
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not a text file'}") from None

@@ -9,16 +9,38 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from attrib.errors import InputError
 from attrib.types.validation import FloatArray, check_times, require
 
 SegmentKind = Literal["action", "sound"]
 Role = Literal["necessary", "alternative", "context"]
 Absence = Literal["part", "removed", "only"]
+ROUNDING = 1e-6  # by which corners that are in order may differ
+FARTHEST = 1.5  # of a coordinate from the middle of the picture; larger ones are pixels
+
+
+def inverted(boxes: FloatArray) -> NDArray[np.bool_]:
+    """Mask (n,) of the boxes (n, 4) whose corners are not in order: they say nothing, whatever they were meant to."""
+    return np.asarray((boxes[:, 2:] < boxes[:, :2] - ROUNDING).any(axis=1))
+
+
+def has_area(boxes: FloatArray) -> NDArray[np.bool_]:
+    """Mask (n,) of the boxes (n, 4) that cover a part of the picture; the others are neither drawn nor scored."""
+    inside = np.clip(boxes, 0, 1)
+    return np.asarray((inside[:, 2:] > inside[:, :2]).all(axis=1))
+
+
+def _shown(box: FloatArray) -> str:
+    return f"[{', '.join(f'{value:g}' for value in box)}]"
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """Boxes of one object over time: times float64 (n,), boxes float64 (n, 4) normalised xyxy, hidden bool (n,)."""
+    """Boxes of one object over time: times float64 (n,), boxes float64 (n, 4) normalised xyxy, hidden bool (n,).
+
+    Objects may leave the picture, so that coordinates of -1 to 2 are allowed. `label` is empty for an object that has
+    only a number. Raises InputError for corners that are not in order and for boxes in pixels.
+    """
 
     id: int
     label: str
@@ -33,6 +55,17 @@ class Track:
         check_times(self.times, count, f"track {self.id}")
         require(self.hidden.shape == (count,), f"track {self.id}: expected {count} hidden flags")
         require(bool(np.isfinite(self.boxes).all()), f"track {self.id}: boxes must be finite")
+        for box in self.boxes[inverted(self.boxes)][:1]:
+            raise InputError(
+                f"track {self.id}: expected boxes x1, y1, x2, y2 with x1 <= x2 and y1 <= y2, got {_shown(box)}"
+            )
+        for box in self.boxes[(np.abs(self.boxes - 0.5) > FARTHEST).any(axis=1)][:1]:
+            raise InputError(f"track {self.id}: expected boxes in shares of the picture, [0, 1], got {_shown(box)}")
+
+    @property
+    def name(self) -> str:
+        """Text "id : label"; the id alone for a track without a label."""
+        return f"{self.id} : {self.label}" if self.label else str(self.id)
 
     def at(self, time: float, gap: float = 2.0) -> NDArray[np.float64] | None:
         """Box (4,) at `time`, interpolated between annotations at most `gap` seconds apart; None if unknown.

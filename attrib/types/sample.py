@@ -14,7 +14,7 @@ class Sample:
     """One question on one video, with its annotation. `task` groups the videos with the same question.
 
     `rule` names the rule that selected the evidence; `area`, `reasoning` and `tags` are the question's, as annotated;
-    `points` are the video's point tracks.
+    `points` are the video's point tracks; `warnings` name what of the annotation is not used.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Sample:
     reasoning: str = ""
     tags: tuple[str, ...] = ()
     points: tuple[PointTrack, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def video_id(self) -> str:

@@ -95,10 +95,10 @@ def _track(track: Track, sample: Sample) -> dict[str, Any]:
 
 
 def _evidence(sample: Sample, end: float) -> Iterator[dict[str, Any]]:
-    labels = {track.id: track.label for track in sample.tracks}
+    names = {track.id: track.name for track in sample.tracks}
     for item in sample.evidence:
         if item.role != "context" and item.start < end:
-            name = f"{item.track} : {labels[item.track]}" if item.track in labels else str(item.track)
+            name = names.get(item.track, str(item.track))
             ends = {"start": number(max(item.start, 0.0)), "end": number(min(item.end, end))}
             yield {"label": name, "role": item.role, **ends}
 

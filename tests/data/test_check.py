@@ -107,7 +107,13 @@ CASES: dict[str, tuple[Change, int]] = {
         lambda found, root: found["object_tracking"][1].update(bounding_boxes=[], timestamps=[], is_masked=[]), 1,
     ),
     "boxes that reach outside the picture": (within(*TRACK, "bounding_boxes", 2, value=[-0.1, 0.2, 0.3, 0.4]), 1),
-    "boxes without area": (within(*TRACK, "bounding_boxes", 2, value=[0.5, 0.2, 0.3, 0.4]), 1),
+    "boxes without area": (within(*TRACK, "bounding_boxes", 2, value=[0.5, 0.2, 0.5, 0.4]), 1),
+    "boxes with corners the wrong way round": (within(*TRACK, "bounding_boxes", 2, value=[0.9, 0.2, 0.6, 0.4]), 1),
+    "boxes that look like x, y, width, height": (within(*TRACK, "bounding_boxes", 2, value=[0.5, 0.2, 0.3, 0.4]), 1),
+    "questions whose evidence has no box with area": (
+        both(within("object_tracking", 0, "bounding_boxes", value=[[0.1, 0.1, 0.1, 0.4]] * 4),
+             within("grounded_question", 0, "question", value="Why?")), 1,
+    ),
     "boxes that cover nearly the whole picture": (within(*TRACK, "bounding_boxes", 2, value=[0, 0, 1, 0.95]), 1),
     "boxes off the 30-frame grid": (within(*TRACK, "frame_ids", value=[0, 30, 71, 90]), 1),
     "times that are not in order": (within(*TRACK, "timestamps", value=[0, 2 * SECOND, SECOND, 3 * SECOND]), 1),
@@ -139,7 +145,10 @@ CASES: dict[str, tuple[Change, int]] = {
     ),
 }  # fmt: skip
 # What cannot but come with a change.
-ALONG = {"videos whose length differs from the annotation": {"frame counts that differ from the video file"}}
+ALONG = {
+    "videos whose length differs from the annotation": {"frame counts that differ from the video file"},
+    "questions whose evidence has no box with area": {"boxes without area"},
+}
 
 
 def scaled(found: dict[str, Any], factor: float) -> None:

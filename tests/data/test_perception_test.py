@@ -148,7 +148,10 @@ def track(**changes: Any) -> dict[str, Any]:
         ({"object_tracking": [track(timestamps=[0])]}, "got 2 boxes, 1 timestamps and 2 is_masked"),
         ({"object_tracking": [track(is_masked=[0])]}, "got 2 boxes, 2 timestamps and 1 is_masked"),
         ({"object_tracking": [track(bounding_boxes=[[0, 0, 1], [0, 0, 1, 1]])]}, "bounding_boxes.0.3: is required"),
-        ({"object_tracking": [track(bounding_boxes=[[0, 0, 640, 480]] * 2)]}, "less than or equal to 2, got 640"),
+        (
+            {"object_tracking": [track(bounding_boxes=[[0, 0, 640, 480]] * 2)]},
+            "expected a share of the picture in [0, 1]; it looks like pixels, got 640",
+        ),
         ({"object_tracking": [track(id=-1)]}, "object_tracking.0.id: input should be greater than or equal to 0"),
         ({"object_tracking": [track(id=2.5)]}, "object_tracking.0.id: input should be a valid integer"),
         ({"object_tracking": [track(), track()]}, "object_tracking: id 2 is given twice"),

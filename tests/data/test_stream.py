@@ -106,3 +106,22 @@ def test_bytes_that_are_no_text_and_files_that_are_none(tmp_path: Path) -> None:
         list(stream.entries(tmp_path / "a.json"))
     with pytest.raises(InputError, match="cannot be read: No such file"):
         list(stream.entries(tmp_path / "b.json"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_no_fault(chunk: int, tmp_path: Path, encoding: str) -> None:
+    found = {"a": {"label": "é 杯 🤔", "boxes": [0.5, 1]}, "b": "x" * 3000, "c": None}
+    path = tmp_path / "a.json"
+    path.write_bytes(json.dumps(found, ensure_ascii=False).encode(encoding))
+    assert list(stream.entries(path)) == list(found.items())
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe{\x00", "{}".encode("utf-16-le"), b"\xef\xbb\xbf[1]", b"\xfe\xff\xd8\x00"]
+)
+def test_other_encodings_are_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        list(stream.entries(path))
+    assert str(caught.value).startswith(str(path)) and "\ufeff" not in str(caught.value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from attrib import config
 from attrib.errors import AttribError, ConfigError, InputError, UnknownName, one_line, shown
-from attrib.runtime.parsing import DEEPEST, MOST_CHARACTERS, MOST_VALUES, parse_yaml
+from attrib.runtime.parsing import DEEPEST, MOST_CHARACTERS, MOST_VALUES, parse_yaml, read_json
 from attrib.types import Evidence, Question
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -89,3 +92,11 @@ def test_null_is_a_name_where_a_name_stands() -> None:
     assert parse_yaml("{null: divided, b: null, c: ~}", "f") == {"null": "divided", "b": None, "c": None}
     with pytest.raises(ConfigError, match="key 'null' is given twice"):
         parse_yaml("null: 1\n'null': 2", "f")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_files_may_start_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "cuts.json").write_bytes('{"vidéo_1": 60}'.encode(encoding))
+    assert read_json(tmp_path / "cuts.json") == {"vidéo_1": 60}
+    (tmp_path / "c.yaml").write_bytes("data: {name: demo}\nseed: 3\n".encode(encoding))
+    assert config.read(tmp_path / "c.yaml") == {"data": {"name": "demo"}, "seed": 3}

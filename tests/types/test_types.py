@@ -120,6 +120,8 @@ class TestTrack:
             ({"times": np.array([1.0, 0.0])}, "must increase"),
             ({"hidden": np.zeros(1, bool)}, "expected 2 hidden flags"),
             ({"boxes": np.full((2, 4), np.nan)}, "must be finite"),
+            ({"boxes": np.array([[0, 0, 1, 1], [0.6, 0.5, 0.2, 0.9]])}, r"x1 <= x2 .*, got \[0.6, 0.5, 0.2, 0.9\]"),
+            ({"boxes": np.array([[0, 0, 1, 1], [0, 0, 640, 480]])}, r"\[0, 1\], got \[0, 0, 640, 480\]"),
         ],
     )
     def test_refuses(self, changes: dict[str, Any], message: str) -> None:

@@ -127,7 +127,7 @@ def hiding(box: Box, visible: Sequence[Seen]) -> Seen | None:
 def _weights(hider: Seen, visible: Sequence[Seen], shape: tuple[int, int]) -> tuple[FloatArray, FloatArray] | None:
     """Return cell weights in the means of the hiding object (n,) and of its rivals (k, n); None without a rival."""
     others = [each for each in visible if each.track.id != hider.track.id]
-    alike = [each for each in others if each.track.label == hider.track.label] or others
+    alike = [each for each in others if hider.track.label and each.track.label == hider.track.label] or others
     if not alike:
         return None
     own, *rivals = (coverage([each.box], *shape).ravel() for each in (hider, *alike))

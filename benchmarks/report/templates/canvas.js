@@ -89,6 +89,7 @@ function paintBoxes(context, tracks, time) {
     .filter((one) => one.at)
     .sort((one, two) => one.strong - two.strong)) {
     const [x1, y1, x2, y2] = at.box.map((value, side) => Math.min(Math.max(value, 0), 1) * (side % 2 ? height : width));
+    if (!(x2 > x1 && y2 > y1)) continue; // covers nothing
     const colour = `rgb(${(strong ? DATA.colours.bands.evidence : TRACKS[place % TRACKS.length]).join(",")})`;
     context.setLineDash(at.hidden ? [unit / 2, unit / 3] : []);
     for (const [style, wide] of [
@@ -100,7 +101,7 @@ function paintBoxes(context, tracks, time) {
       context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     }
     context.setLineDash([]);
-    const text = `${track.id} : ${track.label}`,
+    const text = track.label ? `${track.id} : ${track.label}` : `${track.id}`,
       wide = context.measureText(text).width + unit * 0.5;
     const left = Math.min(Math.max(x1, 0), Math.max(width - wide, 0)),
       top = y1 >= unit * 1.3 ? y1 - unit * 1.3 : Math.min(y2, height - unit * 1.3);

@@ -19,6 +19,7 @@ from attrib.data.stream import entries
 from attrib.data.tasks import counts
 from attrib.errors import InputError, VideoError, one_line, shown
 from attrib.runtime.parsing import complaint
+from attrib.video.container import declared_frames, declared_length
 from attrib.video.decode import opened
 from attrib.video.source import open_source
 
@@ -148,15 +149,14 @@ def _file(path: Path, frames: int | None, annotated: float | None, decode: bool)
         return
     try:
         with opened(path) as (file, stream):
-            declared = stream.frames
-            seconds = file.duration / 1e6 if file.duration else None
+            declared, seconds = declared_frames(stream), declared_length(file, stream)
         for warning in open_source(path, count=True).warnings if decode else ():
             yield Oddity("truncated or damaged videos", warning.removeprefix(f"{path}: "))
     except VideoError as error:
         yield Oddity("videos that cannot be opened", str(error).removeprefix(f"{path}: "))
         return
-    if frames and declared and frames != declared:
-        yield Oddity("frame counts that differ from the video file", f"annotated {frames}, file {declared}")
+    if frames and declared and frames not in declared:
+        yield Oddity("frame counts that differ from the video file", f"annotated {frames}, file {max(declared)}")
     if annotated and seconds and abs(annotated - seconds) > max(1.0, 0.05 * annotated):
         yield Oddity(
             "videos whose length differs from the annotation", f"annotated {annotated:.2f} s, file {seconds:.2f} s"

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import av
 import cv2  # noqa: F401 - before decord: loaded after it, OpenCV gets decord's zlib and can no longer read PNG files
 import numpy as np
+from av.stream import Discard, Disposition
 from numpy.typing import NDArray
 
 from attrib.errors import VideoError
+from attrib.video import images
 
 try:
     import decord
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Frame = NDArray[np.uint8]
+CONVERT = "convert it, e.g. by `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 if decord is not None:
     decord.logging.set_level(decord.logging.QUIET)
@@ -47,27 +50,63 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise VideoError(f"{path}: the file is empty")
     try:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:
-            stream = file.streams.best("video")
-            if stream is None or stream.codec_context is None or stream.codec_context.name == "ansi":  # text as "art"
-                raise VideoError(f"{path}: contains no video stream")
+            stream = _video_stream(path, file)
             stream.thread_type = "AUTO"
             yield file, stream
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be read as a video: {error.strerror or error}") from None
 
 
-def decoded(path: Path) -> Iterator[tuple[int | None, Any]]:
-    """Yield every intact picture with its time stamp, in display order; skip damaged packets."""
+def _video_stream(path: Path, file: Any) -> Any:
+    """Return the best stream that shows moving pictures: neither cover art nor text as "art"."""
+    moving = [
+        stream
+        for stream in file.streams.video
+        if not stream.disposition & Disposition.attached_pic
+        and (stream.codec_context is None or stream.codec_context.name != "ansi")
+    ]
+    readable = [stream for stream in moving if stream.codec_context is not None]
+    if not moving:
+        raise VideoError(f"{path}: contains no video stream")
+    if not readable:
+        raise VideoError(f"{path}: its video is in a format that cannot be decoded here; {CONVERT}")
+    best = file.streams.best("video")
+    best = best if best in readable else readable[0]
+    if best.frames == 1:  # of an animated AVIF file the first stream is the still picture
+        return max(readable, key=lambda stream: stream.frames)
+    return best
+
+
+def only(file: Any, stream: Any) -> None:
+    """Let the demuxer pass over the packets of all other streams."""
+    for other in file.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+
+
+def decoded(path: Path, *, careful: bool = False) -> Iterator[Any]:
+    """Yield every intact picture in display order, and None for each that is damaged.
+
+    `careful`: by one thread, so that a damaged packet never costs an intact picture beside it.
+    """
+    if images.is_animation(path):
+        yield from images.pictures(path)
+        return
     with opened(path) as (file, stream):
+        if careful:
+            stream.thread_type, stream.codec_context.thread_count = "NONE", 1
+        only(file, stream)
         packets = file.demux(stream)
         while True:
             try:
-                pictures = next(packets).decode()
-            except StopIteration:
-                return
-            except av.error.InvalidDataError:
+                packet = next(packets, None)
+                pictures = [] if packet is None else packet.decode()
+            except av.error.FFmpegError:
+                yield None
                 continue
-            yield from ((picture.pts, picture) for picture in pictures if not picture.is_corrupt)
+            if packet is None:
+                return
+            yield from (None if picture.is_corrupt else picture for picture in pictures)
 
 
 def seeks_exactly(path: Path, key: int) -> bool:
@@ -92,38 +131,57 @@ def by_decord(path: Path, times: NDArray[np.float64], size: tuple[int, int], ind
         if own.shape != times.shape or not (abs(own - (times - times[0])) < tolerance).all():
             return []
         pictures = reader.get_batch(list(indices)).asnumpy()
-    except (decord.DECORDError, RuntimeError):
+    except (decord.DECORDError, RuntimeError, UnicodeError):  # UnicodeError: a file name that is not UTF-8
         return []
     return list(pictures) if pictures.shape == (len(indices), *size, 3) else []  # decord may count padding as pixels
 
 
-def by_order(path: Path, indices: Sequence[int]) -> Iterator[Frame]:
-    """Yield frames by their index in display order, decoding from the beginning."""
+def by_order(path: Path, indices: Sequence[int], *, careful: bool = False) -> Iterator[Frame]:
+    """Yield frames by their index among the intact ones in display order, decoding from the beginning."""
     wanted = set(indices)
-    for index, (_, picture) in enumerate(decoded(path)):
+    intact = (picture for picture in decoded(path, careful=careful) if picture is not None)
+    for index, picture in enumerate(intact):
         if index in wanted:
             yield rgb(picture)
         if index >= max(wanted):
             return
 
 
-def by_stamp(path: Path, stamps: NDArray[np.int64], keys: NDArray[np.int64]) -> Iterator[Frame]:
-    """Yield frames by their increasing time stamps, each decoded from the key frame before it. Raises MissingFrame."""
+def by_stamp(
+    path: Path, stamps: NDArray[np.int64], wanted: NDArray[np.int64], keys: NDArray[np.int64]
+) -> Iterator[Frame | None]:
+    """Yield the frames with the increasing time stamps `wanted` out of `stamps`, each from the key frame before it.
+
+    None stands for a frame that cannot be decoded, or that has a gap between it and its key frame.
+    """
+    first = int(keys[0]) if len(keys) else int(stamps[0])
     with opened(path) as (file, stream):
-        pictures, position = file.decode(stream), -(2**62)
-        for stamp in stamps:
-            key = int(keys[max(int(np.searchsorted(keys, stamp, side="right")) - 1, 0)]) if len(keys) else position
-            if key > max(position, int(keys[0]) if len(keys) else 0):
+        only(file, stream)
+        pictures, position = file.decode(stream), first - 1
+        for stamp in wanted:
+            key = int(keys[max(int(np.searchsorted(keys, stamp, side="right")) - 1, 0)]) if len(keys) else first
+            if pictures is None or key > max(position, first):
                 file.seek(key, stream=stream)
-                pictures = file.decode(stream)
-            try:
-                picture = next((each for each in pictures if each.pts is None or each.pts >= stamp), None)
-            except av.error.InvalidDataError:
-                raise MissingFrame from None
-            if picture is None or picture.pts != stamp or picture.is_corrupt:
-                raise MissingFrame
-            position = picture.pts
-            yield rgb(picture)
+                pictures, position = file.decode(stream), key - 1
+            due = np.searchsorted(stamps, stamp, side="right") - np.searchsorted(stamps, position, side="right")
+            picture = _reached(pictures, int(stamp), (position, int(due)))
+            pictures, position = (None, position) if picture is None else (pictures, int(stamp))
+            yield None if picture is None else rgb(picture)
+
+
+def _reached(pictures: Iterator[Any], stamp: int, gap: tuple[int, int]) -> Any:
+    """Return the picture with that stamp; None unless `gap` (after the stamp `gap[0]`) gives `gap[1]` pictures."""
+    after, due = gap
+    try:
+        for picture in pictures:
+            if picture.pts is None or picture.is_corrupt:
+                return None
+            due -= picture.pts > after
+            if picture.pts >= stamp:
+                return picture if picture.pts == stamp and (due == 0 or stamp < after) else None
+    except av.error.InvalidDataError:
+        pass
+    return None
 
 
 def rgb(picture: Any) -> Frame:

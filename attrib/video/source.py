@@ -1,60 +1,41 @@
 """Readable frames of a video file: their times, their display geometry and their pixels.
 
-Times are the packets' own presentation stamps, never computed from an average rate. Files whose packets are unreliable
-(truncated, damaged, without stamps) are decoded once from end to end, without storing pictures, to find their frames.
+Times are the packets' own presentation stamps, never computed from an average rate. A file of up to `CHECKED` pixels is
+decoded once from end to end, without storing pictures, so that damage inside is found and told; so are files whose
+packets are unreliable (cut short, without stamps). Longer files are checked where they are read.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from attrib.errors import VideoError
-from attrib.video import decode
+from attrib.video import decode, display, images
+from attrib.video.counting import counted, damage
 from attrib.video.decode import Frame
+from attrib.video.display import Display
+from attrib.video.scan import scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_TS_DISCONT = 0x200  # ffmpeg's flag for formats (MPEG-TS, MPEG-PS) whose clock does not start at 0
-_CUT = 0.5  # a file counts as truncated if every stream ends this many seconds before the declared duration
-
-
-@dataclass(frozen=True)
-class Display:
-    """Display geometry of a stored picture (width, height): pixel aspect, then the display matrix (a, b, c, d)."""
-
-    width: int
-    height: int
-    aspect: float = 1.0
-    matrix: tuple[int, int, int, int] = (1, 0, 0, 1)
-
-    def show(self, picture: Frame) -> Frame:
-        """Return the picture upright and with square pixels. Sides are only enlarged, so that no detail is lost."""
-        width = round(self.width * max(self.aspect, 1.0))
-        height = round(self.height * max(1 / self.aspect, 1.0))
-        if picture.shape[:2] != (height, width):
-            picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-        a, b, c, d = self.matrix
-        if abs(a) < abs(b):  # a quarter turn: x' = c y, y' = b x
-            picture, a, d = picture.transpose(1, 0, 2), c, b
-        return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+CHECKED = 2e9  # most pixels of a file that is decoded to find damage: seconds of work, 26,000 frames of 320 x 240
+REMEMBERED = 32  # files whose frames are known for the rest of the process
+_known: dict[tuple[object, ...], Source] = {}
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """Readable frames of a video: their times float64 (n,) in seconds, the end of the last one, and their stamps.
 
-    `stamps` int64 (n,) are the decoder's time stamps; None if frames are identified by their order alone. `exact` means
-    that seeking to the key frame before a frame finds it. Only then is decord used, since it would otherwise return
-    wrong frames silently.
+    `stamps` int64 (n,) are the decoder's time stamps; None if frames are identified by their order alone. `counted`:
+    all frames were decoded once. `exact` means that, moreover, all have one size and seeking to the key frame before a
+    frame finds it. Only then is decord used, since it would otherwise return wrong frames silently.
     """
 
     path: Path
@@ -63,6 +44,8 @@ class Source:
     end: float
     stamps: NDArray[np.int64] | None = None
     keys: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    counted: bool = False
+    damaged: bool = False
     exact: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -72,168 +55,139 @@ class Source:
         shape = self.display.show(np.zeros((self.display.height, self.display.width, 3), np.uint8)).shape
         return shape[0], shape[1]
 
-    def pictures(self, indices: Sequence[int]) -> list[Frame]:
-        """Read the frames at increasing `indices`. Raises MissingFrame if the packets announced too many frames."""
-        pictures: list[Frame] = []
-        if self.stamps is None:
-            pictures = list(decode.by_order(self.path, indices))
-        else:
-            if self.exact and self.display.matrix == (1, 0, 0, 1):  # decord rotates pictures itself
-                size = (self.display.height, self.display.width)
-                pictures = decode.by_decord(self.path, self.times, size, indices)
-            pictures = pictures or list(decode.by_stamp(self.path, self.stamps[list(indices)], self.keys))
+    def stored(self, indices: Sequence[int]) -> list[Frame]:
+        """Read the stored pictures at increasing `indices`. Raises MissingFrame if one cannot be decoded after all."""
+        found = self._by_seeking(indices)
+        if any(picture is None for picture in found) and self.counted:  # as with periodic intra refresh
+            found = [*decode.by_order(self.path, indices, careful=self.damaged)]
+        pictures = [picture for picture in found if picture is not None]
         if len(pictures) != len(indices):
             raise decode.MissingFrame
-        return [self.display.show(picture) for picture in pictures]
+        return pictures
 
-    def play(self) -> Iterator[Frame]:
-        """Yield all len(times) frames in order; repeat the previous frame where one cannot be decoded."""
-        count, picture = 0, None
-        for stamp, stored in decode.decoded(self.path):
-            index = count if self.stamps is None or stamp is None else int(np.searchsorted(self.stamps, stamp))
-            if index >= len(self.times) or (self.stamps is not None and self.stamps[index] != stamp):
-                continue
-            picture = self.display.show(decode.rgb(stored))
-            yield from [picture] * (index + 1 - count)
-            count = max(count, index + 1)
-        if picture is not None:
-            yield from [picture] * (len(self.times) - count)
+    def _by_seeking(self, indices: Sequence[int]) -> list[Frame | None]:
+        if self.stamps is None:
+            return [None]
+        if self.exact and self.display.matrix == (1, 0, 0, 1):  # decord rotates pictures itself
+            pictures = decode.by_decord(self.path, self.times, (self.display.height, self.display.width), indices)
+            if pictures:
+                return [*pictures]
+        return [*decode.by_stamp(self.path, self.stamps, self.stamps[list(indices)], self.keys)]
+
+    def pictures(self, indices: Sequence[int]) -> list[Frame]:
+        """Read the displayed frames at increasing `indices`. Raises MissingFrame as `stored` does."""
+        return [self.display.show(picture) for picture in self.stored(indices)]
+
+    def play(self, indices: Sequence[int] | None = None) -> Iterator[Frame]:
+        """Yield the frames at increasing `indices` (default: all) in one pass over the file, and convert only these.
+
+        The frame before stands in for one that cannot be decoded.
+        """
+        wanted = range(len(self.times)) if indices is None else indices
+        last, frame = None, np.empty(0, np.uint8)
+        for stored in _held(self._numbered(), iter(wanted)):
+            if stored is not last:
+                last, frame = stored, self.display.show(decode.rgb(stored))
+            yield frame
+
+    def browse(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Yield the frames at increasing `indices`, each found by seeking: cheap if they are few or key frames.
+
+        The frame before stands in for one that cannot be decoded.
+        """
+        if self.stamps is None:
+            yield from self.play(indices)
+            return
+        frame = np.zeros((*self.size, 3), np.uint8)
+        for stored in decode.by_stamp(self.path, self.stamps, self.stamps[list(indices)], self.keys):
+            frame = frame if stored is None else self.display.show(stored)
+            yield frame
+
+    def key_frames(self) -> NDArray[np.intp]:
+        """Indices of the frames that can be decoded without others; none if they are not known."""
+        if self.stamps is None:
+            return np.empty(0, np.intp)
+        return np.flatnonzero(np.isin(self.stamps, self.keys))
+
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        """Yield the pictures with their indices."""
+        intact = (picture for picture in decode.decoded(self.path, careful=self.damaged) if picture is not None)
+        for count, picture in enumerate(intact):
+            if self.stamps is None or picture.pts is None:
+                index = count
+            else:
+                index = int(np.searchsorted(self.stamps, picture.pts))
+                if index < len(self.stamps) and self.stamps[index] != picture.pts:
+                    continue
+            if index < len(self.times):
+                yield index, picture
 
 
-@dataclass(frozen=True)
-class _Scan:
-    """Information from the packets of a file. Times are in units of the stream's time base."""
-
-    stamps: list[int]
-    slots: list[int | None]  # decoding times
-    keys: list[int]
-    closed: bool  # no picture is displayed before the key frame that precedes it in the file
-    stamped: bool
-    broken: bool
-    last: float  # seconds: end of the last picture in display order
-    expected: int | None  # number of frames that the file declares, if it has fewer
+def _held(numbered: Iterator[tuple[int, Any]], wanted: Iterator[int]) -> Iterator[Any]:
+    """Yield for each wanted index the picture with that index, or else the last one before it."""
+    due, previous = next(wanted, None), None
+    for index, picture in numbered:
+        while due is not None and due < index:
+            yield picture if previous is None else previous
+            due = next(wanted, None)
+        if due == index:
+            yield picture
+            due = next(wanted, None)
+        if due is None:
+            return
+        previous = picture
+    while due is not None and previous is not None:
+        yield previous
+        due = next(wanted, None)
 
 
 def open_source(path: Path, *, count: bool = False) -> Source:
-    """Find a video's frames from its packets, or by decoding all of them if the packets are unreliable or with `count`.
+    """Find a video's frames from its packets; decode all to check them if the file is not long, or with `count`.
 
-    Raises VideoError, in one line, unless the file is a video with at least one readable frame.
+    The answer is remembered while the file stays the same. Raises VideoError, in one line, unless the file is a video
+    with at least one readable frame.
     """
-    display = _display(path)
-    with decode.opened(path) as (file, stream):
-        scan = _scan(file, stream)
-        origin = file.start_time / av.time_base if file.start_time and file.format.flags & _TS_DISCONT else 0.0
-        declared = _declared_end(file, stream)
-        base, rate = float(stream.time_base), float(stream.guessed_rate or stream.average_rate or 25)
-    if count or scan.broken or scan.expected or not scan.stamped:
-        times, last, warnings = _count(path, scan, base, rate)
-        source = Source(path, display, times, last, warnings=warnings)
+    key = _identity(path)
+    known = _known.get(key)
+    if known is None or (count and not known.counted):
+        known = _of_images(path) if images.is_animation(path) else _of_packets(path, count)
+        while len(_known) >= REMEMBERED:
+            _known.pop(next(iter(_known)), None)
+        _known[key] = known
+    return known
+
+
+def _identity(path: Path) -> tuple[object, ...]:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return (path,)
+    return path, path.absolute(), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _of_packets(path: Path, count: bool) -> Source:
+    shape, packets = display.of_first_picture(path), scan(path)
+    large = len(packets.slots) * shape.width * shape.height > CHECKED
+    if large and not (count or packets.broken or packets.shortage) and packets.stamped:
+        stamps = np.array(packets.stamps, np.int64)
+        times = stamps.astype(np.float64) * packets.base
+        source = Source(path, shape, times, packets.end, stamps, np.array(packets.keys, np.int64))
     else:
-        stamps = np.array(scan.stamps, np.int64)
-        keys, end = np.array(scan.keys, np.int64), max(scan.last, declared)
-        source = Source(path, display, stamps.astype(np.float64) * base, end, stamps, keys)
-        exact = scan.closed and (len(scan.keys) < 2 or decode.seeks_exactly(path, scan.keys[1]))
-        source = replace(source, exact=exact)
-    origin = min(origin, float(source.times[0])) if origin or source.times[0] < 0 else 0.0
+        found = counted(path, shape, packets)
+        source = Source(path, shape, found.times, found.end, found.stamps, np.array(packets.keys, np.int64),
+                        True, found.damaged, found.exact, found.warnings)  # fmt: skip
+    first = float(source.times[0])
+    origin = min(packets.origin, first) if packets.origin or first < 0 else 0.0
     return replace(source, times=source.times - origin, end=source.end - origin)
 
 
-def _scan(file: Any, stream: Any) -> _Scan:
-    rows: list[tuple[int | None, int | None, int, bool]] = []
-    broken, hidden, reached = False, 0, 0.0
-    try:
-        for packet in file.demux():
-            if not packet.size:
-                continue
-            start = packet.pts if packet.pts is not None else packet.dts or 0
-            reached = max(reached, float((start + (packet.duration or 0)) * packet.time_base))
-            if packet.stream_index == stream.index:
-                broken, hidden = broken or packet.is_corrupt, hidden + packet.is_discard
-                if not packet.is_discard:
-                    rows.append((packet.pts, packet.dts, packet.duration or 0, packet.is_keyframe))
-    except av.error.FFmpegError:
-        broken = True
-    stamps = [row[0] for row in rows if row[0] is not None]
-    stamped = len(set(stamps)) == len(rows) > 0 and file.format.name != "avi"  # AVI has no presentation times at all
-    return _Scan(
-        sorted(stamps),
-        [row[1] for row in rows],
-        sorted(row[0] for row in rows if row[3] and row[0] is not None),
-        stamped and _closed(rows),
-        stamped,
-        broken,
-        _last_end(rows, float(stream.time_base)) if stamped else 0.0,
-        _expected(file, stream, len(rows) + hidden, reached),
-    )
-
-
-def _closed(rows: list[Any]) -> bool:
-    key = None
-    for stamp, _, _, is_key in rows:
-        key = stamp if is_key else key
-        if key is None or stamp < key:
-            return False
-    return True
-
-
-def _last_end(rows: list[Any], base: float) -> float:
-    """End of the last displayed picture in seconds: by its own duration, else by the median step."""
-    stamps = sorted(row[0] for row in rows)
-    duration = max(rows, key=lambda row: row[0])[2] or (float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0)
-    return float((stamps[-1] + duration) * base if duration else stamps[-1] * base + 1.0)
-
-
-def _expected(file: Any, stream: Any, present: int, reached: float) -> int | None:
-    """Number of frames that a truncated file declares; None for a complete file."""
-    if stream.frames > present:
-        return int(stream.frames)
-    total = (file.duration or 0) / av.time_base
-    if stream.frames or not stream.average_rate or (file.start_time or 0) / av.time_base + total - reached < _CUT:
-        return None
-    duration = re.fullmatch(r"(\d{1,4}):(\d\d):(\d\d(?:\.\d*)?)", stream.metadata.get("DURATION", ""), re.ASCII)
-    hours, minutes, seconds = map(float, duration.groups()) if duration else (0, 0, total)
-    count = round((hours * 3600 + minutes * 60 + seconds) * float(stream.average_rate))
-    return count if count > present else None
-
-
-def _declared_end(file: Any, stream: Any) -> float:
-    """Declared end of the stream in seconds, at most the end of the file; 0 if it is not declared."""
-    if stream.duration is None or file.duration is None:
-        return 0.0
-    whole = ((file.start_time or 0) + file.duration) / av.time_base
-    return min(float(((stream.start_time or 0) + stream.duration) * stream.time_base), float(whole))
-
-
-def _display(path: Path) -> Display:
-    """Display geometry of the first picture that can be decoded."""
-    for _, picture in decode.decoded(path):
-        with decode.opened(path) as (_, stream):
-            aspect = float(stream.sample_aspect_ratio or 1)
-        side = picture.side_data.get("DISPLAYMATRIX")
-        corner = np.frombuffer(bytes(side), np.int32)[[0, 1, 3, 4]] if side else np.array([1, 0, 0, 1])
-        a, b, c, d = (int(value) for value in np.rint(corner / max(np.abs(corner).max(), 1)))
-        return Display(picture.width, picture.height, aspect if 0.1 <= aspect <= 10 else 1.0, (a, b, c, d))
-    raise VideoError(f"{path}: not one frame can be decoded")
-
-
-def _count(path: Path, scan: _Scan, base: float, rate: float) -> tuple[NDArray[np.float64], float, tuple[str, ...]]:
-    """Times of the frames that can be decoded, the end of the last one, and warnings for the user."""
-    stamps = [stamp for stamp, _ in decode.decoded(path)]
-    if not stamps:
+def _of_images(path: Path) -> Source:
+    found = list(images.pictures(path))
+    shown = [picture for picture in found if picture is not None]
+    if not shown:
         raise VideoError(f"{path}: not one frame can be decoded")
-    warnings: list[str] = []
-    if scan.expected and scan.expected > len(stamps):
-        warnings.append(
-            f"{path}: the file is cut short or damaged: {scan.expected} frames expected, {len(stamps)} can be read"
-        )
-    step = 1 / rate
-    if scan.stamped and None not in stamps and (np.diff(np.array(stamps, float)) > 0).all():
-        times = np.array(stamps, np.float64) * base
-    elif len(scan.slots) == len(stamps) and None not in scan.slots and (np.diff(np.array(scan.slots, float)) > 0).all():
-        times = (np.array(scan.slots, np.float64) - float(scan.slots[0] or 0)) * base  # AVI: one slot for each picture
-    else:
-        times = np.arange(len(stamps), dtype=np.float64) * step
-        warnings.append(f"{path}: the file has no usable times; frames are assumed at its nominal {rate:g} per second")
-    if len(times) > 1:
-        step = float(np.median(np.diff(times)))
-    return times, float(times[-1]) + step, tuple(warnings)
+    times = np.array([picture.pts for picture in shown], np.float64) * float(images.BASE)
+    lost = len(found) - len(shown)
+    warnings = (damage(path, f"{len(found)} frames expected, {len(shown)} can be read"),) if lost else ()
+    shape = Display(shown[0].width, shown[0].height)
+    return Source(path, shape, times, images.end(path), counted=True, damaged=lost > 0, warnings=warnings)

@@ -50,6 +50,7 @@ class Stated:
     reference: ClassVar[str]  # the paper
     needs: ClassVar[frozenset[Need]]  # annotation that the metric requires
     primary: ClassVar[bool] = False  # in the family of tests that Holm corrects
+    corrected: ClassVar[bool] = False  # shown beside its re-paired twin, LABEL_corrected, where nulls are computed
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from attrib.benchmarks.jobs.store import Failure, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
+from attrib.benchmarks.tables.corrected import with_corrected
 from attrib.benchmarks.tables.tally import undefined_reason
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
@@ -81,6 +82,7 @@ def run(
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
         checks = compute.compute(plan, run, results, step)
+        results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
         tables = write.summarise(results, checks.nulls, plan.metrics, config)
         write.write(directory, tables)
         log = list(run.store.logged(begun))

@@ -9,7 +9,7 @@ Maps are `pooled` to the token grid, on which alignment is scored, since a map m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from attrib.metric import Metric, Score
 from attrib.model import TokenGrid
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
+from attrib.types.need import ANNOTATION, Need
 
 LEAST = 3  # videos of a task and a length; with two, every map would have one partner, and the null one value
 Maps = Mapping[str, SaliencyVolume]  # by method
@@ -42,10 +43,11 @@ class NullRow:
 
 def alignment(metrics: Sequence[Entry]) -> list[Entry]:
     """Return the metrics that compare a map with an annotation without new model evaluations."""
-    return [
-        entry for entry in metrics
-        if isinstance(entry.item, Metric) and not {"model", "counterfactuals"}.intersection(entry.item.needs)
-    ]  # fmt: skip
+    return [entry for entry in metrics if isinstance(entry.item, Metric) and _compares(entry.item.needs)]
+
+
+def _compares(needs: Collection[Need]) -> bool:
+    return bool(ANNOTATION.intersection(needs)) and not {"model", "counterfactuals"}.intersection(needs)
 
 
 def primary(metrics: Sequence[Entry]) -> list[Entry]:

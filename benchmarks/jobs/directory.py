@@ -96,7 +96,10 @@ class RunDirectory:
 
     def write_results(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         """Write results.parquet, one row for each sample, method and metric, and return it."""
-        table = pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS)
+        return self.rewrite_results(pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS))
+
+    def rewrite_results(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Write the table as results.parquet and return it."""
         with writing(self.directory / "results.parquet") as path:
             table.to_parquet(path, index=False)
         return table

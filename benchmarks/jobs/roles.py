@@ -35,13 +35,24 @@ def roles(settings: Config) -> Roles:
 
 @dataclass(frozen=True)
 class MetricRoles:
-    """Metrics in the configuration's order: the better direction by label, and the primary ones (Holm's family)."""
+    """Metrics in the configuration's order: the better direction by label, and the primary ones (Holm's family).
+
+    `twins` are the labels of re-paired twins, which have a direction too.
+    """
 
     directions: Mapping[str, Direction] = field(default_factory=dict)
     primary: tuple[str, ...] = ()
+    twins: frozenset[str] = frozenset()
+
+
+def corrected_label(label: str) -> str:
+    """Label of a metric's re-paired twin; see tables/corrected."""
+    return f"{label}_corrected"
 
 
 def metric_roles(metrics: Sequence[Entry]) -> MetricRoles:
     """Return the roles that the classes of the configured metrics state."""
     directions = {entry.label: entry.item.direction for entry in metrics}
-    return MetricRoles(directions, tuple(dict.fromkeys(entry.label for entry in metrics if entry.item.primary)))
+    twins = {corrected_label(entry.label): entry.item.direction for entry in metrics if entry.item.corrected}
+    primary = tuple(dict.fromkeys(entry.label for entry in metrics if entry.item.primary))
+    return MetricRoles(directions | twins, primary, frozenset(twins))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from attrib.benchmarks.jobs.roles import Roles
+from attrib.benchmarks.jobs.finished_run import FinishedRun
+from attrib.benchmarks.jobs.roles import Roles, corrected_label
 from attrib.config import Config, Entry, method_entries, metric_entries
+from attrib.types.need import ANNOTATION
 
-FAITHFULNESS, SPACE, TIME = "faithfulness", "alignment in space", "alignment in time"
+FAITHFULNESS, SPACE, TIME, MAP = "faithfulness", "alignment in space", "alignment in time", "the map itself"
+TWIN_CHANCE = "that of the metric, exactly, for any map that is the same in all videos"
 NULL = "null"  # the parameter of the attention methods that divides by the content-free twin
 
 
@@ -32,17 +35,22 @@ def _twin(entry: Entry, entries: list[Entry]) -> str | None:
     return next((one.label for one in entries if (one.name, one.parameters) == (entry.name, wanted)), None)
 
 
-def metrics(settings: Config) -> list[dict[str, Any]]:
-    """Label, imputer, axis, direction, chance level in words and reference of every metric."""
-    return [
-        {
+def metrics(run: FinishedRun) -> list[dict[str, Any]]:
+    """Label, imputer, axis, direction, chance level in words and reference of every metric and re-paired twin."""
+    columns, known = [], set(run.results["metric"])
+    for entry in metric_entries(run.settings):
+        column = {
             "key": key(entry.label, entry.parameters.get("imputer")), "label": entry.label,
             "imputer": entry.parameters.get("imputer") or "", "axis": axis(entry), "primary": entry.item.primary,
             "direction": entry.item.direction, "says": _says(entry.item), "chance": entry.item.chance_level,
             "reference": entry.item.reference,
-        }
-        for entry in metric_entries(settings)
-    ]  # fmt: skip
+        }  # fmt: skip
+        label = corrected_label(entry.label)
+        columns += [column]
+        if entry.item.corrected and label in known:
+            says = f"{entry.label} minus the mean of other videos' maps on the same annotation, plus chance."
+            columns += [{**column, "key": label, "label": label, "says": says, "chance": TWIN_CHANCE}]
+    return columns
 
 
 def key(metric: str, imputer: str | None) -> str:
@@ -51,9 +59,11 @@ def key(metric: str, imputer: str | None) -> str:
 
 
 def axis(entry: Entry) -> str:
-    """Axis that a metric measures: faithfulness if it queries the model, time if it needs segments, else space."""
+    """Axis that a metric measures: faithfulness if it queries the model, alignment if it needs annotation."""
     needs = set(entry.item.needs)
-    return FAITHFULNESS if needs & {"model", "counterfactuals"} else TIME if "segments" in needs else SPACE
+    if needs & {"model", "counterfactuals"}:
+        return FAITHFULNESS
+    return TIME if "segments" in needs else SPACE if needs & ANNOTATION else MAP
 
 
 def _says(item: Any) -> str:

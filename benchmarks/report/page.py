@@ -120,7 +120,7 @@ def _body(found: FinishedRun, shown: Sequence[_Shown], notes: Iterable[str]) -> 
     parts = found.roles
     return {
         "head": header.head(found), "warnings": [*header.warnings(found), *notes], "failures": header.failures(found),
-        "methods": columns.methods(found.settings, parts), "metrics": columns.metrics(found.settings),
+        "methods": columns.methods(found.settings, parts), "metrics": columns.metrics(found),
         "board": tables.board(found), "ranks": tables.ranks(found), "curves": curves.lines(found),
         "tasks": tables.tasks(found), "exceptions": tables.exceptions(found), "sanity": tables.sanity(found),
         "floors": tables.floors(found), "colours": _colours(),

@@ -47,8 +47,9 @@ def summarise(
     context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
     board, differences = leaderboard.build(results, gather(nulls), context)
     gaps = Gaps.of(results, nulls, columns)
+    judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
     return Tables(
-        board, differences, ranks.build(results, columns), agreement.build(results, columns),
+        board, differences, ranks.build(results, columns), agreement.build(judges, columns),
         tasks.build(results, gaps, context), exceptions.build(results, gaps, rows.controls),
         ranks.primary_rankings(results, columns), rows, columns,
     )  # fmt: skip

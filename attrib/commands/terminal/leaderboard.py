@@ -10,6 +10,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from attrib.benchmarks.jobs.roles import corrected_label
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.matrix import Column, columns_of
 
@@ -28,7 +29,8 @@ def tables(board: pd.DataFrame, subset: str, primary: Sequence[str], width: int)
     """
     rows = board[board["subset"] == subset]
     rows = rows[rows["imputer"].isna()] if subset == "gated" else rows
-    order = {metric: index for index, metric in enumerate(primary)}
+    beside = [name for label in primary for name in (label, corrected_label(label))]
+    order = {name: index for index, name in enumerate(beside)}
     names = sorted(dict.fromkeys(columns_of(rows)), key=lambda column: order.get(column.metric, len(order)))
     columns = [_Cells.of(rows, column) for column in names]
     methods = list(dict.fromkeys(rows["method"]))

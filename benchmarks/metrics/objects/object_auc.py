@@ -34,6 +34,7 @@ class ObjectAUC(Metric):
     reference: ClassVar[str] = "Mann and Whitney 1947, of objects; here"
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})
     primary: ClassVar[bool] = True
+    corrected: ClassVar[bool] = True
 
     @final
     def score(self, volume: SaliencyVolume, subject: Subject, sample: Sample) -> Score:

@@ -1,6 +1,6 @@
 // Centre bias: plain alignment metrics next to those on which a fixed map scores at chance.
 const PLAIN = ["roc_auc", "nss", "lift", "mass"],
-  CORRECTED = ["shuffled_auc", "information_gain", "object_auc"];
+  CORRECTED = ["shuffled_auc", "information_gain", "object_auc", "object_auc_corrected"];
 
 function tableOf(names, columns, cell) {
   return el(

@@ -125,6 +125,20 @@ def test_pairs_are_maps_on_other_videos_of_the_same_task(ran: tuple[Path, Outcom
     assert row["video"] == samples[row["sample"]].video_id
 
 
+def test_a_control_that_is_the_same_in_all_videos_has_an_object_auc_of_one_half_after_re_pairing(
+    settings: Settings, tmp_path: Path
+) -> None:
+    own = settings(methods={"centre": None, "motion": None}, metrics={"object_auc": None}, null_metrics=None)
+    attrib.bench(own | {"sanity": {"videos": 0}, "floors": {"videos": 0}}, tmp_path)
+    rows = pd.read_parquet(tmp_path / "results.parquet").set_index(["metric", "task", "method"]).sort_index()
+    plain, twin = (rows.loc[(label, "many")] for label in ("object_auc", "object_auc_corrected"))
+    assert set(twin.loc["centre", "value"]) == {0.5} and len(twin.loc["centre"]) == 4
+    assert len(set(plain.loc["centre", "value"])) > 1 and len(set(twin.loc["motion", "value"])) > 1
+    assert rows.loc[("object_auc_corrected", "few"), "value"].isna().all()
+    again = attrib.bench(own | {"sanity": {"videos": 0}, "floors": {"videos": 0}}, tmp_path)
+    assert again.computed == 0
+
+
 def test_a_sample_without_partners_says_so_and_is_still_shifted(ran: tuple[Path, Outcome]) -> None:
     nulls = tables(ran[0])["nulls"]
     few = nulls[nulls["task"] == "few"]

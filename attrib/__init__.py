@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from attrib.explaining.explanation import Explanation
     from attrib.imputer import Canvas, Imputer, PixelImputer, TokenImputer
     from attrib.method import AnnotatedControl, Attribution, Control, Method, PeerControl
-    from attrib.metric import ContrastMetric, Metric, Score
+    from attrib.metric import ContrastMetric, Metric, RemakingMetric, Score
     from attrib.model import TokenGrid, VideoModel
     from attrib.models import load as load_model
     from attrib.subject import Subject, Target
@@ -39,7 +39,7 @@ _HOMES = {
     "attrib.explaining.explanation": ("Explanation",),
     "attrib.imputer": ("Canvas", "Imputer", "PixelImputer", "TokenImputer"),
     "attrib.method": ("AnnotatedControl", "Attribution", "Control", "Method", "PeerControl"),
-    "attrib.metric": ("ContrastMetric", "Metric", "Score"),
+    "attrib.metric": ("ContrastMetric", "Metric", "RemakingMetric", "Score"),
     "attrib.model": ("TokenGrid", "VideoModel"),
     "attrib.models": ("load_model",),
     "attrib.subject": ("Subject", "Target"),
@@ -73,6 +73,7 @@ __all__ = [
     "PixelImputer",
     "PointTrack",
     "Question",
+    "RemakingMetric",
     "SaliencyVolume",
     "Sample",
     "Score",

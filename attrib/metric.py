@@ -1,12 +1,13 @@
 """Base classes of metrics: volume, subject and sample in, number out, with direction and chance level.
 
-A contrast metric takes two volumes: one method's for two targets.
+A contrast metric takes two volumes: one method's for two targets. A remaking metric computes further volumes.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,6 +16,7 @@ from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import Need
 
 Direction = Literal["high", "low"]
+Remake = Callable[[Subject], SaliencyVolume]
 NAN = float("nan")
 
 
@@ -72,3 +74,18 @@ class ContrastMetric(ABC, Stated):
 
         Undefined cases give NaN with a reason, never a hit and never an exception.
         """
+
+
+@dataclass(frozen=True)
+class RemakingMetric(ABC, Stated):
+    """Measures how a volume changes when it is computed again. Fields of the frozen subclass are its parameters."""
+
+    @abstractmethod
+    def score(self, volume: SaliencyVolume, remake: Remake, subject: Subject, sample: Sample) -> Score:
+        """Score of one item; `remake` computes the same method's volume of a changed subject.
+
+        Undefined cases give NaN with a reason, never a hit and never an exception.
+        """
+
+
+AnyMetric = Metric | ContrastMetric | RemakingMetric

@@ -69,10 +69,11 @@ def load_plugin(path: str | Path) -> dict[Kind, list[str]]:
     """
     from attrib.imputer import PixelImputer, TokenImputer
     from attrib.method import Method
-    from attrib.metric import ContrastMetric, Metric
+    from attrib.metric import ContrastMetric, Metric, RemakingMetric
 
     bases: dict[Kind, tuple[type, ...]]
-    bases = {"methods": (Method,), "metrics": (Metric, ContrastMetric), "imputers": (PixelImputer, TokenImputer)}
+    metrics = (Metric, ContrastMetric, RemakingMetric)
+    bases = {"methods": (Method,), "metrics": metrics, "imputers": (PixelImputer, TokenImputer)}
     module = _run(Path(path))
     added: dict[Kind, list[str]] = {kind: [] for kind in bases}
     for item in filter(partial(_is_plugin, module), vars(module).values()):

@@ -18,7 +18,7 @@ from attrib.imputer import BoolArray, Canvas, Fill, Imputer, PixelImputer, Token
 from attrib.method import Control, Method
 from attrib.methods.attention_gradient import AttentionGradient
 from attrib.methods.uniform import Uniform
-from attrib.metric import ContrastMetric, Direction, Metric, Score
+from attrib.metric import ContrastMetric, Direction, Metric, RemakingMetric, Score
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.testing import (
@@ -83,8 +83,10 @@ def test_registered_metrics_stay_within_their_bounds(name: str, annotated: Sampl
     first, *others = (toy_volume(values.astype(np.float32)) for values in maps)
     for volume in (first, *others):
         for sample in (annotated, toy_peer()):
-            volumes = (volume, first) if isinstance(metric, ContrastMetric) else (volume,)
-            found = metric.score(*volumes, subject, sample)
+            given: tuple[Any, ...] = (volume,)
+            given += (first,) if isinstance(metric, ContrastMetric) else ()
+            given += (lambda _: first,) if isinstance(metric, RemakingMetric) else ()
+            found = metric.score(*given, subject, sample)
             for number in (found.value, found.chance):
                 assert math.isnan(number) or low - 1e-9 <= number <= high + 1e-9
 

@@ -11,7 +11,7 @@ import pytest
 from attrib import registry
 from attrib.errors import ConfigError, InputError, UnknownName
 from attrib.method import Method
-from attrib.metric import ContrastMetric, Metric
+from attrib.metric import ContrastMetric, Metric, RemakingMetric
 
 Install = Callable[..., None]
 METHOD = """
@@ -75,7 +75,8 @@ def test_the_built_in_ones_are_there_sorted_and_of_their_kind() -> None:
             "uniform", "random", "centre", "motion"} <= set(methods)  # fmt: skip
     assert all(issubclass(registry.get("methods", name), Method) for name in methods)
     assert all(
-        issubclass(registry.get("metrics", name), (Metric, ContrastMetric)) for name in registry.names("metrics")
+        issubclass(registry.get("metrics", name), (Metric, ContrastMetric, RemakingMetric))
+        for name in registry.names("metrics")
     )
     assert {"demo", "perception_lm"} <= set(registry.names("models"))
     assert {"demo", "perception_test"} <= set(registry.names("datasets"))

@@ -9,25 +9,26 @@ from pathlib import Path
 
 import numpy as np
 
-from attrib.metric import ContrastMetric, Metric, Score
+from attrib.metric import AnyMetric, ContrastMetric, RemakingMetric, Score
 from attrib.subject import Subject
 from attrib.testing.toy_model import COLUMNS, FRAMES, ROWS
 from attrib.testing.toy_world import RED, toy_counterfactuals, toy_sample, toy_subject, toy_volume
 from attrib.types import Sample
 
 
-def check_metric(metric: Metric | ContrastMetric) -> None:
-    """Raise AssertionError unless `metric` fulfils the contract of attrib.Metric or ContrastMetric on the toy sample.
+def check_metric(metric: AnyMetric) -> None:
+    """Raise AssertionError unless `metric` fulfils the contract of its attrib base class on the toy sample.
 
     The true evidence has a finite value at least as good as its inverse. A volume of zeros has NaN with a reason, or a
     value no better than chance. A sample without annotation has NaN with a reason, or the same value as with it. A
-    ContrastMetric compares each volume with its inverse.
+    ContrastMetric compares each volume with its inverse; for a RemakingMetric the evidence is the volume that stays the
+    same, and its inverse changes into the evidence.
     """
     with tempfile.TemporaryDirectory() as folder:
         _check_scores(metric, replace(toy_sample(), counterfactuals=toy_counterfactuals(Path(folder))))
 
 
-def _check_scores(metric: Metric | ContrastMetric, sample: Sample) -> None:
+def _check_scores(metric: AnyMetric, sample: Sample) -> None:
     subject, bare = toy_subject(), replace(sample, tracks=(), segments=(), evidence=(), counterfactuals=())
     oracle = np.full((FRAMES, ROWS, COLUMNS), 0.01, np.float32)
     oracle[RED] = 1
@@ -46,9 +47,13 @@ def _check_scores(metric: Metric | ContrastMetric, sample: Sample) -> None:
 
 
 def _scored(
-    metric: Metric | ContrastMetric, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], subject: Subject,
+    metric: AnyMetric, values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], subject: Subject,
     sample: Sample,
 ) -> Score:  # fmt: skip
     if isinstance(metric, ContrastMetric):
         return metric.score(toy_volume(values), toy_volume(1.01 - values), subject, sample)
+    if isinstance(metric, RemakingMetric):
+        again = np.maximum(values, 0.01)
+        again[RED] = 1
+        return metric.score(toy_volume(values), lambda _: toy_volume(again), subject, sample)
     return metric.score(toy_volume(values), subject, sample)

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from attrib.benchmarks.checks.rebind import on_tokens, similarity, with_clip, with_question
-from attrib.benchmarks.perturb.cells import UndefinedError
+from attrib.benchmarks.checks.rebind import similarity, with_clip, with_question
+from attrib.benchmarks.perturb.cells import UndefinedError, on_tokens
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Entry

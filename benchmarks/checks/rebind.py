@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from attrib.benchmarks.perturb.cells import cell_values, require_contrast
+from attrib.benchmarks.perturb.cells import require_contrast
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question, SaliencyVolume
+from attrib.types import Clip, Question
 
 FloatArray = NDArray[np.float64]
 
@@ -30,11 +30,6 @@ def with_question(subject: Subject, question: Question) -> Subject:
 def fixed_target(subject: Subject) -> Target:
     """Return the subject's target by name, so that another answer of the model does not change it."""
     return Target("option", subject.explained) if subject.target.kind in ("predicted", "correct") else subject.target
-
-
-def on_tokens(volume: SaliencyVolume, subject: Subject) -> FloatArray:
-    """Average the signed map over the subject's token grid (t, rows, columns)."""
-    return cell_values(volume, subject, subject.grid.rows, subject.grid.columns)
 
 
 def similarity(first: FloatArray, second: FloatArray) -> float:

@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import entropy
 
-from attrib.benchmarks.checks.rebind import on_tokens, similarity, with_clip
-from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError
+from attrib.benchmarks.checks.rebind import similarity, with_clip
+from attrib.benchmarks.perturb.cells import TOLERANCE, UndefinedError, on_tokens
 from attrib.benchmarks.stats.bootstrap import LEVEL, clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.capabilities import ModelPart, NamesBlocks, require

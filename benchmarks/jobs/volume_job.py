@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Name, Record, Store
 from attrib.config import Entry
 from attrib.errors import AttribError, InputError, NotWritten, failure_message
-from attrib.metric import ContrastMetric, Score
+from attrib.metric import ContrastMetric, RemakingMetric, Score
 from attrib.runtime.memory import fitting
 from attrib.types import Provenance, SaliencyVolume
 
@@ -169,6 +169,9 @@ class VolumeJob:
         score: Score
         if isinstance(metric.item, ContrastMetric):
             score = metric.item.score(self.volume, self.towards_rival.volume, subject, sample)
+        elif isinstance(metric.item, RemakingMetric):
+            remake = partial(self.method.item.attribute, label=self.method.label)
+            score = metric.item.score(self.volume, remake, subject, sample)
         else:
             score = metric.item.score(self.volume, subject, sample)
         return score

@@ -30,6 +30,11 @@ def cell_values(volume: SaliencyVolume, subject: Subject, rows: int, columns: in
     return volume.on_grid(rows, columns).values.astype(np.float64)
 
 
+def on_tokens(volume: SaliencyVolume, subject: Subject) -> NDArray[np.float64]:
+    """Return the mean signed saliency per cell of the token grid (t, rows, columns); raises like `cell_values`."""
+    return cell_values(volume, subject, subject.grid.rows, subject.grid.columns)
+
+
 def require_contrast(values: FloatArray) -> None:
     """Raise UndefinedError when `values` rank nothing: all zero, or all equal."""
     largest = float(np.abs(values).max())

@@ -83,6 +83,11 @@ _of_subject: WeakKeyDictionary[Subject, Memory] = WeakKeyDictionary()
 _of_model: WeakKeyDictionary[VideoModel, Sizes] = WeakKeyDictionary()
 
 
+def share_steps(subject: Subject, other: Subject) -> None:
+    """Let `other`, of the same clip and model, use the encoded steps of `subject`: they do not depend on a question."""
+    _of_subject[other] = Memory(steps=_of_subject.setdefault(subject, Memory()).steps)
+
+
 def cell_shape(subject: Subject) -> tuple[int, int, int]:
     """Return (t, rows, columns) of the perturbation cells: a slice per frame, SIDE x SIDE or the coarser token grid."""
     grid = subject.grid

@@ -52,6 +52,7 @@ class Stated:
     reference: ClassVar[str]  # the paper
     needs: ClassVar[frozenset[Need]]  # annotation that the metric requires
     primary: ClassVar[bool] = False  # in the family of tests that Holm corrects
+    ratio: ClassVar[bool] = False  # to chance, 0 or more: differences are tested on its logarithm
     corrected: ClassVar[bool] = False  # shown beside its re-paired twin, LABEL_corrected, where nulls are computed
 
 

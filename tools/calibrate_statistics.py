@@ -1,4 +1,4 @@
-"""Simulated coverage of intervals and uniformity of p-values: `python -m tools.calibrate_statistics`.
+"""Simulate coverage of intervals and levels of tests: `python -m tools.calibrate_statistics`.
 
 For coverage, values have a known mean, and half of their variance is between videos. For p-values there is no effect.
 """
@@ -17,7 +17,7 @@ from rich.table import Table
 from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import LEVEL, Floats, intervals, totals
-from attrib.benchmarks.stats.permutation import Pools, repaired, sign_flip
+from attrib.benchmarks.stats.permutation import Pools, one_sided, repaired, sign_flip
 from attrib.benchmarks.stats.resampling import Resampling
 
 # Distributions that resemble metrics: quantile function and mean.
@@ -28,6 +28,14 @@ SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {
     "hit": (lambda share: (share > 0.7).astype(np.float64), 0.3),  # pointing: 0 or 1
     "lift": (stats.lognorm(0.8).ppf, float(np.exp(0.32))),  # unbounded, long tail
 }
+# Differences with mean 0 that are not symmetric, which sign flips assume: random values (n,) of each.
+SKEWED: dict[str, Callable[[np.random.Generator, int], Floats]] = {
+    "lognormal": lambda generator, count: generator.lognormal(size=count) - np.exp(0.5),
+    "exponential": lambda generator, count: generator.exponential(size=count) - 1,
+    "left-skewed": lambda generator, count: 1 - generator.exponential(size=count),
+    "log of lognormal": lambda generator, count: generator.normal(size=count),  # as lifts are tested
+}
+SKEWED_VIDEOS = (12, 24, 48)
 VIDEOS, SAMPLES = (8, 12, 24, 48, 100, 300), (1, 3)
 RESAMPLES = 1000
 PARTNERS = 19
@@ -92,6 +100,19 @@ def uniformity(repeats: int, seed: int) -> Iterator[Uniformity]:
         yield Uniformity(test, shape, videos, samples, uniform, _share(p <= 0.05), _share(p <= 0.01))
 
 
+def skewed(repeats: int, seed: int) -> Iterator[Uniformity]:
+    """Run both sign-flip tests on differences whose mean is 0 and whose distribution is skewed."""
+    tests = {"two-sided": sign_flip, "one-sided": one_sided}
+    for (test, run), shape, videos in product(tests.items(), SKEWED, SKEWED_VIDEOS):
+        generator = np.random.default_rng([seed, *test.encode(), *shape.encode(), videos])
+        p = np.empty(repeats)
+        for index in range(repeats):
+            differences = totals(SKEWED[shape](generator, videos)[:, None], list(range(videos)))
+            p[index] = run(differences, Resampling(RESAMPLES, int(generator.integers(2**31))))[0]
+        uniform = float(stats.kstest(p - generator.random(repeats) / (1 + RESAMPLES), "uniform").pvalue)
+        yield Uniformity(test, shape, videos, 1, uniform, _share(p <= 0.05), _share(p <= 0.01))
+
+
 def _against_control(shape: str, size: tuple[int, int], generator: np.random.Generator) -> float:
     """Return p for the difference between a method and a control with the same distribution."""
     method, control = simulated(shape, (*size, 2), generator).transpose(2, 0, 1)
@@ -129,15 +150,18 @@ def main() -> None:
         parser.error(
             f"expected --repeats of 100 or more and --seed of 0 or more, got {options.repeats} and {options.seed}"
         )
-    covered, uniform = list(coverage(options.repeats, options.seed)), list(uniformity(options.repeats, options.seed))
+    covered, uniform, flipped = (list(run(options.repeats, options.seed)) for run in (coverage, uniformity, skewed))
     if options.json:
-        rows = {"coverage": [asdict(row) for row in covered], "uniformity": [asdict(row) for row in uniform]}
+        parts = {"coverage": covered, "uniformity": uniform, "skewed": flipped}
+        rows = {name: [asdict(row) for row in part] for name, part in parts.items()}
         print(json.dumps(rows, indent=2))
         return
     screen = Console(width=100)
     screen.print(f"Share of 95 % intervals that contain the true mean, {options.repeats} simulated benchmarks each",
                  _coverage_table(covered), "", sep="\n", highlight=False)  # fmt: skip
-    screen.print("p-values without any effect", _uniformity_table(uniform), sep="\n", highlight=False)
+    screen.print("p-values without any effect", _uniformity_table(uniform), "", sep="\n", highlight=False)
+    screen.print("p-values of sign flips on skewed differences with mean 0", _uniformity_table(flipped), sep="\n",
+                 highlight=False)  # fmt: skip
 
 
 def _coverage_table(rows: list[Coverage]) -> Table:

@@ -117,7 +117,7 @@ def main() -> None:
     table = Table("map", *means.columns, box=None, pad_edge=False)
     for method, row in means.iterrows():
         table.add_row(str(method), *(f"{value:.2f}" for value in row))
-    table.add_row("chance", "0.50", "0.00", "1.00", "area", "0.50", "0.00 at most", style="dim")
+    table.add_row("chance", "0.50", "0.00", "1.00", "area", "0.50", "about 0.00", style="dim")
     Console(width=100).print(table)
 
 

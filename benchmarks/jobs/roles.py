@@ -37,12 +37,14 @@ def roles(settings: Config) -> Roles:
 class MetricRoles:
     """Metrics in the configuration's order: the better direction by label, and the primary ones (Holm's family).
 
-    `twins` are the labels of re-paired twins, which have a direction too.
+    `twins` are the labels of re-paired twins, which have a direction too; differences of `ratios` are tested on the
+    logarithm.
     """
 
     directions: Mapping[str, Direction] = field(default_factory=dict)
     primary: tuple[str, ...] = ()
     twins: frozenset[str] = frozenset()
+    ratios: frozenset[str] = frozenset()
 
 
 def corrected_label(label: str) -> str:
@@ -55,4 +57,5 @@ def metric_roles(metrics: Sequence[Entry]) -> MetricRoles:
     directions = {entry.label: entry.item.direction for entry in metrics}
     twins = {corrected_label(entry.label): entry.item.direction for entry in metrics if entry.item.corrected}
     primary = tuple(dict.fromkeys(entry.label for entry in metrics if entry.item.primary))
-    return MetricRoles(directions | twins, primary, frozenset(twins))
+    ratios = frozenset(entry.label for entry in metrics if entry.item.ratio)
+    return MetricRoles(directions | twins, primary, frozenset(twins), ratios)

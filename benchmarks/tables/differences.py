@@ -42,15 +42,19 @@ def against_controls(scores: Matrix, controls: frozenset[str]) -> list[Pair]:
 def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
     """Return one row for each pair; `difference` is positive where the method is better, in either direction.
 
-    low, high: 95 % interval; p: two-sided sign flips of whole videos; `dropped`: samples that lack either value; `sd`:
-    over videos; `videos_needed`: to see this difference with power .8 at alpha .05, two-sided, unadjusted.
+    low, high: 95 % interval; p: two-sided sign flips of whole videos, of a ratio's logarithms (1 where their mean
+    difference has the other sign); `dropped`: samples that lack either value; `sd`: over videos; `videos_needed`: to
+    see this difference with power .8 at alpha .05, two-sided, unadjusted.
     """
-    gains = _gains(scores, pairs)
+    gains = _gains(scores, scores.values, pairs)
     ends = scores.each(gains, lambda totals: intervals(totals, resampling))
     table = pd.DataFrame([_names(scores, pair) for pair in pairs], columns=[*KEYS, "control"])
     table["imputer"] = table["imputer"].astype("string")
     table[["difference", "low", "high", "videos"]] = pd.DataFrame(ends, columns=["mean", "low", "high", "videos"])
-    table["p"] = scores.each(gains, lambda totals: sign_flip(totals, resampling))
+    tested = _gains(scores, scores.tested, pairs)
+    means = np.array(scores.each(tested, lambda totals: totals.mean()), np.float64)
+    p = np.array(scores.each(tested, lambda totals: sign_flip(totals, resampling)), np.float64)
+    table["p"] = np.where(means * table["difference"].to_numpy(np.float64) < 0, 1.0, p)
     table["dropped"] = np.isnan(gains).sum(axis=0)
     table["sd"] = scores.each(gains, spread)
     needed = videos_needed(table["difference"].to_numpy(np.float64), table["sd"].to_numpy(np.float64))
@@ -62,11 +66,11 @@ def _names(scores: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
     return column.metric, column.imputer, scores.methods[pair.method], scores.methods[pair.control]
 
 
-def _gains(scores: Matrix, pairs: Sequence[Pair]) -> Floats:
+def _gains(scores: Matrix, values: Floats, pairs: Sequence[Pair]) -> Floats:
     if not pairs:
         return np.empty((len(scores.samples), 0))
     one, two = np.array(pairs).T
-    return np.asarray((scores.values[:, one] - scores.values[:, two]) * scores.signs[one])
+    return np.asarray((values[:, one] - values[:, two]) * scores.signs[one])
 
 
 def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], primary: Collection[str]) -> pd.DataFrame:

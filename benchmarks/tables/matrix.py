@@ -15,6 +15,7 @@ from attrib.benchmarks.stats.bootstrap import Floats, Totals, totals
 
 ALL, MACRO, TASK = "all", "macro", "task: "
 FLAGS = ("correct", "gated", "vision")  # boolean columns of the results; each is a subset
+EVEN = 0.001  # added to .999 of a ratio before its logarithm, as `log2_lift` does: a ratio of 0 has -10 bits
 COLUMNS_AT_ONCE = 128  # bounds the memory of what is computed for many columns
 
 
@@ -53,7 +54,7 @@ class Matrix:
     """`values` (samples, columns), NaN where undefined or missing; rows sorted by video and sample.
 
     Column i holds the values of `columns[i]` for the method `methods[i]`. `by_task`: a column's mean is the mean over
-    tasks, not over samples.
+    tasks, not over samples. `ratios`: metrics whose differences are tested on the logarithm.
     """
 
     values: Floats
@@ -63,6 +64,15 @@ class Matrix:
     videos: tuple[str, ...]
     tasks: tuple[str, ...]
     by_task: bool = False
+    ratios: frozenset[str] = frozenset()
+
+    @cached_property
+    def tested(self) -> Floats:
+        """(samples, columns) values whose differences are tested: those of a ratio in bits."""
+        is_ratio = np.array([column.metric in self.ratios for column in self.columns], bool)
+        values = self.values.copy()
+        values[:, is_ratio] = np.log2((1 - EVEN) * values[:, is_ratio] + EVEN)
+        return values
 
     @cached_property
     def signs(self) -> Floats:
@@ -104,7 +114,7 @@ def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> M
     pairs = tuple(columns)
     return Matrix(
         values, tuple(column for column, _ in pairs), tuple(method for _, method in pairs), samples, videos, tasks,
-        by_task,
+        by_task, metrics.ratios,
     )  # fmt: skip
 
 

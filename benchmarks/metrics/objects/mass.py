@@ -68,6 +68,7 @@ class Lift(TubeMetric):
 
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     chance_level: ClassVar[str] = "1"
+    ratio: ClassVar[bool] = True
     reference: ClassVar[str] = f"{ARRAS}, relevance mass accuracy, over the area"
 
     def measure(self, scene: ObjectTruth) -> Score:

@@ -73,6 +73,7 @@ class SegmentLift(SegmentMetric):
 
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     chance_level: ClassVar[str] = "1"
+    ratio: ClassVar[bool] = True
     reference: ClassVar[str] = "Wang et al. 2020, Score-CAM, arXiv 1910.01279, in time, over the length"
 
     def measure(self, profile: Profile) -> Score:

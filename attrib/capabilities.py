@@ -47,6 +47,16 @@ class EncodesSteps(Capability):
         """Compute the tokens of m steps of f frames each, equal to those of `encode` for a clip with these steps."""
 
 
+class WeighsLetters(Capability):
+    """Model that tells how probable the option letters are among all that it could say."""
+
+    lacks = "does not tell how probable its option letters are"
+
+    @abstractmethod
+    def letter_mass(self, tokens: Float[Tensor, "1 n d"], question: Question) -> float:
+        """Share, in [0, 1], of the whole vocabulary's probability that the letters of the options have."""
+
+
 class AnswersFreely(Capability):
     """Model that answers without options, and computes the log-probabilities of any answer's tokens."""
 

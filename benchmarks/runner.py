@@ -22,7 +22,7 @@ from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.corrected import with_corrected
-from attrib.benchmarks.tables.tally import undefined_reason
+from attrib.benchmarks.tables.tally import no_choices, undefined_reason
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
 from attrib.errors import NotWritten, failure_message
@@ -91,7 +91,7 @@ def run(
     alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
     warnings = [*alone, *(text for each in done for text in each.warnings)]
     warnings += [f"{line['damaged']}: not readable, computed again" for line in log if line["damaged"]]
-    warnings += filter(None, [undefined_reason(results)])
+    warnings += filter(None, [no_choices(results), undefined_reason(results)])
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 
 
@@ -170,13 +170,14 @@ def _ordered(job: VolumeJob) -> list[tuple[Entry, dict[str, Any]]]:
 
 
 def _answered(item: SampleJob) -> dict[str, Any]:
-    """Model's choice, whether it is correct, and whether the evidence is ground truth for it (`gated`)."""
+    """Model's choice, the letters' mass, whether it is correct, and whether the evidence is ground truth (`gated`)."""
     if item.answer.error:
-        return {"answer": None, "correct": None, "gated": None}
+        return {"answer": None, "letter_mass": None, "correct": None, "gated": None}
     logprobs, question = item.answer.value["logprobs"], item.sample.question
     chosen = logprobs.index(max(logprobs))
     correct = None if question.answer is None else question.answer == chosen
-    return {"answer": question.letters[chosen], "correct": correct, "gated": item.gate.value}
+    mass = item.answer.value["letter_mass"]
+    return {"answer": question.letters[chosen], "letter_mass": mass, "correct": correct, "gated": item.gate.value}
 
 
 def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:

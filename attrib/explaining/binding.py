@@ -7,12 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from attrib import config, models, video
-from attrib.capabilities import AnswersFreely, require
+from attrib.capabilities import AnswersFreely, WeighsLetters, require
 from attrib.errors import ConfigError, InputError
 from attrib.model import VideoModel
+from attrib.runtime.memory import fitting
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question, Sample
+
+LEAST_MASS = 0.5  # of the letters; an answer with less is no choice among the options
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,15 @@ def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | 
     speaker = require(model, AnswersFreely, "a free answer")
     reply = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
     return replace(question, reply=reply)
+
+
+@torch.no_grad()
+def letter_mass(subject: Subject) -> float | None:
+    """Share of the vocabulary's probability on the option letters; None for free answers and models without it."""
+    if not subject.question.options or not isinstance(subject.model, WeighsLetters):
+        return None
+    with fitting(subject.model.dtype, "asking the model", len(subject.clip)):
+        return subject.model.letter_mass(subject.model.encode(subject.pixels[None]), subject.question)
 
 
 def bind_sample(

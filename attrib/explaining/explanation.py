@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attrib.errors import InputError, failure_message
+from attrib.explaining.binding import LEAST_MASS, letter_mass
 from attrib.method import Method
 from attrib.render import overlay
 from attrib.runtime.files import write_text
@@ -32,6 +33,7 @@ class Explanation:
     volumes: Mapping[str, SaliencyVolume]
     failures: Mapping[str, str]
     explained: Mapping[str, str]
+    letter_mass: float | None = None
 
     @property
     def answer(self) -> str:
@@ -41,9 +43,16 @@ class Explanation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the video and its annotation."""
+        """Warnings about the video, its annotation and the answer."""
         sample = self.subject.sample
-        return (*self.subject.clip.warnings, *(sample.warnings if sample else ()))
+        return (*self.subject.clip.warnings, *(sample.warnings if sample else ()), *self._no_choice())
+
+    def _no_choice(self) -> tuple[str, ...]:
+        """Warning that the letters have too little of the probability; none where they have enough."""
+        if self.letter_mass is None or self.letter_mass >= LEAST_MASS:
+            return ()
+        share = f"the option letters have {self.letter_mass:.1%} of the model's probability"
+        return (f"{share}: its answer is no choice among the options",)
 
     def summary(self) -> dict[str, Any]:
         """Content of `summary.json`: question, answer, probabilities, frames, each method's cost and reports.
@@ -55,7 +64,7 @@ class Explanation:
             "video": str(subject.clip.path), "question": question.text, "options": list(question.options),
             **(_free_answer(subject) if question.reply else _chosen_option(subject)), "answer_text": self.answer,
             **(_annotated(subject.sample) if subject.sample else {}),
-            "target": str(subject.target), "explained": subject.description,
+            "letter_mass": self.letter_mass, "target": str(subject.target), "explained": subject.description,
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
             "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
             "times": subject.clip.times.tolist(), "warnings": list(self.warnings),
@@ -103,7 +112,8 @@ def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanatio
             raise
         except Exception as error:  # a plug-in may raise anything
             failures[name] = failure_message(error)
-    return Explanation(subject, volumes, failures, {name: aimed.description for name, (_, _, aimed) in rows.items()})
+    explained = {name: aimed.description for name, (_, _, aimed) in rows.items()}
+    return Explanation(subject, volumes, failures, explained, letter_mass(subject))
 
 
 def _chosen_option(subject: Subject) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from attrib.capabilities import (
     RecordsVisionAttention,
     RepairsGradients,
     TokenLens,
+    WeighsLetters,
 )
 from attrib.errors import InputError
 from attrib.model import TokenGrid, VideoModel
@@ -58,7 +59,7 @@ def option_prompt(question: Question) -> str:
 
 class PerceptionLM(
     VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention,
-    HasVisionLayers, RepairsGradients,
+    HasVisionLayers, RepairsGradients, WeighsLetters,
 ):  # fmt: skip
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
@@ -157,6 +158,14 @@ class PerceptionLM(
             visual = slice(visual.start, visual.start + int(keep.sum()))
         states = self._answer_states(sequence, positions, visual, len(question.reply.ids) if question.reply else 1)
         return self._logprobs(states, question)
+
+    @torch.no_grad()
+    def letter_mass(self, tokens: Float[Tensor, "1 n d"], question: Question) -> float:
+        """Share of the vocabulary's probability on the option letters, at the answer's row."""
+        sequence, visual = self._sequence(tokens, question, None)
+        states = self._answer_states(sequence, torch.arange(sequence.shape[1], device=self.device), visual, 1)
+        shares = torch.softmax(_single(self._network.lm_head(states[0, -1])), dim=-1)
+        return float(shares[[self._letter(letter) for letter in question.letters]].sum())
 
     def _sequence(
         self, tokens: Float[Tensor, "b n d"], question: Question, reply: Reply | None

@@ -34,6 +34,7 @@ COLUMNS = {
     "sample": "string", "video": "string", "task": "string", "area": "string", "reasoning": "string",
     "rule": "string", "method": "string", "metric": "string", "imputer": "string",
     "value": "float64", "chance": "float64", "reason": "string", "error": "string", "answer": "string",
+    "letter_mass": "float64",
     "correct": "boolean", "gated": "boolean", "vision": "boolean", "seconds": "float64",
     "peak_memory": "Int64",
 }  # fmt: skip

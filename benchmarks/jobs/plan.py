@@ -12,7 +12,7 @@ from attrib.benchmarks.jobs.workers import can_fork
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
-from attrib.explaining.binding import FrameSampling, load
+from attrib.explaining.binding import FrameSampling, letter_mass, load
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -51,7 +51,7 @@ class Plan:
         if not samples:
             raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
         sources = CodeHashes()
-        model_code = [sources.of(type(model)), sources.of(Subject), sources.of(video.read)]
+        model_code = [sources.of(item) for item in (type(model), Subject, video.read, letter_mass)]
         return Plan(
             config=config, model=model, target=target, methods=methods, metrics=metrics,
             metric_groups=groups, samples=samples,

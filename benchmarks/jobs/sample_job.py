@@ -14,6 +14,7 @@ from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.errors import AttribError
+from attrib.explaining.binding import letter_mass
 from attrib.subject import Subject
 from attrib.types import Clip, Sample
 
@@ -69,12 +70,13 @@ class SampleJob:
 
     @cached_property
     def answer(self) -> Record:
-        """Record of the option log-probabilities in nats, the clip's number of frames and its warnings."""
+        """Record of the option log-probabilities in nats, the letters' mass, the number of frames and the warnings."""
 
         def make() -> dict[str, Any]:
             subject = Subject.bind(self.plan.model, self.clip, self.sample.question)
             warnings = list(self.clip.warnings)
-            return {"logprobs": subject.logprobs.tolist(), "frames": len(self.clip), "warnings": warnings}
+            answer = {"logprobs": subject.logprobs.tolist(), "letter_mass": letter_mass(subject)}
+            return {**answer, "frames": len(self.clip), "warnings": warnings}
 
         return self.run.store.get_or_compute(self.answer_name, self.answer_key, make, self.given)
 

@@ -11,7 +11,7 @@ from scipy import stats
 from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.report.json_values import number, text
 from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
-from attrib.benchmarks.tables.tally import tally
+from attrib.benchmarks.tables.tally import letter_masses, no_choices, tally
 from attrib.errors import InputError
 
 PACKAGES = ("attrib", "torch", "transformers", "captum", "numpy")
@@ -33,6 +33,7 @@ def head(run: FinishedRun) -> dict[str, Any]:
         "Model": f"{model.name}{_prefixed(model.revision, ', revision ')}, {model.dtype} on {model.device}",
         "Data": f"{settings.data.get('name')}{_prefixed(_as_text(data), ', ')}",
         "Videos and questions": f"{run.results['video'].nunique()} videos, {count.samples} questions",
+        "Probability of the option letters": _masses(run),
         "Explained answer": f"{settings.target}; seed {settings.seed}",
         "Frames": f"{model.frames or OWN}, {model.sampling}",
         "Imputers": ", ".join(settings.imputers), "Machine": run.machine,
@@ -43,6 +44,12 @@ def head(run: FinishedRun) -> dict[str, Any]:
         "videos": int(run.results["video"].nunique()), "samples": count.samples, "accuracy": accuracy(run.results),
         "gate": [count.passed, count.tested], "facts": [[key, value] for key, value in facts.items() if value],
     }  # fmt: skip
+
+
+def _masses(run: FinishedRun) -> str:
+    """Median and least share of the vocabulary's probability on the letters; empty if no answer has one."""
+    masses = letter_masses(run.results)
+    return f"median {masses.median():.3f}, lowest {masses.min():.3f}" if len(masses) else ""
 
 
 def _prefixed(value: Any, prefix: str) -> str:
@@ -78,6 +85,8 @@ def warnings(run: FinishedRun) -> Iterator[str]:
             "therefore its maps, carry no information about these videos."
         )
     yield from _guessing(run)
+    if words := no_choices(run.results):
+        yield f"{words[0].upper()}{words[1:]}."
     if failed := len(failures(run)):
         yield f"{failed} computation{'s' * (failed != 1)} failed and left no result: see Failures."
     if missing := [what for name, what in OPTIONAL.items() if not (run.directory / name).exists()]:

@@ -33,6 +33,7 @@ def player(run: FinishedRun, sample: Sample, labels: Sequence[str], end: float) 
         "id": sample.id, "task": sample.task, "question": question.text, "options": list(question.options),
         "answer": question.answer, "reply": question.reply.text if question.reply else None,
         "probabilities": probabilities(run, sample), "area": sample.area, "reasoning": sample.reasoning,
+        "letter_mass": number(rows["letter_mass"].iloc[0]) if "letter_mass" in rows and len(rows) else None,
         "rule": sample.rule, "tags": list(sample.tags), "cut": number(sample.cut), "end": number(end), "times": times,
         "tracks": [_track(track, sample) for track in sample.tracks], "evidence": list(_evidence(sample, end)),
         "segments": [

@@ -1,10 +1,12 @@
-"""Counts of a run's samples (answered correctly, held to the gate, passed), and why no value is defined."""
+"""Counts of a run's samples (answered correctly, held to the gate, passed), and what limits its answers and values."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import pandas as pd
+
+from attrib.explaining.binding import LEAST_MASS
 
 
 class Tally(NamedTuple):
@@ -23,6 +25,25 @@ def tally(results: pd.DataFrame) -> Tally:
     right, passed = int(known["correct"].sum()), int(known["gated"].sum())
     judged, tested = (int(known[name].notna().sum()) for name in ("correct", "gated"))
     return Tally(len(known), right, tested, passed, judged)
+
+
+def letter_masses(results: pd.DataFrame) -> pd.Series:
+    """Return the share of the probability on the option letters by sample, of the samples that have one."""
+    if "letter_mass" not in results:
+        return pd.Series(dtype="float64")
+    return results.groupby("sample")["letter_mass"].first().dropna()
+
+
+def no_choices(results: pd.DataFrame) -> str:
+    """Return a warning if the option letters have too little of the probability in any answer; empty if not."""
+    masses = letter_masses(results)
+    few = int((masses < LEAST_MASS).sum())
+    if not few:
+        return ""
+    return (
+        f"{few} of {len(masses)} answers are no choice among the options: their letters have less than "
+        f"{LEAST_MASS:.0%} of the model's probability (column letter_mass)"
+    )
 
 
 def undefined_reason(results: pd.DataFrame) -> str:

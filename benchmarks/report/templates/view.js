@@ -95,6 +95,7 @@ function drawWords() {
     body.rule && `evidence: ${body.rule}`,
     body.tags.length && `tags: ${body.tags.join(", ")}`,
     body.cut !== null && `cut at ${told(body.cut)} s`,
+    body.letter_mass !== null && `probability of the letters: ${told(body.letter_mass)}`,
   ].filter(Boolean);
   STAGE.words.replaceChildren(
     el("p", { class: "question" }, body.question),

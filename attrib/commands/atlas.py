@@ -174,6 +174,8 @@ def _halves(selection: Mapping[str, Any]) -> Table:
     for key in ("chosen", "all_heads", "random_heads", "difference"):
         words = "minus all heads" if key == "difference" else key.replace("_", " ")
         _add(shown, words, [half[key] for _, half in groups])
+    if "corrected" in selection["both"]:
+        _add(shown, "chosen, re-paired object_auc", [half["corrected"] for _, half in groups])
     if "knockout" in selection["both"]:
         shown.add_row()
         shown.add_row("log-odds lost, nats")

@@ -19,10 +19,11 @@ import pandas as pd
 
 from attrib.benchmarks.atlas import selection as selecting
 from attrib.benchmarks.atlas.causal import causal, knocked
+from attrib.benchmarks.atlas.corrected import METRIC, TWIN, corrected
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
 from attrib.benchmarks.atlas.jobs import AtlasJobs, Options, SampleValues
 from attrib.benchmarks.atlas.selection import SELECTING, Halves, Scores
-from attrib.benchmarks.atlas.table import head_table
+from attrib.benchmarks.atlas.table import head_table, rows
 from attrib.benchmarks.stats.bootstrap import Floats, totals
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.config import Config
@@ -77,7 +78,15 @@ def atlas(jobs: AtlasJobs, step: Progress | None = None) -> Atlas:
     _require_halves(usable, f" that can be used; {next(iter(failures.values()), '')}")
     values = np.stack([each.values for each in scored if each.values is not None])
     halves, selection = selected(values, [sample.video_id for sample in usable], settings, options)
-    table = head_table(values, [sample.video_id for sample in usable], Resampling(settings.resamples, settings.seed))
+    resampling, videos = Resampling(settings.resamples, settings.seed), [sample.video_id for sample in usable]
+    table = head_table(values, videos, resampling)
+    if settings.null_pairs:
+        twin = corrected(replace(jobs, samples=tuple(usable)), values[:, STATISTICS.index(METRIC)], step)
+        heads = list(np.ndindex(*twin.shape[1:]))
+        table = pd.concat(
+            [table, rows(twin.reshape(len(twin), -1), videos, heads, TWIN, resampling)], ignore_index=True
+        )
+        selecting.add_corrected(selection, halves, Scores(twin.reshape(len(twin), -1), videos, resampling))
     if options.causal != "none" and selection["statistic"]:
         cut = knocked(replace(jobs, samples=tuple(usable)), halves, values.shape[2:], step)
         failures |= {sample.id: each.error for sample, each in zip(usable, cut, strict=True) if each.error}

@@ -17,7 +17,7 @@ from attrib.types import Provenance, SaliencyVolume, Sample
 
 METRICS: Mapping[str, Metric] = {"object_auc": ObjectAUC(), "shuffled_auc": ShuffledAUC(), "time_lift": Log2LiftTime()}
 STATISTICS = (*METRICS, "visual_mass", "sink_share", "spatial_entropy")
-CHANCE = {"object_auc": 0.5, "shuffled_auc": 0.5, "time_lift": 0.0}  # the others have none
+CHANCE = {"object_auc": 0.5, "object_auc_corrected": 0.5, "shuffled_auc": 0.5, "time_lift": 0.0}  # others have none
 
 
 def head_values(subject: Subject, sample: Sample) -> Floats:

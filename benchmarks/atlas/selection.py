@@ -73,6 +73,17 @@ def report(scores: Scores, heads: Sequence[int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def add_corrected(selection: dict[str, Any], both: Halves, twin: Scores) -> None:
+    """Add to the reports on the chosen heads the mean of their re-paired twin (samples, heads), as `corrected`."""
+    crossed = np.full(len(twin.values), np.nan)
+    for (samples, heads), half in zip(both, selection.get("halves", ()), strict=True):
+        part = twin.of(samples)
+        crossed[samples] = mean_over(part.values[:, heads])
+        half["corrected"] = part.summary(crossed[samples])
+    if both:
+        selection["both"]["corrected"] = twin.summary(crossed)
+
+
 def p_difference(scores: Scores, differences: Floats) -> float:
     """Two-sided p of paired differences (samples,), by sign flips of whole videos."""
     return float(sign_flip(totals(differences[:, None], scores.videos), scores.resampling)[0])

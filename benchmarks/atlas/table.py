@@ -35,8 +35,8 @@ def head_table(values: Floats, videos: Sequence[Hashable], resampling: Resamplin
 def rows(
     values: Floats, videos: Sequence[Hashable], heads: Sequence[tuple[int, int]], statistic: str, resampling: Resampling
 ) -> pd.DataFrame:
-    """Return one statistic's rows from `values` (samples, heads); a statistic beyond STATISTICS is compared with 0."""
-    chance = 0.0 if statistic not in STATISTICS else CHANCE.get(statistic, np.nan)
+    """Return one statistic's rows from `values` (samples, heads); one that is not a head's own is compared with 0."""
+    chance = CHANCE.get(statistic, np.nan if statistic in STATISTICS else 0.0)
     own = totals(values, videos)
     table = pd.DataFrame(heads, columns=["layer", "head"])
     table["statistic"] = statistic

@@ -49,7 +49,9 @@ def chart(attrib: Run) -> Run:
 @pytest.fixture(scope="module")
 def settings(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "atlas.yaml"
-    path.write_text(f"data: {{name: perception_test, root: {world}}}\nmethods: {{}}\nmetrics: {{}}\nresamples: 100\n")
+    path.write_text(
+        f"data: {{name: perception_test, root: {world}}}\nmethods: {{}}\nmetrics: {{}}\nresamples: 100\nnull_pairs: 1\n"
+    )
     return path
 
 
@@ -127,7 +129,7 @@ def test_rows_of_layers_and_of_heads() -> None:
 def test_the_atlas_on_disk(made: Path) -> None:
     table, selection = pd.read_parquet(made / "atlas.parquet"), json.loads((made / "selection.json").read_text())
     assert pd.read_csv(made / "atlas.csv")["mean"].to_numpy() == pytest.approx(table["mean"].to_numpy(), nan_ok=True)
-    assert set(table["statistic"]) > set(STATISTICS) and len(table[table["head"] >= 0]) == 6 * 16
+    assert set(table["statistic"]) > set(STATISTICS) and len(table[table["head"] >= 0]) == 7 * 16
     one, two = selection["halves"]
     assert one["chosen_on"] == two["reported_on"] and one["reported_on"] == two["chosen_on"]
     assert len({*one["chosen_on"], *two["chosen_on"]}) == VIDEOS and len(one["heads"]) == len(two["heads"]) == 2

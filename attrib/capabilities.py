@@ -149,13 +149,3 @@ class NamesBlocks(Capability):
     @abstractmethod
     def parameter_blocks(self) -> Mapping[ModelPart, Mapping[str, Sequence[nn.Parameter]]]:
         """Return the blocks of vision encoder and language model by name, from the input up, each parameter once."""
-
-
-class RepairsGradients(Capability):
-    """Model whose backward pass can treat softmax weights, gates and normalisation denominators as constants."""
-
-    lacks = "cannot repair its gradients"
-
-    @abstractmethod
-    def repaired_gradients(self) -> AbstractContextManager[None]:
-        """Repair gradients within the context; outputs stay the same to the last bit."""

@@ -1,4 +1,4 @@
-"""Integrated gradients with an adaptive number of path points."""
+"""Integrated gradients: Captum's at a fixed number of path points, or as many points as the map needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import torch
+from captum.attr import IntegratedGradients as Captum
 
 from attrib.inputs.path_nodes import PathProfile, Segment
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
@@ -27,9 +27,10 @@ FIRST = 8  # nodes of the first round
 class IntegratedGradients(Batched, Method):
     """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
-    The path has `steps` Gauss-Legendre nodes. With `steps` 0, mean-value nodes (`inputs.path_nodes`) are added until
-    the completeness error is at most `tolerance`, up to `max_steps` gradients. Features are summed. Reports
-    `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and the numbers of gradients and forward passes.
+    `steps` points: Captum's IntegratedGradients with Gauss-Legendre nodes. With `steps` 0, mean-value nodes
+    (`inputs.path_nodes`) are added until the completeness error is at most `tolerance`, up to `max_steps` gradients.
+    Features are summed. Reports `completeness_error`, |sum - (f(x) - f(x'))| / |f(x) - f(x')|, and the numbers of
+    gradients and forward passes.
     """
 
     reference: ClassVar[str] = "Sundararajan et al. 2017, eq. 3"
@@ -65,10 +66,13 @@ class IntegratedGradients(Batched, Method):
         return Attribution(inputs.volume(total[None]), {**reports, **costs})
 
     def _fixed(self, path: Path) -> Tensor:
-        nodes, weights = np.polynomial.legendre.leggauss(self.steps)
-        slopes = path.slopes(((nodes + 1) / 2).tolist())
-        weighted = (float(weight) / 2 * slope for weight, (_, slope) in zip(weights, slopes, strict=True))
-        return sum(weighted, start=path.zeros)
+        path.gradients += self.steps
+        with torch.enable_grad():
+            attributed: Tensor = Captum(path.inputs.score).attribute(
+                path.inputs.values, path.baseline, n_steps=self.steps, method="gausslegendre",
+                internal_batch_size=self.batch,
+            )  # fmt: skip
+        return attributed.detach()[0].sum(dim=1)
 
     def _adaptive(self, path: Path, profile: PathProfile) -> Tensor:
         pieces: dict[Segment, Piece] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -24,13 +24,11 @@ from attrib.capabilities import (
     ReadsTokens,
     RecordsAttention,
     RecordsVisionAttention,
-    RepairsGradients,
     TokenLens,
     WeighsLetters,
 )
 from attrib.errors import InputError
 from attrib.model import TokenGrid, VideoModel
-from attrib.models.libra import repaired
 from attrib.models.loading import Checkpoint, load_checkpoint, one_line_errors
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
@@ -59,7 +57,7 @@ def option_prompt(question: Question) -> str:
 
 class PerceptionLM(
     VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention,
-    HasVisionLayers, RepairsGradients, WeighsLetters,
+    HasVisionLayers, WeighsLetters,
 ):  # fmt: skip
     """Any PerceptionLM checkpoint in the Hugging Face layout, the built-in model included."""
 
@@ -292,10 +290,6 @@ class PerceptionLM(
                 yield
         finally:
             self._watched = False
-
-    def repaired_gradients(self) -> AbstractContextManager[None]:
-        """Tower, projector and decoder with repaired backward passes."""
-        return repaired(self._network)
 
     def parameter_blocks(self) -> Mapping[ModelPart, Blocks]:
         """Tower and projector; word embeddings, decoder and head."""

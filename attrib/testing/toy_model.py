@@ -18,7 +18,6 @@ from attrib.capabilities import (
     HasVisionLayers,
     ReadsTokens,
     RecordsAttention,
-    RepairsGradients,
     TokenLens,
 )
 from attrib.errors import UnknownName
@@ -40,9 +39,7 @@ class _Network(nn.Module):
         self.heads = heads
 
 
-class ToyModel(
-    VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers, RepairsGradients
-):
+class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
 
     Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row.
@@ -56,7 +53,6 @@ class ToyModel(
         self._network = _Network(sharpness, heads).eval()
         self._frames_per_step = frames_per_step
         self._record: AttentionRecord | None = None
-        self._repaired = False
         self._cut: Knockout | None = None
 
     @property
@@ -94,9 +90,8 @@ class ToyModel(
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
-        keys = spread.detach() if self._repaired else spread
         mask = LayerRecord(query, sequence, sequence, 1.0, cut=self._cut).hide(query @ torch.zeros_like(spread).mT, 0)
-        output = scaled_dot_product_attention(query, keys, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
+        output = scaled_dot_product_attention(query, spread, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
             output = self._watched(self._record, output, query, sequence, rows)
         return output.mean(dim=2)
@@ -152,15 +147,6 @@ class ToyModel(
             yield
         finally:
             self._cut = None
-
-    @contextmanager
-    def repaired_gradients(self) -> Iterator[None]:
-        """Treat attention as constant, so that the logits are linear in the tokens."""
-        self._repaired = True
-        try:
-            yield
-        finally:
-            self._repaired = False
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """Return the one layer, which averages cells."""

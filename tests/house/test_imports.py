@@ -27,7 +27,7 @@ FLOORS = (
     {"attrib.capabilities"},
     {"attrib.subject"},
     {"attrib.method", "attrib.metric", "attrib.imputer"},
-    {"attrib.attention", "attrib.inputs", "attrib.registry"},
+    {"attrib.attention", "attrib.inputs", "attrib.propagation", "attrib.registry"},
     {"attrib.config", "attrib.models", "attrib.data", "attrib.testing"},
     {"attrib.demo", "attrib.explaining", "attrib.settings", "attrib.methods", "attrib.benchmarks.imputers",
      "attrib.benchmarks.stats"},

@@ -1,7 +1,8 @@
-"""Input times repaired gradient: complete where theory says so, bit-identical forward, nothing left behind."""
+"""Layer-wise relevance propagation: complete where theory says so, bit-identical forward, nothing left behind."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,11 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attrib.errors import UnsupportedModel
-from attrib.methods.libra_gradient import LibraGradient
-from attrib.model import VideoModel
-from attrib.models import libra
+from attrib.methods.lrp import LRP
 from attrib.models.perception_lm import PerceptionLM
+from attrib.propagation.rules import Rule, propagating
 from attrib.subject import Subject, Target
 from attrib.testing import CELL, ToyModel, check_method, toy_subject
 
@@ -24,7 +23,11 @@ def contrast(subject: Subject) -> Subject:
     return Subject.bind(subject.model, subject.clip, subject.question, Target.parse("contrast:2,0"))
 
 
-def whole_sequence(subject: Subject, tokens: Tensor, repair: bool) -> Tensor:
+CONSERVING: tuple[Rule, ...] = ("cp", "libra")
+RULES: tuple[Rule, ...] = (*CONSERVING, "attnlrp")
+
+
+def whole_sequence(subject: Subject, tokens: Tensor, rule: Rule | None) -> Tensor:
     """Embedding times gradient of every token of the decoder's sequence, text included, (n,)."""
     model: Any = subject.model
     kept: list[Tensor] = []
@@ -35,34 +38,37 @@ def whole_sequence(subject: Subject, tokens: Tensor, repair: bool) -> Tensor:
 
     handle = model.module.model.language_model.register_forward_pre_hook(keep, with_kwargs=True)
     try:
-        with libra.repaired(model.module if repair else nn.Identity()):
+        with propagating(model.module, rule) if rule else nullcontext():
             score = subject.score_tokens(tokens)
-            (gradient,) = torch.autograd.grad(score.sum(), kept[0])
+        (gradient,) = torch.autograd.grad(score.sum(), kept[0])
     finally:
         handle.remove()
     return (kept[0] * gradient)[0].sum(dim=1).detach()
 
 
-def test_shares_of_all_tokens_add_up_to_the_score(contrast: Subject) -> None:
-    """Without repair they do not, and the visual tokens' part is the method's map."""
+@pytest.mark.parametrize("rule", RULES)
+def test_shares_of_all_tokens_add_up_to_the_score(contrast: Subject, rule: Rule) -> None:
+    """Those of AttnLRP and of plain gradients do not; the visual tokens' part is the method's map."""
     tokens = contrast.model.encode(contrast.pixels[None])
     score = float(contrast.score_tokens(tokens))
-    shares = whole_sequence(contrast, tokens, repair=True)
-    assert float(shares.sum()) == pytest.approx(score, rel=1e-4)
-    plain = whole_sequence(contrast, tokens, repair=False)
-    assert abs(float(plain.sum()) - score) > 0.1 * abs(score)
-    found = LibraGradient().values(contrast)
+    shares = whole_sequence(contrast, tokens, rule)
+    if rule in CONSERVING:
+        assert float(shares.sum()) == pytest.approx(score, rel=1e-4)
+    for other in ("attnlrp", None):
+        assert abs(float(whole_sequence(contrast, tokens, other).sum()) - score) > 0.1 * abs(score)  # type: ignore[arg-type]
+    found = LRP(rule).values(contrast)
     _, visual = contrast.model._prompt(contrast.question, tokens.shape[1])  # type: ignore[attr-defined]
     torch.testing.assert_close(found.flatten(), shares[visual], rtol=1e-4, atol=1e-6)
 
 
-def test_a_log_odds_of_three_follows_its_own_slopes(subject: Subject) -> None:
+@pytest.mark.parametrize("rule", CONSERVING)
+def test_a_log_odds_of_three_follows_its_own_slopes(subject: Subject, rule: Rule) -> None:
     """The score is no difference of logits then: the sum is the logits weighted by the score's slope at each."""
     model, logits = subject.model, list[Tensor]()
     assert isinstance(model, PerceptionLM)
     tokens = model.encode(subject.pixels[None])
     handle = model.module.lm_head.register_forward_hook(lambda _, __, output: logits.append(output))  # type: ignore[union-attr, operator]
-    shares = whole_sequence(subject, tokens, repair=True)
+    shares = whole_sequence(subject, tokens, rule)
     handle.remove()
     letters = [model._letter(letter) for letter in subject.question.letters]
     at = logits[0].detach()[:, letters].requires_grad_()
@@ -88,43 +94,49 @@ def test_tower_and_projector_are_complete(homogeneous: Subject) -> None:
     model = homogeneous.model
     reading = torch.randn(model.encode(homogeneous.pixels[None]).shape, generator=torch.Generator().manual_seed(0))
     normalised = (2 * homogeneous.pixels[None] - 1).requires_grad_()
-    for repair in (True, False):
-        with libra.repaired(model.module if repair else nn.Identity()):
+    for rule in (*CONSERVING, None):
+        with propagating(model.module, rule) if rule else nullcontext():
             value = (reading * model.encode((normalised + 1) / 2)).sum()
-            (gradient,) = torch.autograd.grad(value, normalised)
+        (gradient,) = torch.autograd.grad(value, normalised)
         total = float((normalised * gradient).sum().detach())
-        assert (total == pytest.approx(float(value), rel=1e-3)) == repair
+        assert (total == pytest.approx(float(value.detach()), rel=1e-3)) == (rule is not None)
 
 
-def test_pixels_are_the_product_by_hand(subject: Subject) -> None:
+@pytest.mark.parametrize("rule", RULES)
+def test_pixels_are_the_product_by_hand(subject: Subject, rule: Rule) -> None:
     pixels = subject.pixels[None].clone().requires_grad_()
-    with libra.repaired(subject.model.module):
-        (gradient,) = torch.autograd.grad(subject.score(pixels).sum(), pixels)
+    with propagating(subject.model.module, rule):
+        score = subject.score(pixels).sum()
+    (gradient,) = torch.autograd.grad(score, pixels)
     expected = (pixels * gradient).sum(dim=2)[0].detach()
-    torch.testing.assert_close(LibraGradient("pixels").values(subject), expected)
+    torch.testing.assert_close(LRP(rule, "pixels").values(subject), expected)
     assert float(expected.abs().max()) > 1e-6
 
 
+@pytest.mark.parametrize("rule", CONSERVING)
 @pytest.mark.parametrize("sharpness", [0.0, 6.0])
-def test_toy_is_complete_from_tokens_and_from_pixels(sharpness: float) -> None:
+def test_toy_is_complete_from_tokens_and_from_pixels(sharpness: float, rule: Rule) -> None:
     """Its logits are linear once attention is constant, and its two options' log-odds are their difference."""
     subject = toy_subject(ToyModel(sharpness))
     score = float(subject.score(subject.pixels[None]))
-    tokens, pixels = (LibraGradient(space).values(subject) for space in ("tokens", "pixels"))  # type: ignore[arg-type]
+    tokens, pixels = (LRP(rule, space).values(subject) for space in ("tokens", "pixels"))  # type: ignore[arg-type]
     assert float(tokens.sum()) == pytest.approx(score, rel=1e-5)
     pooled = torch.nn.functional.avg_pool2d(pixels[:, None], CELL)[:, 0] * CELL**2
     torch.testing.assert_close(pooled, tokens, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_forward_is_the_same_to_the_last_bit(checkpoint: Any, subject: Subject, dtype: torch.dtype) -> None:
+def test_the_forward_is_the_same_to_the_last_bit(
+    checkpoint: Any, subject: Subject, dtype: torch.dtype, rule: Rule
+) -> None:
     model = PerceptionLM.load(checkpoint, dtype=str(dtype).removeprefix("torch."))
     pixels = subject.pixels[None].clone().requires_grad_()
     plain = model.option_logprobs(pixels, subject.question)
-    with model.repaired_gradients():
-        repaired = model.option_logprobs(pixels, subject.question)
-    assert torch.equal(plain, repaired)
-    assert repaired.requires_grad
+    with propagating(model.module, rule):
+        ruled = model.option_logprobs(pixels, subject.question)
+    assert torch.equal(plain, ruled)
+    assert ruled.requires_grad
 
 
 def test_the_model_is_clean_after_an_exception(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,27 +146,20 @@ def test_the_model_is_clean_after_an_exception(subject: Subject, monkeypatch: py
     with monkeypatch.context() as context:
         context.setattr(Subject, "score_tokens", fail)
         with pytest.raises(RuntimeError, match="out of memory"):
-            LibraGradient().values(subject)
+            LRP().values(subject)
     assert not any(module._forward_hooks for module in subject.model.module.modules())
     tokens = subject.model.encode(subject.pixels[None]).requires_grad_()
     first, second = (torch.autograd.grad(subject.score_tokens(tokens).sum(), tokens)[0] for _ in range(2))
     torch.testing.assert_close(first, second)
 
 
-def test_pixels_keep_the_contract() -> None:
-    check_method(LibraGradient("pixels"))
+@pytest.mark.parametrize("rule", RULES)
+def test_pixels_keep_the_contract(rule: Rule) -> None:
+    check_method(LRP(rule, "pixels"))
 
 
-def test_another_model_is_told_that_it_cannot() -> None:
-    class Bare(VideoModel):
-        name = "bare"
-        encode = grid = module = preprocess = score_tokens = None  # type: ignore[assignment]
-
-    subject = replace(toy_subject(), model=Bare())  # type: ignore[abstract]
-    with pytest.raises(UnsupportedModel, match="libra_gradient: model 'bare' cannot repair its gradients"):
-        LibraGradient().values(subject)
-
-
-def test_an_unknown_space_is_refused() -> None:
+def test_unknown_rules_and_spaces_are_refused() -> None:
+    with pytest.raises(ValueError, match="rule: unknown value 'attn'; did you mean 'attnlrp'"):
+        LRP("attn")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="did you mean 'tokens'"):
-        LibraGradient("token")  # type: ignore[arg-type]
+        LRP(space="token")  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""How does relevance flow back through a network: layer-wise relevance propagation, operation by operation."""

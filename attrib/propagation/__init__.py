@@ -1,1 +1,1 @@
-"""How does relevance flow back through a network: layer-wise relevance propagation, operation by operation."""
+"""Layer-wise relevance propagation: the flow of relevance back through a network, operation by operation."""

@@ -1,4 +1,4 @@
-"""What an operation does to numbers, found by running it on scaled and on masked ones."""
+"""Behaviour of an operation, measured by running it on scaled and on masked numbers."""
 
 from __future__ import annotations
 

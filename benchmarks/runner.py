@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from attrib.benchmarks import overlays
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.checks.compute import Checks
 from attrib.benchmarks.jobs import curves
@@ -25,8 +26,6 @@ from attrib.benchmarks.tables.corrected import with_corrected
 from attrib.benchmarks.tables.tally import no_choices, undefined_reason
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
-from attrib.errors import NotWritten, failure_message
-from attrib.render import overlay
 from attrib.runtime.progress import Progress, report_progress
 
 
@@ -77,7 +76,7 @@ def run(
         try:
             for each in _samples(plan, run, step):
                 done.append(each)
-            overlay_failures = tuple(_overlays(plan, run, done, step))
+            overlay_failures = tuple(overlays.draw(plan, run, _without_map(done), step))
         finally:
             results = run.write_results(row for each in done for row in each.rows)
             curves.write(directory, (curve for each in done for curve in each.curves))
@@ -180,24 +179,6 @@ def _answered(item: SampleJob) -> dict[str, Any]:
     return {"answer": question.letters[chosen], "letter_mass": mass, "correct": correct, "gated": item.gate.value}
 
 
-def _overlays(plan: Plan, run: RunDirectory, done: Sequence[_Done], step: Progress | None) -> Iterator[Failure]:
-    """Draw overlay videos of each method's first samples without failure, unless they exist; yield the failures."""
-    failed = {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}
-    for method in plan.methods:
-        intact = [sample for sample in plan.samples if (sample.id, method.label) not in failed]
-        for sample in intact[: plan.config.overlays]:
-            report_progress(step, f"drawing {method.label}", 0, 0)
-            try:
-                _overlay(VolumeJob(SampleJob(plan, run, sample), method))
-            except NotWritten:
-                raise
-            except Exception as error:  # a failed picture must not lose the numbers
-                yield Failure(sample.id, sample.video_id, method.label, "overlay", failure_message(error))
-
-
-def _overlay(job: VolumeJob) -> None:
-    sample, label = job.item.sample, job.method.label
-    path, volume = job.item.run.overlay_path(sample, label), job.path
-    if path.exists() and volume.exists() and path.stat().st_mtime >= volume.stat().st_mtime:
-        return
-    overlay.write_overlay(path, job.volume, job.item.clip, overlay.RenderOptions.of(sample, label))
+def _without_map(done: Sequence[_Done]) -> set[tuple[str, str]]:
+    """Samples and labels of methods whose map failed."""
+    return {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}

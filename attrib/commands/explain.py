@@ -60,6 +60,7 @@ def explain(
     target: TargetText = "predicted",
     frames: Frames = None,
     sets: Sets = None,
+    no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Write no overlay videos.")] = False,
     plugin: Plugins = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -84,12 +85,14 @@ def explain(
                             words=word or (), per_word=per_word)  # fmt: skip
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
         explanation = explained(model=model, methods=methods, target=target, settings=settings, step=step)
-        explanation.save(output, step)
+        note = explanation.save(output, step, overlays=not no_overlay)
     warn(explanation.warnings)
     if as_json:
         print_json({**explanation.summary(), "output": str(output)})
     else:
-        _show_explanation(explanation, output)
+        _show_explanation(explanation, output, "npz,png" if no_overlay else "npz,mp4,png")
+        if note:
+            say(note)
     finish([f"{name}: {error}" for name, error in explanation.failures.items()])
 
 
@@ -110,7 +113,7 @@ def _explainable(annotated: bool) -> list[str]:
     return [name for name in registry.names("methods") if can_explain(registry.get("methods", name), annotated)]
 
 
-def _show_explanation(explanation: Explanation, output: Path) -> None:
+def _show_explanation(explanation: Explanation, output: Path, endings: str) -> None:
     summary = explanation.summary()
     free = explanation.subject.question.reply is not None
     table = _token_table(summary) if free else _option_table(summary)
@@ -120,7 +123,7 @@ def _show_explanation(explanation: Explanation, output: Path) -> None:
     if explanation.volumes:
         screen.print(_cost_table(summary))
     names = ",".join(explanation.volumes)
-    names = ("{" + names + "}" if len(explanation.volumes) > 1 else names) + ".{npz,mp4,png}"
+    names = ("{" + names + "}" if len(explanation.volumes) > 1 else names) + f".{{{endings}}}"
     say(f"\nwritten to {output}: summary.json" + (f", {names}" if explanation.volumes else ""))
 
 

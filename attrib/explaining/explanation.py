@@ -72,16 +72,22 @@ class Explanation:
             "failures": dict(self.failures),
         }  # fmt: skip
 
-    def save(self, directory: str | Path, step: Progress | None = None) -> None:
-        """Write NAME.npz, NAME.mp4 and NAME.png for each method, and summary.json."""
-        folder = Path(directory)
+    def save(self, directory: str | Path, step: Progress | None = None, *, overlays: bool = True) -> str:
+        """Write NAME.npz and NAME.png for each method, summary.json, and with `overlays` NAME.mp4, in one pass.
+
+        Returns a note on the frames that the overlays leave out; empty if they have all.
+        """
+        folder, total = Path(directory), len(self.volumes)
         for done, (name, volume) in enumerate(self.volumes.items()):
-            report_progress(step, f"drawing {name}", done, len(self.volumes))
+            report_progress(step, f"drawing {name}", done, total)
             volume.save(folder / f"{name}.npz")
-            drawing = self._drawing(name)
-            overlay.write_overlay(folder / f"{name}.mp4", volume, self.subject.clip, drawing)
-            overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, drawing)
+            overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, self._drawing(name))
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
+        if not overlays or not total:
+            return ""
+        report_progress(step, "drawing overlays", 0, 0)
+        drawn = {folder / f"{name}.mp4": (volume, self._drawing(name)) for name, volume in self.volumes.items()}
+        return overlay.write_overlays(drawn, self.subject.clip)
 
     def _drawing(self, name: str) -> overlay.RenderOptions:
         subtitle = f"{self.subject.question.text}  {self.explained[name]}"

@@ -90,23 +90,21 @@ class Source:
                 last, frame = stored, self.display.show(decode.rgb(stored))
             yield frame
 
-    def browse(self, indices: Sequence[int]) -> Iterator[Frame]:
-        """Yield the frames at increasing `indices`, each found by seeking: cheap if they are few or key frames.
+    def browse(self, indices: Sequence[int]) -> Iterator[Frame | None]:
+        """Yield the frames at increasing `indices`, each found by seeking: cheap if they are few, or key frames.
 
-        The frame before stands in for one that cannot be decoded.
+        None stands for one that cannot be decoded.
         """
         if self.stamps is None:
             yield from self.play(indices)
             return
-        frame = np.zeros((*self.size, 3), np.uint8)
         for stored in decode.by_stamp(self.path, self.stamps, self.stamps[list(indices)], self.keys):
-            frame = frame if stored is None else self.display.show(stored)
-            yield frame
+            yield None if stored is None else self.display.show(stored)
 
     def key_frames(self) -> NDArray[np.intp]:
-        """Indices of the frames that can be decoded without others; none if they are not known."""
+        """Indices of the frames that can be decoded without others; all if every frame is decoded in turn anyway."""
         if self.stamps is None:
-            return np.empty(0, np.intp)
+            return np.arange(len(self.times))
         return np.flatnonzero(np.isin(self.stamps, self.keys))
 
     def _numbered(self) -> Iterator[tuple[int, Any]]:

@@ -16,6 +16,8 @@ from attrib.types import Clip, Question
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
+MOST_WORDS = 20  # named in a warning
+
 
 @dataclass(frozen=True)
 class TokenGrid:
@@ -91,6 +93,11 @@ class VideoModel(ABC):
         outside the mask `keep` are dropped; the remaining ones retain their positions.
         """
 
+    def unknown_words(self, question: Question) -> tuple[str, ...]:
+        """Return words of the question and its options that no token of the vocabulary stands for; mostly none."""
+        del question
+        return ()
+
     def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
         """Log-probabilities as in `score_tokens`, computed from pixels and differentiable in them."""
         return self.score_tokens(self.encode(pixels), question)
@@ -104,3 +111,11 @@ class VideoModel(ABC):
     def dtype(self) -> torch.dtype:
         """Data type of the parameters."""
         return next(self.module.parameters()).dtype
+
+
+def vocabulary_warnings(model: VideoModel, question: Question) -> tuple[str, ...]:
+    """Return a warning that names the words of the question and its options that the model does not know, if any."""
+    words = model.unknown_words(question)
+    name = "the built-in model" if model.name == "demo" else f"model {model.name}"
+    named = [*words[:MOST_WORDS], *["..."] * (len(words) > MOST_WORDS)]
+    return (f"{name} does not know: {', '.join(named)}",) if words else ()

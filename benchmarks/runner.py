@@ -26,6 +26,7 @@ from attrib.benchmarks.tables.corrected import with_corrected
 from attrib.benchmarks.tables.tally import no_choices, undefined_reason
 from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
+from attrib.model import vocabulary_warnings
 from attrib.runtime.progress import Progress, report_progress
 
 
@@ -119,8 +120,8 @@ def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) ->
         for curve_rows, failure in _curves(job):
             read += curve_rows
             failures += [failure] if failure else []
-    texts = [*(item.answer.value or {}).get("warnings", ()), *item.sample.warnings]
-    warnings = [f"{item.sample.video_id}: {text}" for text in texts]
+    warnings = [f"{item.sample.video_id}: {text}" for text in (item.answer.value or {}).get("warnings", ())]
+    warnings += [*item.sample.warnings, *vocabulary_warnings(plan.model, item.sample.question)]
     return _Done(tuple(rows), tuple(read), tuple(failures), tuple(warnings))
 
 

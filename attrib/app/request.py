@@ -9,6 +9,7 @@ from pathlib import Path
 from attrib import registry
 from attrib.errors import HARMFUL, InputError, UnknownName, shown
 from attrib.method import Control, can_explain
+from attrib.types.question import check_options
 from attrib.video.source import open_source
 
 MEGABYTES, SECONDS = 50, 60  # of a video, at most
@@ -42,6 +43,7 @@ class Request:
 def _check_texts(question: str, options: Sequence[str]) -> None:
     if not question:
         raise InputError("question: the text is empty")
+    check_options(options)
     if len(options) > OPTIONS:
         raise InputError(f"options: expected at most {OPTIONS}, got {len(options)}")
     for name, text in (("question", question), *(("option", text) for text in options)):

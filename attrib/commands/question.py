@@ -67,11 +67,8 @@ def asked(typed: TypedQuestion, annotated: AnnotatedQuestion) -> tuple[Sample, b
 def _typed(question: TypedQuestion) -> Sample:
     from attrib.types import Question, Sample
 
-    options = tuple(question.options or ())
-    if len(set(options)) < len(options):
-        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
     video = Path(str(question.video))
-    return Sample(video.stem, video, Question(str(question.text), options))
+    return Sample(video.stem, video, Question(str(question.text), tuple(question.options or ())))
 
 
 def _read(question: AnnotatedQuestion) -> Sample:

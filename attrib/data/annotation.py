@@ -11,8 +11,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
-from attrib.errors import HARMFUL
+from attrib.errors import HARMFUL, InputError
 from attrib.types import Absence, Role
+from attrib.types.question import check_options
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")  # it names the folder of results
 RATE = 30.0  # default frames per second
@@ -136,6 +137,15 @@ class MultipleChoice(_Annotation):
     area: Annotated[Text, Words] = ""
     reasoning: Annotated[Text, Words] = ""
     tag: Annotated[list[Text], NoNull] = []
+
+    @property
+    def fault(self) -> str:
+        """Reason why the question is left out: an option without text, or options alike; empty if there is none."""
+        try:
+            check_options(self.options)
+        except InputError as error:
+            return str(error)
+        return ""
 
     @property
     def right(self) -> str:

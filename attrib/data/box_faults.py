@@ -25,10 +25,10 @@ def kind_of(boxes: NDArray[np.float64]) -> str:
     return SIZED if (boxes[:, :2] + boxes[:, 2:] <= 1 + _SLACK).all() else SWAPPED
 
 
-def left_out(video: annotation.Video) -> Iterator[str]:
+def left_out(video_id: str, video: annotation.Video) -> Iterator[str]:
     """Yield a warning if boxes of the video are not used, with their number and a hint."""
     rows = [box for track in video.object_tracking for box in track.bounding_boxes]
     boxes = np.asarray(rows, np.float64).reshape(-1, 4)
     kind, count = kind_of(boxes), int(inverted(boxes).sum())
     if kind:
-        yield f"{count} of {len(boxes)} boxes left out, expected x1, y1, x2, y2: {_HINTS[kind]}"
+        yield f"{video_id}: {count} of {len(boxes)} boxes left out, expected x1, y1, x2, y2: {_HINTS[kind]}"

@@ -126,8 +126,9 @@ def _video(split: SplitCheck, video_id: str, raw: Any, side_files: SideFiles, de
     if meta.video_id not in ("", video_id):
         yield Oddity("metadata with the id of another video", shown(meta.video_id))
     yield from _late_evidence(side_files, video_id, cut)
+    asked = [item for item in video.mc_question if not item.fault]
     try:
-        for sample in samples(split.layout, video_id, video, video.mc_question, side_files):
+        for sample in samples(split.layout, video_id, video, asked, side_files):
             yield from odd_sample(sample)
     except InputError as error:
         yield Oddity(_MALFORMED, str(error))

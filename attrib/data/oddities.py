@@ -16,6 +16,7 @@ from attrib.data import annotation
 from attrib.data.box_faults import SIZED, SWAPPED, kind_of
 from attrib.types import Sample
 from attrib.types.annotation import has_area, inverted
+from attrib.types.question import visible_text
 
 FAULTS: Mapping[str, str] = {
     "malformed annotations": "reading the data set stops there",
@@ -26,6 +27,8 @@ FAULTS: Mapping[str, str] = {
         "or have their corners the wrong way round; where x2 < x1 or y2 < y1 they are left out, elsewhere they are "
         "read as x1, y1, x2, y2"
     ),
+    "questions with an option without text": "left out",
+    "questions with identical options": "left out, also where the options are alike but for blanks",
     "questions whose evidence has no box with area": "metrics that need evidence are undefined for them",
     "missing video files": "a run records them as failed, continues with the others and exits with code 1",
     "videos that cannot be opened": "a run records them as failed, continues with the others and exits with code 1",
@@ -41,7 +44,6 @@ HANDLED: Mapping[str, str] = {
     "questions without an answer": "explained, but counted neither as right nor as wrong",
     "questions with stray spaces in an option": "trimmed",
     "questions with an option that equals an option letter": "used unchanged",
-    "questions with identical options": "used unchanged",
     "grounded answers that name no track": "not used as evidence",
     "tracks without boxes": "never drawn or scored",
     "boxes that reach outside the picture": "clipped to it",
@@ -105,7 +107,10 @@ def _questions(video: annotation.Video, raw: Any) -> Iterator[Oddity]:
             yield Oddity("questions with stray spaces in an option", f"{where}: {stray[0]!r}")
         if set(_LETTERS[: len(item.options)]).intersection(map(str.upper, item.options)):
             yield Oddity("questions with an option that equals an option letter", f"{where}: {', '.join(item.options)}")
-        if len(set(item.options)) < len(item.options):
+        texts = [visible_text(option) for option in item.options]
+        if not all(texts):
+            yield Oddity("questions with an option without text", where)
+        elif len(set(texts)) < len(texts):
             yield Oddity("questions with identical options", where)
     tracks = {track.id for track in video.object_tracking}
     for grounded in video.grounded_question:

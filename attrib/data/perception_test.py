@@ -27,6 +27,18 @@ _VIDEO = TypeAdapter(annotation.Video)
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Question that is left out, and why."""
+
+    video: str
+    question: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.video}: question {self.question} left out: {self.reason}"
+
+
+@dataclass(frozen=True)
 class PerceptionTest:
     """Samples of a directory with `videos/`, `all_{split}.json` and optional side files (cuts, evidence, ...).
 
@@ -54,14 +66,33 @@ class PerceptionTest:
     def __iter__(self) -> Iterator[Sample]:
         """Yield a sample for each selected question; one video's annotation is in memory at a time.
 
-        Raises InputError when the annotations are missing or not in this layout, with the location of the fault, and at
-        the end for a selection without a match, with the nearest choice.
+        A question with an option without text, or with options alike, is left out; a neighbour's `warnings` name it.
+        Raises InputError when the annotations are missing or not in this layout, with the location of the fault; if
+        every question is left out; and at the end for a selection without a match, with the nearest choice.
         """
+        held: Sample | None = None  # until it is known whether questions after it are left out
+        notes: list[str] = []
+        for each in self._selected():
+            if isinstance(each, LeftOut):
+                notes.append(str(each))
+                continue
+            if held is not None:
+                yield held
+            held, notes = replace(each, warnings=(*each.warnings, *notes)), []
+        if held is not None:
+            yield replace(held, warnings=(*held.warnings, *notes))
+        elif notes:
+            raise InputError(notes[0])
+
+    def _selected(self) -> Iterator[Sample | LeftOut]:
+        """Yield the selected questions, each as a sample or, if it is left out, with the reason."""
         layout = SplitFiles.of(self.root, self.split)
         words = {"task": self.task, "area": self.area, "reasoning": self.reasoning, "tag": self.tag}
         side_files, selection, count = SideFiles.of(layout), Selection(words, self.ids), 0
         for video_id, video in videos(layout, selection):
             questions = selection.questions(video)
+            yield from (LeftOut(video_id, item.id, item.fault) for item in questions if item.fault)
+            questions = [item for item in questions if not item.fault]
             if not questions:
                 continue
             count += 1
@@ -78,7 +109,11 @@ class PerceptionTest:
 
         Raises InputError, or UnknownName for an unknown video or question.
         """
-        by_id = {sample.question.id: sample for sample in replace(self, ids=(video_id,), limit=None)}
+        found = list(replace(self, ids=(video_id,), limit=None)._selected())
+        by_id = {each.question.id: each for each in found if isinstance(each, Sample)}
+        for each in found:
+            if isinstance(each, LeftOut) and (not by_id or each.question == question_id):
+                raise InputError(str(each))
         if not by_id:
             raise InputError(f"{video_id} has no multiple-choice question")
         if question_id is None and len(by_id) > 1:
@@ -146,7 +181,7 @@ def samples(
 ) -> Iterator[Sample]:
     """Yield the samples of some questions on one video."""
     cut, rate = side_files.cut(video_id, video), video.metadata.frame_rate
-    tracks, notes = tuple(map(_track, video.object_tracking)), tuple(left_out(video))
+    tracks, notes = tuple(map(_track, video.object_tracking)), tuple(left_out(video_id, video))
     points = tuple(_point(item, rate) for item in video.point_tracking)
     actions = tuple(_segments("action", video.action_localisation))
     segments = (*actions, *_segments("sound", video.sound_localisation))

@@ -12,6 +12,7 @@ from typing import Any
 from attrib.errors import InputError, failure_message
 from attrib.explaining.binding import LEAST_MASS, letter_mass
 from attrib.method import Method
+from attrib.model import vocabulary_warnings
 from attrib.render import overlay
 from attrib.runtime.files import write_text
 from attrib.runtime.progress import Progress, report_progress
@@ -43,9 +44,11 @@ class Explanation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the video, its annotation and the answer."""
-        sample = self.subject.sample
-        return (*self.subject.clip.warnings, *(sample.warnings if sample else ()), *self._no_choice())
+        """Warnings about the video, its annotation, words that the model does not know, and the answer."""
+        subject = self.subject
+        known = subject.sample.warnings if subject.sample else ()
+        unknown = vocabulary_warnings(subject.model, subject.question)
+        return (*subject.clip.warnings, *known, *unknown, *self._no_choice())
 
     def _no_choice(self) -> tuple[str, ...]:
         """Warning that the letters have too little of the probability; none where they have enough."""

@@ -12,12 +12,12 @@ from attrib.explaining.explanation import Rows
 from attrib.method import Control, Method, can_explain
 from attrib.subject import Subject, Target
 from attrib.types import Question
+from attrib.types.question import check_options
 
 
 def check(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
     """Raise InputError for arguments of `explain` that exclude each other or are empty."""
-    if len(set(options)) < len(options):
-        raise InputError(f"options: expected different ones, got {', '.join(map(repr, options))}")
+    check_options(options)
     if options and answer is not None:
         raise InputError("options, answer: expected one of the two, got both")
     if options and by_words:

@@ -32,7 +32,7 @@ from attrib.model import TokenGrid, VideoModel
 from attrib.models.loading import Checkpoint, load_checkpoint, one_line_errors
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
-from attrib.models.replying import generated, given, refuse_reserved
+from attrib.models.replying import generated, given, refuse_reserved, unknown_words
 from attrib.models.tower_recording import watching_tower
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question
@@ -250,6 +250,10 @@ class PerceptionLM(
     def text_tokens(self, question: Question) -> int:
         """Number of tokens of the sequence that are not visual."""
         return len(self._prompt(question, 1)[0]) - 1
+
+    def unknown_words(self, question: Question) -> tuple[str, ...]:
+        """Return the words that become the unknown token; none where the vocabulary has bytes."""
+        return unknown_words(self._processor.tokenizer, (question.text, *question.options))
 
     @lru_cache(maxsize=26)  # noqa: B019  as above
     def _letter(self, letter: str) -> int:

@@ -39,3 +39,16 @@ def generated(tokenizer: Any, ids: Sequence[int]) -> Reply:
     texts = [str(tokenizer.decode(ids[:count], skip_special_tokens=True)) for count in range(len(ids) + 1)]
     spans = [(len(before.rstrip(BROKEN)), len(text)) for before, text in pairwise(texts)]
     return Reply(texts[-1], tuple(ids), tuple(spans), generated=True)
+
+
+def unknown_words(tokenizer: Any, texts: Sequence[str]) -> tuple[str, ...]:
+    """Distinct words of the texts that the tokenizer has no token for, in order."""
+    if tokenizer.unk_token_id is None:
+        return ()
+    words: dict[str, None] = {}
+    for text in texts:
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        for token, (start, end) in zip(encoded.input_ids, encoded.offset_mapping, strict=True):
+            if token == tokenizer.unk_token_id and any(map(str.isalnum, text[start:end])):
+                words[text[start:end]] = None
+    return tuple(words)

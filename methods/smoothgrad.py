@@ -1,4 +1,4 @@
-"""Gradient averaged over noisy copies, through Captum."""
+"""Gradient averaged over noisy copies."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
-from captum.attr import NoiseTunnel
-from captum.attr import Saliency as Captum
 
+from attrib.inputs.monte_carlo import agreement
 from attrib.inputs.space import Inputs, Space, require_space
-from attrib.method import Batched, Method, require_at_least, require_choice
+from attrib.method import Attribution, Batched, Method, require_at_least, require_choice
 from attrib.methods.saliency import Magnitude, magnitude
+from attrib.runtime.memory import batches
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -26,12 +26,14 @@ Average = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 class SmoothGrad(Batched, Method):
     """Magnitude of the mean gradient over noisy copies of the clip (Smilkov et al. 2017, eq. 2).
 
-    `average` may also be the mean of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018).
+    `average` may also be the mean of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018). Reports
+    `monte_carlo_agreement`: the rank correlation to expect between this map and one of another seed, from two halves of
+    the copies.
     """
 
     reference: ClassVar[str] = "Smilkov et al. 2017, eq. 2"
 
-    samples: int = 16
+    samples: int = 64
     sigma: float = 0.1  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation
     average: Average = "smoothgrad"
     space: Space = "pixels"
@@ -48,10 +50,26 @@ class SmoothGrad(Batched, Method):
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return nats per unit of brightness or of token (squared for the other averages), 0 or more."""
+        return self.values_and_reports(subject).values
+
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        """Return the values with `monte_carlo_agreement`, from four copies on."""
         inputs = Inputs.of(subject, self.space)
-        with torch.enable_grad():
-            gradient: Tensor = NoiseTunnel(Captum(inputs.score)).attribute(
-                inputs.variable, nt_type=self.average, nt_samples=self.samples, stdevs=self.sigma * inputs.scale,
-                nt_samples_batch_size=min(self.batch, self.samples), abs=False,
-            )  # fmt: skip
-        return inputs.volume(magnitude(gradient, self.magnitude))
+        deviation = torch.full_like(inputs.values, self.sigma * inputs.scale)
+        sums = torch.zeros(2, 2, *inputs.values.shape[1:]).to(inputs.values)  # of gradients and squares, in each half
+        for chunk in batches(self.samples, self.batch):
+            copies = torch.cat([inputs.values + torch.normal(0, deviation) for _ in range(chunk.start, chunk.stop)])
+            with torch.enable_grad():
+                (slopes,) = torch.autograd.grad(inputs.score(copies.requires_grad_()).sum(), copies)
+            half = torch.arange(chunk.start, chunk.stop, device=slopes.device) % 2
+            sums[0].index_add_(0, half, slopes)
+            sums[1].index_add_(0, half, slopes.square())
+        maps = [self._map(sums[:, half], (self.samples + 1 - half) // 2) for half in (0, 1) if self.samples >= 4]
+        reports = {"monte_carlo_agreement": agreement(*maps)} if maps else {}
+        return Attribution(inputs.volume(self._map(sums.sum(dim=1), self.samples)), reports)
+
+    def _map(self, sums: Tensor, count: int) -> Tensor:
+        """Return the magnitude of the average over `count` copies, from the sums of their gradients and squares."""
+        mean, square = sums / count
+        averages = {"smoothgrad": mean, "smoothgrad_sq": square, "vargrad": square - mean.square()}
+        return magnitude(averages[self.average][None], self.magnitude)

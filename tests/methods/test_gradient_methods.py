@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from attrib.inputs.space import Space, baseline_of
@@ -96,17 +99,60 @@ def test_smoothgrad_without_noise_is_saliency(subject: Subject) -> None:
 
 @pytest.mark.parametrize("space", SPACES)
 def test_gradient_shap_averages_points_between_clip_and_baseline(subject: Subject, space: Space) -> None:
-    """Its draws repeated: the baseline's number first, then how far along the path."""
+    """Its draws repeated: two halves of four samples, with one point of either baseline in each half of the path."""
     here, _ = point(subject, space)
-    baselines = torch.cat([baseline_of(subject, space, kind) for kind in ("black", "mean")])
-    generator, total = np.random.RandomState(7), torch.zeros_like(here)
-    for _ in range(4):
-        baseline = baselines[generator.choice(2, 1)]
-        along = float(generator.uniform())
-        total += (here - baseline) * gradient(subject, space, along * here + (1 - along) * baseline) / 4
-    np.random.seed(7)
-    found = GradientShap(samples=4, sigma=0, baselines=("black", "mean"), space=space).values(subject)
-    assert_map(subject, space, found, total.sum(dim=2))
+    baselines = [baseline_of(subject, space, kind) for kind in ("black", "mean")]
+    torch.manual_seed(7)
+    order, places = torch.randperm(2), torch.rand(8)
+    maps = [torch.zeros_like(here), torch.zeros_like(here)]
+    for i in range(8):
+        baseline, along = baselines[order[i % 2]], (i // 4 + float(places[i])) / 2
+        maps[i // 2 % 2] += (here - baseline) * gradient(subject, space, along * here + (1 - along) * baseline) / 8
+    torch.manual_seed(7)
+    method = GradientShap(samples=8, sigma=0, baselines=("black", "mean"), space=space)
+    found = method.values_and_reports(subject)
+    assert_map(subject, space, found.values, (maps[0] + maps[1]).sum(dim=2))
+    r = spearmanr(*(part.sum(dim=2).flatten().numpy() for part in maps)).statistic
+    assert found.reports["monte_carlo_agreement"] == pytest.approx(2 * r / (1 + r), abs=1e-3)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 4, 5, 7])
+def test_gradient_shap_weighs_baselines_alike_whatever_the_number_of_samples(samples: int) -> None:
+    """In the linear toy every sample of one baseline gives the same map."""
+    linear = toy_subject(ToyModel(sharpness=0))
+    maps = [GradientShap(samples=1, sigma=0, baselines=(kind,)).values(linear) for kind in ("black", "mean")]
+    found = GradientShap(samples=samples, sigma=0, baselines=("black", "mean")).values(linear)
+    expected = [(maps[0] + maps[1]) / 2] if samples > 1 else maps
+    assert any(torch.allclose(found, wanted, rtol=1e-4, atol=1e-7) for wanted in expected)
+
+
+def test_smoothgrad_reports_how_far_its_halves_agree(subject: Subject) -> None:
+    here, _ = point(subject, "pixels")
+    torch.manual_seed(5)
+    slopes = [gradient(subject, "pixels", here + torch.normal(0, torch.full_like(here, 0.1))) for _ in range(6)]
+    halves = [torch.stack(slopes[start::2]).mean(dim=0).abs().amax(dim=2).flatten().numpy() for start in (0, 1)]
+    r = spearmanr(*halves).statistic
+    torch.manual_seed(5)
+    reports = SmoothGrad(samples=6, batch=4).values_and_reports(subject).reports
+    assert reports["monte_carlo_agreement"] == pytest.approx(2 * r / (1 + r), abs=1e-3)
+
+
+@pytest.mark.parametrize("make", [SmoothGrad, GradientShap])
+def test_more_samples_agree_better_as_the_report_says(subject: Subject, make: type[SmoothGrad | GradientShap]) -> None:
+    found = []
+    for samples in (6, 48):
+        method = make(samples=samples, batch=12, sigma=0.3, space="tokens")
+        volumes = [method.attribute(replace(subject, seed=seed)) for seed in range(4)]
+        pairs = [spearmanr(a.values.ravel(), b.values.ravel()).statistic for a, b in combinations(volumes, 2)]
+        said = [volume.provenance.reports["monte_carlo_agreement"] for volume in volumes]
+        found.append((np.mean(pairs), np.mean(said)))
+    assert found[0][0] < found[1][0]
+    assert found[1][1] == pytest.approx(found[1][0], abs=0.1)
+
+
+def test_too_few_samples_report_no_agreement() -> None:
+    assert not SmoothGrad(samples=3).values_and_reports(toy_subject()).reports
+    assert not GradientShap(samples=5).values_and_reports(toy_subject()).reports
 
 
 def test_gradient_shap_adds_up_on_average() -> None:

@@ -1,0 +1,52 @@
+"""Agreement of two seeds' maps by the number of samples: `python -m tools.monte_carlo [METHOD ...]`.
+
+Rank correlation (Spearman) over all values of the maps, on the videos of the built-in benchmark; beside it the
+agreement that the method reports from two halves of its own samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from attrib import registry, video
+from attrib.models.perception_lm import demo
+from attrib.subject import Subject
+
+SAMPLES = (16, 32, 64)
+
+
+def pair(subjects: tuple[Subject, Subject], method: str, samples: int) -> tuple[float, float]:
+    """Return the agreement of two seeds and the one that the first map reports."""
+    made = [registry.get("methods", method)(samples=samples, batch=4).attribute(subject) for subject in subjects]
+    found = float(spearmanr(*(volume.values.ravel() for volume in made)).statistic)
+    return found, float(made[0].provenance.reports["monte_carlo_agreement"])
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="*", default=["smoothgrad", "gradient_shap"])
+    parser.add_argument("--samples", type=int, nargs="+", default=list(SAMPLES))
+    parser.add_argument("--videos", type=int, default=18)
+    given = parser.parse_args()
+    model = demo()
+    subjects = []
+    for sample in registry.get("datasets", "demo")(videos=given.videos, counterfactuals=False):
+        clip = video.read(sample.video, frames=model.frames)
+        subject = Subject.bind(model, clip, sample.question)
+        subjects.append((subject, replace(subject, seed=1)))
+    for method in given.methods:
+        for samples in given.samples:
+            found = np.array([pair(both, method, samples) for both in subjects])
+            seeds, halves = np.median(found, axis=0)
+            print(f"{method}, {samples} samples: two seeds agree by {seeds:.2f}, reported {halves:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()

@@ -49,7 +49,7 @@ class Atlas:
         from attrib.benchmarks.atlas.figure import draw  # matplotlib
 
         with writing(folder / "atlas.parquet") as path:
-            self.table.to_parquet(path, index=False)
+            path.write_bytes(self.table.to_parquet(index=False))
         with writing(folder / "atlas.csv") as path:
             self.table.to_csv(path, index=False)
         write_text(folder / "selection.json", json.dumps(_plain(self.selection), indent=2, allow_nan=False) + "\n")

@@ -39,5 +39,5 @@ def write(directory: Path, kind: str, rows: Iterable[Mapping[str, Any]]) -> pd.D
     """Write KIND.parquet and return the table."""
     table = pd.DataFrame(list(rows), columns=list(COLUMNS[kind])).astype(COLUMNS[kind])
     with writing(directory / f"{kind}.parquet") as path:
-        table.to_parquet(path, index=False)
+        path.write_bytes(table.to_parquet(index=False))
     return table

@@ -95,7 +95,7 @@ def write(directory: Path, curves: Iterable[CurveRecord]) -> None:
     table = pd.DataFrame(list(first.values()), columns=list(COLUMNS))
     table = table.explode(["fraction", "log_odds", "probability"], ignore_index=True).astype(COLUMNS)
     with writing(directory / FILE) as file:
-        table.to_parquet(file, index=False)
+        file.write_bytes(table.to_parquet(index=False))
 
 
 def _name(job: VolumeJob, group: str) -> Name:

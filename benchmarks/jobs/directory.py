@@ -102,7 +102,7 @@ class RunDirectory:
     def rewrite_results(self, table: pd.DataFrame) -> pd.DataFrame:
         """Write the table as results.parquet and return it."""
         with writing(self.directory / "results.parquet") as path:
-            table.to_parquet(path, index=False)
+            path.write_bytes(table.to_parquet(index=False))
         return table
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class FinishedRun:
 
         Raises InputError if it cannot be read.
         """
-        return self._read(f"{name}.parquet", pd.read_parquet)
+        return self._read(f"{name}.parquet", _parquet)
 
     def _read(self, name: str, reader: Any) -> pd.DataFrame | None:
         path = self.directory / name
@@ -98,7 +99,7 @@ def read(directory: Path) -> FinishedRun:
     try:
         settings = config.parse(config.read(directory / "config.yaml"))
         environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
-        results = pd.read_parquet(directory / "results.parquet")
+        results = _parquet(directory / "results.parquet")
         pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"])  # readers rely on it
     except FileNotFoundError as error:
         missing = Path(error.filename or "").name
@@ -109,6 +110,11 @@ def read(directory: Path) -> FinishedRun:
         raise InputError(f"{directory}: expected a finished run: environment.json is not a mapping")
     _require_whole(directory, settings, results)
     return FinishedRun(directory, settings, environment, results)
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    """Read a table; from its bytes, since pyarrow opens no file whose name is not UTF-8."""
+    return pd.read_parquet(io.BytesIO(path.read_bytes()))
 
 
 def _require_whole(directory: Path, settings: Config, results: pd.DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -330,3 +331,15 @@ def test_usage_errors_have_exit_code_two(attrib: Run) -> None:
     assert attrib("explain")[0] == 2
     assert attrib("bnch")[0] == 2
     assert attrib("--help")[0] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_names_that_are_not_utf8(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/f\xe9te"))
+    folder.mkdir()
+    copy = folder / os.fsdecode(b"caf\xe9.mp4")
+    copy.write_bytes(clip.read_bytes())
+    code, out, _ = attrib("explain", copy, *ASK, "--method", "centre", "--no-overlay", "-O", folder / "out", "--json")
+    assert code == 0
+    assert json.loads(out.encode("utf-8"))["video"] == str(copy)
+    assert {path.suffix for path in (folder / "out").iterdir()} == {".json", ".npz", ".png"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -56,9 +57,13 @@ class _Terminated(KeyboardInterrupt):
     """Signal SIGTERM as an exception."""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")  # stands for half a character, or a byte that is no character
+
+
 def print_json(value: Any) -> None:
-    """Print a value as JSON on standard output."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as JSON on standard output; bytes of a file name that are not UTF-8 as escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(_SURROGATE.sub(lambda match: ascii(match[0])[1:-1], text))
 
 
 def say(text: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from attrib.render.fonts import any_script
 from attrib.render.options import Band, Image, RenderOptions, View, bands, blend, heat, mix
 from attrib.render.panel import draw_boxes, draw_dots
 from attrib.runtime.files import writing
@@ -25,6 +26,7 @@ _DPI = 160
 _INK, _FAINT, _BAR, _AGAINST = "#1a1b20", "#5c606b", "#dd8500", "#3c96e6"
 
 
+@any_script()
 def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> None:
     """Draw the sheet and write it as PNG. Raises InputError if the file cannot be written."""
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -324,3 +325,11 @@ def test_pixels_are_smoothed_with_their_signs_and_grids_are_left() -> None:
     coarse = volume(values[:, :6, :6].copy())
     plain = View.of(coarse, RenderOptions(smooth=0.05, percentile=100))
     np.testing.assert_allclose(plain.values * plain.scale, np.maximum(coarse.values, 0), atol=1e-6)
+
+
+def test_a_sheet_of_any_script_is_drawn_without_a_foreign_warning(tmp_path: Path) -> None:
+    drawing = overlay.RenderOptions(title="centre", subtitle="वस्तु 形状 מה شكل รูป 🤔 \U00012000")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        overlay.contact_sheet(tmp_path / "a.png", spot(), grey(), drawing)
+    assert (imread(tmp_path / "a.png")[..., :3] < 1).any()

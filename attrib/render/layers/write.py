@@ -5,19 +5,16 @@ Cells are those of the token grid, never blurred, with one colour scale for all 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attrib import video
 from attrib.errors import InputError
+from attrib.render.fonts import any_script
 from attrib.render.layers.page import DPI, LayersPage, Sheet
 from attrib.render.layers.rows import Heading, LayerRows, spaced
 from attrib.render.options import Image, RenderOptions
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Heading", "LayerRows", "layers_figure", "layers_video", "spaced"]
 
 SECONDS = 1.0  # duration of each row in the video
-MORE_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Arial Unicode MS")  # where installed
 MOST_ACROSS = 8  # frames in a line of the video
 
 
@@ -43,7 +39,7 @@ def layers_figure(
     _check(rows, clip)
     indices = [*np.flatnonzero(rows.shown).tolist(), None]
     page = LayersPage.of_lines(clip, rows.columns, len(indices), heading)
-    with _fonts():
+    with any_script():
         sheet = Sheet(page, rows, drawing)
         sheet.head(heading)
         sheet.pictures(clip, rows.columns)
@@ -66,18 +62,8 @@ def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderO
     """
     _check(rows, clip)
     times = SECONDS * np.arange(len(rows.names) + 1)
-    with _fonts():
+    with any_script():
         video.write(path, _pictures(rows, clip, drawing, heading), times, float(times[-1]) + 2 * SECONDS)
-
-
-@contextmanager
-def _fonts() -> Iterator[None]:
-    """Embed words as text in a PDF; draw letters that no font has as boxes, without a warning for each."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in MORE_FONTS if name in installed)]
-    with matplotlib.rc_context({"pdf.fonttype": 42, "font.family": families}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        yield
 
 
 def _pictures(rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> Iterator[Image]:

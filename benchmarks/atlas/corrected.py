@@ -7,9 +7,10 @@ head that looks at the same places whatever the video has exactly .5.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from attrib.benchmarks.tables.corrected import DIGITS
 from attrib.explaining.binding import FrameSampling, bind_sample
 from attrib.runtime.progress import Progress
 from attrib.subject import Target
-from attrib.types import Provenance, SaliencyVolume, Sample
+from attrib.types import Clip, Provenance, SaliencyVolume, Sample
 
 METRIC = "object_auc"
 TWIN = corrected_label(METRIC)
@@ -36,10 +37,12 @@ def corrected(jobs: AtlasJobs, own: Floats, step: Progress | None) -> Floats:
     Each map is scored on the annotation of at most `null_pairs` other videos of its task. Raises nothing for a failed
     sample, whose map is then missing on the others' annotation.
     """
-    partners = _partners(jobs)
+    partners, timing = _partners(jobs), cache(partial(_timing, jobs))
     asked = {sample.id: [[other.id, *file_hashes([other.video])] for other in partners[sample.id]]
              for sample in jobs.samples}  # fmt: skip
-    scored = jobs.each("re-paired", partial(_scored, partners), (METRICS[METRIC].score, bind_sample), step, asked)
+    scored = jobs.each(
+        "re-paired", partial(_scored, partners, timing), (METRICS[METRIC].score, bind_sample), step, asked
+    )
     others: dict[str, list[Floats]] = defaultdict(list)
     for sample, each in zip(jobs.samples, scored, strict=True):
         for partner, values in zip(partners[sample.id], each.values if each.values is not None else (), strict=False):
@@ -60,16 +63,23 @@ def _partners(jobs: AtlasJobs) -> Mapping[str, Sequence[Sample]]:
     return chosen
 
 
-def _scored(partners: Mapping[str, Sequence[Sample]], jobs: AtlasJobs, sample: Sample) -> SampleValues:
+def _timing(jobs: AtlasJobs, video: Path) -> Clip:
+    """Return the video's clip with its times alone, which is all that scores on annotation need of it."""
+    clip = FrameSampling.of(jobs.settings.model, jobs.model).read(video)
+    return replace(clip, frames=np.zeros((len(clip), 1, 1, 3), np.uint8))
+
+
+def _scored(
+    partners: Mapping[str, Sequence[Sample]], timing: Callable[[Path], Clip], jobs: AtlasJobs, sample: Sample
+) -> SampleValues:
     """Score the sample's heads (partners, layers, heads) on each partner's annotation, frame by frame."""
     if not partners[sample.id]:
         return SampleValues(np.empty((0, 0, 0)))
     subject = bind_sample(jobs.model, jobs.settings, sample, Target.parse(jobs.settings.target))
     maps = answer_statistics(subject).attention.float().cpu().numpy()
-    clips = FrameSampling.of(jobs.settings.model, jobs.model)
     values = np.full((len(partners[sample.id]), *maps.shape[:2]), np.nan)
     for index, partner in enumerate(partners[sample.id]):
-        clip = clips.read(partner.video)
+        clip = timing(partner.video)
         if len(clip) != len(subject.clip):
             continue
         other = replace(subject, clip=clip, sample=partner)

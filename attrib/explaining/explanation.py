@@ -14,6 +14,7 @@ from attrib.explaining.binding import LEAST_MASS, letter_mass
 from attrib.method import Method
 from attrib.model import vocabulary_warnings
 from attrib.render import overlay
+from attrib.render.text import missing_letters
 from attrib.runtime.files import write_text
 from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
@@ -44,11 +45,13 @@ class Explanation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the video, its annotation, words that the model does not know, and the answer."""
+        """Warnings about the video, its annotation, unknown words, the answer and missing fonts."""
         subject = self.subject
         known = subject.sample.warnings if subject.sample else ()
         unknown = vocabulary_warnings(subject.model, subject.question)
-        return (*subject.clip.warnings, *known, *unknown, *self._no_choice())
+        question, tracks = subject.question, subject.sample.tracks if subject.sample else ()
+        fonts = missing_letters([question.text, *question.options, *(track.label for track in tracks)])
+        return (*subject.clip.warnings, *known, *unknown, *self._no_choice(), *fonts)
 
     def _no_choice(self) -> tuple[str, ...]:
         """Warning that the letters have too little of the probability; none where they have enough."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from attrib.render.options import Band, Colour, Image, RenderOptions, View, bands, boxes, dots, heat, mix
+from attrib.render.text import put, shortened, text_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,34 +30,6 @@ _LANES = 4  # most lanes of the panel, so that the picture stays in sight; the c
 def text_size(height: int, width: int) -> int:
     """Letter size in pixels for a video of that size."""
     return int(np.clip(round(min(width, 1.6 * height) / 26), 9, 32))
-
-
-def text_width(text: str, size: int, weight: int = 400) -> int:
-    """Width of `text` in pixels."""
-    return int(cv2.getTextSize((1 << 14, 1 << 10), text, (0, 0), _font(), size, weight)[2])
-
-
-def shortened(text: str, size: int, width: int, weight: int = 400) -> str:
-    """Return `text` on one line, cut with an ellipsis to fit `width` pixels; empty if nothing fits."""
-    text = " ".join(text.split())
-    if text_width(text, size, weight) <= width:
-        return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        fits = text_width(text[:middle].rstrip() + "…", size, weight) <= width
-        low, high = (middle, high) if fits else (low, middle - 1)
-    return text[:low].rstrip() + "…" if low else ""
-
-
-def put(image: Image, text: str, at: tuple[int, int], size: int, colour: Colour = _INK, weight: int = 400) -> None:
-    """Draw `text` with the left end of its baseline at (x, y)."""
-    cv2.putText(image, text, at, colour, _font(), size, weight)
-
-
-@cache
-def _font() -> cv2.FontFace:
-    return cv2.FontFace("sans")
 
 
 def draw_boxes(image: Image, drawing: RenderOptions, time: float, size: int | None = None) -> None:
@@ -164,7 +137,7 @@ class Panel:
         unit, width = self.unit, self.size[1]
         clock = f"{time:.2f} s"
         if text_width(clock, unit) <= width * 0.6:
-            put(image, clock, (width - self._margin - text_width(clock, unit), self._base("title")), unit)
+            put(image, clock, (width - self._margin - text_width(clock, unit), self._base("title")), unit, _INK)
         top, bottom = self._rows["bars"][0], max(self._rows["lanes"][1], self._rows["bars"][1])
         x, half = self._x(time), max(1, unit // 8)
         cv2.rectangle(image, (x - half, top - half), (x + half, bottom), _GROUND, -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from attrib.render.fonts import any_script
 from attrib.render.options import Band, Image, RenderOptions, View, bands, blend, heat, mix
 from attrib.render.panel import draw_boxes, draw_dots
+from attrib.render.text import lettering, shortened, wrapped
 from attrib.runtime.files import writing
 
 if TYPE_CHECKING:
@@ -26,12 +25,11 @@ _DPI = 160
 _INK, _FAINT, _BAR, _AGAINST = "#1a1b20", "#5c606b", "#dd8500", "#3c96e6"
 
 
-@any_script()
 def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: RenderOptions) -> None:
     """Draw the sheet and write it as PNG. Raises InputError if the file cannot be written."""
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)
     title, subtitle = drawing.texts(volume)
-    lines = textwrap.wrap(" ".join(subtitle.split()), 130, max_lines=2, placeholder="…")
+    lines = wrapped(subtitle, _pixels(9), (_WIDTH - 2 * _MARGIN) * _DPI, 2)
     page = _Page(
         _grid(len(clip), clip.frames.shape[1] / clip.frames.shape[2]),
         clip.frames.shape[1] / clip.frames.shape[2],
@@ -41,11 +39,16 @@ def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Re
     figure = Figure(figsize=(_WIDTH, page.height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     sheet = _Sheet(figure, page, view, drawing)
-    sheet.head(title, lines)
-    sheet.frames(clip)
-    sheet.time(clip, lanes)
-    with writing(Path(path)) as temporary:
+    with lettering([title, *lines, *(band.label for lane in lanes for band in lane)]), writing(Path(path)) as temporary:
+        sheet.head(title, lines)
+        sheet.frames(clip)
+        sheet.time(clip, lanes)
         figure.savefig(temporary, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+
+
+def _pixels(points: float) -> int:
+    """Letter size of the sheet in pixels."""
+    return round(points * _DPI / 72)
 
 
 def _grid(count: int, shape: float) -> tuple[int, int]:
@@ -100,7 +103,7 @@ class _Sheet:
         """Draw the title, the lines below it, and the colour bar on the right."""
         left, height = _MARGIN / _WIDTH, self.page.height
         style: dict[str, Any] = {"ha": "left", "va": "baseline", "parse_math": False}
-        title = textwrap.shorten(title, 70, placeholder="…")
+        title = shortened(title, _pixels(13), (_WIDTH - 2 * _MARGIN - 2.5) * _DPI, 700)
         self.figure.text(left, 1 - 0.33 / height, title, size=13, weight="bold", color=_INK, **style)
         for index, line in enumerate(lines):
             self.figure.text(left, 1 - (0.56 + 0.2 * index) / height, line, size=9, color=_FAINT, **style)
@@ -177,8 +180,7 @@ def _lanes(axes: Any, lanes: list[list[Band]], end: float, width: float) -> None
         for band in lane:
             colour = tuple(channel / 255 for channel in band.colour)
             axes.barh(-index, band.end - band.start, left=band.start, height=0.82, color=colour)
-            letters = int((band.end - band.start) / end * width / 0.066)
-            label = textwrap.shorten(band.label, letters, placeholder="…") if letters > 3 else ""
+            label = shortened(band.label, _pixels(7), ((band.end - band.start) / end * width - 0.06) * _DPI)
             axes.text(band.start, -index, f" {label}", size=7, va="center_baseline", color=_INK, parse_math=False)
     axes.set_ylim(-len(lanes) + 0.45, 0.55)
     axes.set_yticks([])

@@ -42,6 +42,11 @@ class Numbers:
         return self.run.roles
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Texts from the data and the settings that figures draw: tasks and methods."""
+        return (*self.run.results["task"].fillna("").astype(str).unique(), *self.run.settings.methods)
+
+    @cached_property
     def tally(self) -> Tally:
         """Counts of samples and of correct answers."""
         return tally(self.run.results)

@@ -15,6 +15,7 @@ from attrib.benchmarks.tables import agreement, critical_difference, exceptions,
 from attrib.benchmarks.tables.above_chance import gather
 from attrib.benchmarks.tables.generality import Gaps
 from attrib.config import Config, Entry
+from attrib.render.text import lettering
 from attrib.runtime.files import writing
 
 FIGURE = "critical_difference"
@@ -64,7 +65,9 @@ def write(directory: Path, tables: Tables) -> None:
         with writing(directory / f"{name}.csv") as path:
             getattr(tables, name).to_csv(path, index=False)
     if tables.rankings:
-        critical_difference.write(critical_difference.draw(tables.rankings, tables.roles), directory, FIGURE)
+        methods = {name for one in tables.rankings.values() for name in one.methods}
+        with lettering(sorted(methods)):
+            critical_difference.write(critical_difference.draw(tables.rankings, tables.roles), directory, FIGURE)
         return
     for ending in ("png", "pdf"):
         (directory / f"{FIGURE}.{ending}").unlink(missing_ok=True)  # from an earlier run with other metrics

@@ -17,8 +17,9 @@ from attrib import video
 from attrib.errors import InputError
 from attrib.render import overlay
 from attrib.render.options import RenderOptions, View, bands, blend, boxes, colours, dots
-from attrib.render.panel import draw_boxes, shortened, text_width
+from attrib.render.panel import draw_boxes
 from attrib.render.sheet import _grid
+from attrib.render.text import shortened, text_width
 from attrib.types import (
     Clip,
     Evidence,

@@ -6,18 +6,20 @@ Cells are those of the token grid, never blurred, with one colour scale for all 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from attrib import video
 from attrib.errors import InputError
-from attrib.render.fonts import any_script
 from attrib.render.layers.page import DPI, LayersPage, Sheet
 from attrib.render.layers.rows import Heading, LayerRows, spaced
 from attrib.render.options import Image, RenderOptions
+from attrib.render.text import lettering
 from attrib.runtime.files import writing
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def layers_figure(
     _check(rows, clip)
     indices = [*np.flatnonzero(rows.shown).tolist(), None]
     page = LayersPage.of_lines(clip, rows.columns, len(indices), heading)
-    with any_script():
+    with _fonts(heading, drawing):
         sheet = Sheet(page, rows, drawing)
         sheet.head(heading)
         sheet.pictures(clip, rows.columns)
@@ -62,8 +64,20 @@ def layers_video(path: str | Path, rows: LayerRows, clip: Clip, drawing: RenderO
     """
     _check(rows, clip)
     times = SECONDS * np.arange(len(rows.names) + 1)
-    with any_script():
+    with _fonts(heading, drawing):
         video.write(path, _pictures(rows, clip, drawing, heading), times, float(times[-1]) + 2 * SECONDS)
+
+
+@contextmanager
+def _fonts(heading: Heading, drawing: RenderOptions) -> Iterator[None]:
+    """Embed words as text in a PDF, in fonts that have their letters."""
+    answers = (text for text, _ in heading.answers)
+    labels = (track.label for track in drawing.tracks)
+    with (
+        matplotlib.rc_context({"pdf.fonttype": 42}),
+        lettering([heading.title, heading.below, *heading.notes, *answers, *labels]),
+    ):
+        yield
 
 
 def _pictures(rows: LayerRows, clip: Clip, drawing: RenderOptions, heading: Heading) -> Iterator[Image]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from attrib.render.text import lettering
 from attrib.runtime.files import writing
 
 SINGLE, DOUBLE = 3.3, 6.9  # inches: one and two columns of a paper
@@ -27,7 +28,7 @@ GREYS = ("#6e6e6e", "#8f8f8f", "#a8a8a8")
 BOUND = "#3d3d3d"
 FAINT, RULE = "#5c606b", "#c9c9c9"
 _LETTERS = {
-    "font.family": "DejaVu Sans", "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT,
+    "font.size": TEXT, "axes.titlesize": TEXT, "axes.labelsize": TEXT,
     "xtick.labelsize": SMALL, "ytick.labelsize": SMALL, "legend.fontsize": SMALL, "axes.linewidth": 0.5,
     "xtick.major.size": 2, "ytick.major.size": 2, "xtick.major.width": 0.5, "ytick.major.width": 0.5,
     "xtick.major.pad": 2, "ytick.major.pad": 2, "axes.spines.top": False, "axes.spines.right": False,
@@ -70,9 +71,9 @@ class Look:
 
 
 @contextmanager
-def printed() -> Iterator[None]:
-    """Context in which figures have print fonts, and PDFs embed TrueType fonts."""
-    with mpl.rc_context(_LETTERS):  # type: ignore[arg-type]
+def printed(texts: Iterable[str] = ()) -> Iterator[None]:
+    """Context in which figures have print fonts that draw `texts`, and PDFs embed TrueType fonts."""
+    with mpl.rc_context(_LETTERS), lettering(texts):  # type: ignore[arg-type]
         yield
 
 

@@ -53,8 +53,9 @@ def write_figures(
     """
     written: list[WrittenFigure] = []
     missing: list[Missing] = []
-    with printed():
-        for index, figure in enumerate(_figures(Numbers(run))):
+    numbers = Numbers(run)
+    with printed(numbers.words):
+        for index, figure in enumerate(_figures(numbers)):
             report_progress(step, figure.name, index, len(NAMES))
             if isinstance(figure, Missing):
                 missing.append(figure)

@@ -113,7 +113,7 @@ class _Pictures:
 
     def _once(self, name: str, make: Callable[[Numbers], Figure | Missing]) -> Figure | Missing:
         if name not in self._by_name:
-            with printed():
+            with printed(self.numbers.words):
                 figure = self._by_name[name] = make(self.numbers)
                 if isinstance(figure, Figure):
                     self.warnings += figure.warnings

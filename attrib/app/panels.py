@@ -81,7 +81,7 @@ def answer(explanation: Explanation) -> str:
         bars = [Bar(item["token"].strip() or repr(item["token"]), float(np.exp(item["logprob"])), False)
                 for item in summary["tokens"]]  # fmt: skip
     costs = ", ".join(f"{name} {volume.provenance.seconds:.1f} s" for name, volume in explanation.volumes.items())
-    warnings = [text.removeprefix(f"{subject.clip.path}: ") for text in explanation.warnings]
+    warnings = [text.removeprefix(f"{subject.clip.path}: ") for text in (*explanation.warnings, *explanation.notes)]
     notes = ". ".join([f"The model looked at {len(subject.clip)} frames", costs, *warnings, ""]).strip()
     return _ANSWER.render(
         headline=headline, bars=bars, explained=subject.description, notes=notes, caption="probabilities",

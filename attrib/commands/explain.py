@@ -87,6 +87,7 @@ def explain(
         explanation = explained(model=model, methods=methods, target=target, settings=settings, step=step)
         note = explanation.save(output, step, overlays=not no_overlay)
     warn(explanation.warnings)
+    warn(explanation.notes, "note")
     if as_json:
         print_json({**explanation.summary(), "output": str(output)})
     else:

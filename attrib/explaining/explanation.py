@@ -45,13 +45,17 @@ class Explanation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Warnings about the video, its annotation, unknown words, the answer and missing fonts."""
+        """Warnings about the video, its annotation, the answer and missing fonts."""
         subject = self.subject
         known = subject.sample.warnings if subject.sample else ()
-        unknown = vocabulary_warnings(subject.model, subject.question)
         question, tracks = subject.question, subject.sample.tracks if subject.sample else ()
         fonts = missing_letters([question.text, *question.options, *(track.label for track in tracks)])
-        return (*subject.clip.warnings, *known, *unknown, *self._no_choice(), *fonts)
+        return (*subject.clip.warnings, *known, *self._no_choice(), *fonts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Note of the words in question and options that the model does not know; none if it knows all."""
+        return vocabulary_warnings(self.subject.model, self.subject.question)
 
     def _no_choice(self) -> tuple[str, ...]:
         """Warning that the letters have too little of the probability; none where they have enough."""
@@ -74,6 +78,7 @@ class Explanation:
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
             "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
             "times": subject.clip.times.tolist(), "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "methods": {name: self._costs(name) for name in self.volumes},
             "failures": dict(self.failures),
         }  # fmt: skip

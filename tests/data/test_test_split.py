@@ -16,7 +16,8 @@ from attrib.render.options import RenderOptions, bands, boxes
 from attrib.types import Evidence, Track
 
 Run = Callable[..., tuple[int, str, str]]
-UNKNOWN = {f"warning: the built-in model does not know: {words}" for words in ("left, right, none", "Why, b, c", "1")}
+UNKNOWN = {f"{kind}: the built-in model does not know: {words}" for kind in ("note", "warning")
+           for words in ("left, right, none", "Why, b, c", "1")}  # fmt: skip
 RATES = {"video_1": 30.0, "video_2": 29.97, "video_3": 30.005, "video_4": 30.0}
 
 

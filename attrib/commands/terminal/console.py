@@ -7,7 +7,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from rich.console import Console
@@ -71,10 +71,10 @@ def say(text: str) -> None:
     screen.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def warn(warnings: Sequence[str]) -> None:
-    """Print each warning as a line on standard error."""
+def warn(warnings: Sequence[str], kind: Literal["warning", "note"] = "warning") -> None:
+    """Print each warning or note as a line on standard error."""
     for warning in warnings:
-        notes.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        notes.print(f"{kind}: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def finish(failures: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
@@ -65,7 +65,8 @@ class MaxSensitivity(RemakingMetric):
 
     def _require_selected(self, sample: Sample) -> None:
         """Raise UndefinedError for a sample that is not in the share; the selection depends on its id alone."""
-        if zlib.crc32(sample.id.encode(errors="surrogatepass")) >= self.share * 2**32:
+        digest = hashlib.blake2b(sample.id.encode(errors="surrogatepass"), digest_size=8).digest()
+        if int.from_bytes(digest) >= self.share * 2**64:
             raise UndefinedError(f"not among the selected {100 * self.share:g} % of the samples (share)")
 
     def versions(self, subject: Subject) -> Iterator[Subject]:

@@ -99,6 +99,7 @@ def test_a_share_of_the_samples_is_chosen_by_their_ids():
     chosen = reasons.count("")
     assert 30 < chosen < 70 and set(reasons) == {"", "not among the selected 25 % of the samples (share)"}
     assert reasons == [scored(metric, subject, id=f"video_{number}").reason for number in range(200)]
+    assert 0 < [scored(metric, subject, id=f"video_{number}_0").reason for number in range(18)].count("") < 10
 
 
 def test_a_map_of_zeros_is_undefined():

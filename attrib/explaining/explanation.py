@@ -119,6 +119,7 @@ class Explanation:
 
 def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
     """Compute each row's volume; record methods that fail and continue with the others."""
+    mass = letter_mass(subject)  # before the maps: an error here must not lose them
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}
     for done, (name, (label, method, aimed)) in enumerate(rows.items()):
@@ -130,7 +131,7 @@ def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanatio
         except Exception as error:  # a plug-in may raise anything
             failures[name] = failure_message(error)
     explained = {name: aimed.description for name, (_, _, aimed) in rows.items()}
-    return Explanation(subject, volumes, failures, explained, letter_mass(subject))
+    return Explanation(subject, volumes, failures, explained, mass)
 
 
 def _chosen_option(subject: Subject) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def computed(folder: Path) -> list[str]:
-    """Which parts were computed, beside the scores, in order: table and method."""
+    """Table and method of each part that was computed beside the scores, in order."""
     lines = (line["item"].split("/") for line in RunDirectory.at(folder).store.logged())
     return [f"{line[0]} {line[2]}" for line in lines if line[0] in KINDS]
 

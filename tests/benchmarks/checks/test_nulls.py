@@ -107,7 +107,7 @@ def test_maps_are_averaged_to_the_token_grid() -> None:
 
 @dataclass(frozen=True)
 class Sees(Metric):
-    """Of a plug-in."""
+    """Metric of a plug-in that needs tracks."""
 
     needs: ClassVar[frozenset[Need]] = frozenset({"tracks"})
 

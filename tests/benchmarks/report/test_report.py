@@ -58,7 +58,7 @@ class Page(HTMLParser):
             self.words += data
 
     def data(self, name: str = "data") -> Any:
-        """What JSON of this id says."""
+        """Content of the JSON with this id."""
         return next(json.loads(text) for attributes, text in self.scripts if attributes.get("id") == name)
 
 

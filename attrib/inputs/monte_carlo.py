@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scipy.stats import rankdata
-from torch import Tensor, corrcoef, from_numpy, stack
+from scipy.stats import spearmanr
+from torch import Tensor
 
 
 def agreement(first: Tensor, second: Tensor) -> float:
@@ -11,6 +11,8 @@ def agreement(first: Tensor, second: Tensor) -> float:
 
     NaN for a map of equal values.
     """
-    ranks = [from_numpy(rankdata(half.cpu().float().flatten().numpy())) for half in (first, second)]
-    r = float(corrcoef(stack(ranks))[0, 1])
+    one, two = (half.detach().cpu().float().flatten().numpy() for half in (first, second))
+    if not one.size or one.min() == one.max() or two.min() == two.max():
+        return float("nan")
+    r = float(spearmanr(one, two).statistic)
     return 2 * r / (1 + r) if r != -1 else -1.0

@@ -11,8 +11,9 @@ import captum.attr
 import torch
 
 from attrib.errors import InputError, nearest
+from attrib.inputs.monte_carlo import report_of_halves, report_of_runs
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
-from attrib.method import Method, require_at_least, require_choice
+from attrib.method import Attribution, Method, require_at_least, require_choice
 from attrib.model import TokenGrid
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 GRADIENT = ("Saliency", "InputXGradient", "IntegratedGradients", "GradientShap")
 PERTURBATION = ("FeatureAblation", "Occlusion", "ShapleyValueSampling", "ShapleyValues", "Lime", "KernelShap")
+AVERAGED = "ShapleyValueSampling"  # a mean over permutations, drawn one after the other
+REPEATED = ("GradientShap", "Lime", "KernelShap")  # half of their samples would make another map
 OURS = frozenset({"self", "inputs", "target", "additional_forward_args", "return_convergence_delta", "kwargs"})
 
 
@@ -31,7 +34,10 @@ class Captum(Method):
     """The attribution class `name` of Captum (Kokhlikyan et al. 2020), its `attribute` called with `arguments`.
 
     Where the class takes baselines or a feature mask and `arguments` has none, they default to `baseline` and to a grid
-    of `cells` x `cells` features per frame or token step (0: one feature per token of the model).
+    of `cells` x `cells` features per frame or token step (0: one feature per token of the model). Sampled classes
+    report `monte_carlo_agreement`, the rank correlation to expect between this map and one of another seed:
+    `ShapleyValueSampling` from two halves of its permutations; `GradientShap`, `Lime` and `KernelShap` from a second
+    run with other draws, which doubles their cost and is left out with `repeat` false.
     """
 
     reference: ClassVar[str] = "Kokhlikyan et al. 2020"
@@ -41,6 +47,7 @@ class Captum(Method):
     space: Space = "pixels"
     baseline: Baseline = "blur"
     cells: int = 0
+    repeat: bool = True
 
     def __post_init__(self) -> None:
         require_choice("name", self.name, (*GRADIENT, *PERTURBATION))
@@ -51,18 +58,41 @@ class Captum(Method):
                 raise ValueError(f"arguments.{key}: unknown argument of {self.name}; {nearest(key, self._parameters)}")
 
     @property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(getattr(captum.attr, self.name).attribute)
+
+    @property
     def _parameters(self) -> frozenset[str]:
-        signature = inspect.signature(getattr(captum.attr, self.name).attribute)
-        return frozenset(signature.parameters) - OURS
+        return frozenset(self._signature.parameters) - OURS
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return values in the class's own unit: gradients summed over channels, perturbations as one per feature."""
+        return self.values_and_reports(subject).values
+
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        """Return the values of a plain call, with `monte_carlo_agreement` if the class draws samples."""
         inputs = Inputs.of(subject, self.space)
         arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in self.arguments.items()}
         if "baselines" in self._parameters:
             arguments.setdefault("baselines", baseline_of(subject, self.space, self.baseline))
         if "feature_mask" in self._parameters:
             arguments.setdefault("feature_mask", self._mask(inputs, subject.grid))
+        if self.name == AVERAGED:
+            return self._from_halves(inputs, arguments)
+        values = self._call(inputs, arguments)
+        again = self.repeat and self.name in REPEATED
+        return Attribution(values, report_of_runs(values, self._call(inputs, arguments)) if again else {})
+
+    def _from_halves(self, inputs: Inputs, arguments: dict[str, Any]) -> Attribution:
+        """Return the mean over all permutations: the draws of one call, in two."""
+        count = arguments.get("n_samples", self._signature.parameters["n_samples"].default)
+        if not isinstance(count, int) or count < 2:
+            return Attribution(self._call(inputs, arguments))
+        counts = (count // 2, count - count // 2)
+        first, second = (self._call(inputs, {**arguments, "n_samples": half}) for half in counts)
+        return Attribution((counts[0] * first + counts[1] * second) / count, report_of_halves(first, second))
+
+    def _call(self, inputs: Inputs, arguments: Mapping[str, Any]) -> Float[Tensor, "t h w"]:
         attribution = getattr(captum.attr, self.name)(inputs.score)
         with torch.set_grad_enabled(self.name in GRADIENT):
             try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from attrib.inputs.monte_carlo import agreement
+from attrib.inputs.monte_carlo import report_of_halves
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least
 from attrib.runtime.memory import batches
@@ -62,7 +62,7 @@ class GradientShap(Batched, Method):
                 (gradient,) = torch.autograd.grad(inputs.score(points).sum(), points)
             values = ((end - start) * gradient).sum(dim=2) * weight[chunk].to(start).view(-1, *ones[1:])
             halves.index_add_(0, half[chunk].to(values.device), values)
-        reports = {"monte_carlo_agreement": agreement(*halves)} if self.samples >= 2 * len(self.baselines) else {}
+        reports = report_of_halves(*halves) if self.samples >= 2 * len(self.baselines) else {}
         return Attribution(inputs.volume(halves.sum(dim=0, keepdim=True)), reports)
 
     def _draws(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:

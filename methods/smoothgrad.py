@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import torch
 
-from attrib.inputs.monte_carlo import agreement
+from attrib.inputs.monte_carlo import report_of_halves
 from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least, require_choice
 from attrib.methods.saliency import Magnitude, magnitude
@@ -65,7 +65,7 @@ class SmoothGrad(Batched, Method):
             sums[0].index_add_(0, half, slopes)
             sums[1].index_add_(0, half, slopes.square())
         maps = [self._map(sums[:, half], (self.samples + 1 - half) // 2) for half in (0, 1) if self.samples >= 4]
-        reports = {"monte_carlo_agreement": agreement(*maps)} if maps else {}
+        reports = report_of_halves(*maps) if maps else {}
         return Attribution(inputs.volume(self._map(sums.sum(dim=1), self.samples)), reports)
 
     def _map(self, sums: Tensor, count: int) -> Tensor:

@@ -36,6 +36,11 @@ from attrib.errors import InputError
 if TYPE_CHECKING:
     from attrib.explaining.explanation import Explanation
 
+REPORTS = {  # of methods, as columns: name to title and format
+    "completeness_error": ("completeness error", ".2%"),
+    "monte_carlo_agreement": ("agrees with another seed", ".2f"),
+}
+
 
 def explain(
     output: Annotated[Path, typer.Option("--output", "-O", help="Directory for volumes, videos and sheets.")],
@@ -129,14 +134,13 @@ def _show_explanation(explanation: Explanation, output: Path, endings: str) -> N
 
 
 def _cost_table(summary: dict[str, Any]) -> Table:
-    """Table of each method's seconds and, if any method reports it, completeness error."""
-    costs = {
-        name: (f"{cost['seconds']:.2f}", cost.get("completeness_error")) for name, cost in summary["methods"].items()
-    }
-    complete = any(error is not None for _, error in costs.values())
-    table = Table("method", "seconds", *["completeness error"] * complete, box=None, pad_edge=False)
-    for name, (seconds, error) in costs.items():
-        table.add_row(name, seconds, *["" if error is None else f"{error:.2%}"] * complete)
+    """Table of each method's seconds and of the reports in REPORTS that any method has."""
+    costs = summary["methods"]
+    shown = [name for name in REPORTS if any(name in cost for cost in costs.values())]
+    table = Table("method", "seconds", *(REPORTS[name][0] for name in shown), box=None, pad_edge=False)
+    for method, cost in costs.items():
+        reports = (format(cost[name], REPORTS[name][1]) if name in cost else "" for name in shown)
+        table.add_row(method, f"{cost['seconds']:.2f}", *reports)
     return table
 
 

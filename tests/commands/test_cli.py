@@ -108,6 +108,16 @@ def test_explain_names_its_files_as_a_shell_reads_them(attrib: Run, clip: Path, 
     assert out.endswith("summary.json, {centre,integrated_gradients}.{npz,mp4,png}\n") and "completeness" in out
 
 
+def test_explain_shows_how_far_another_seed_would_agree(attrib: Run, clip: Path, tmp_path: Path) -> None:
+    given = ("--method", "smoothgrad", "--method", "centre", "--set", "methods.smoothgrad.samples=4")
+    code, out, _ = attrib("explain", clip, *ASK, *given, "-O", tmp_path / "o", "--no-overlay")
+    summary = json.loads((tmp_path / "o" / "summary.json").read_text())
+    agreement = summary["methods"]["smoothgrad"]["monte_carlo_agreement"]
+    shown = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    assert code == 0 and "agrees with another seed" in out and "completeness" not in out
+    assert shown["smoothgrad"][1:] == [f"{agreement:.2f}"] and len(shown["centre"]) == 1
+
+
 def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_path: Path) -> None:
     code, out, _ = attrib("explain", clip, *ASK, "--set", "methods.integrated_gradients.steps=4",
                           "--target", "contrast:1,0", "-O", tmp_path / "o", "--json")  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import captum.attr
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from attrib import config
 from attrib.errors import ConfigError, InputError
@@ -15,6 +17,25 @@ from attrib.inputs.space import baseline_of
 from attrib.methods.captum import GRADIENT, PERTURBATION, Captum
 from attrib.subject import Subject
 from attrib.testing import CELL, COLUMNS, QUESTION, RED, ROWS, ToyModel, check_method, toy_clip, toy_subject
+from attrib.types import Question
+
+
+class Counting(ToyModel):
+    """Counts the videos that it scores."""
+
+    videos = 0
+
+    def option_logprobs(self, pixels: torch.Tensor, question: Question) -> torch.Tensor:
+        self.videos += len(pixels)
+        return super().option_logprobs(pixels, question)
+
+
+def square(model: ToyModel) -> Subject:
+    """The toy's clip without its last column of cells, and with noise, so that no two cells are alike."""
+    clip = toy_clip()
+    frames = clip.frames[:, :, : ROWS * CELL] // 2 + np.random.default_rng(0).integers(0, 99, (4, 12, 12, 3))
+    return Subject.bind(model, replace(clip, frames=frames.astype(np.uint8)), QUESTION)
+
 
 WEIGHT = 8 / (4 * ROWS * COLUMNS + 1)  # of one cell's red in the linear toy
 CALLS: dict[str, dict[str, Any]] = {
@@ -24,7 +45,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "GradientShap": {"n_samples": 3, "stdevs": 0.1},
     "FeatureAblation": {"perturbations_per_eval": 4},
     "Occlusion": {"sliding_window_shapes": [1, 3, 24, 24], "strides": [1, 3, 24, 24]},
-    "ShapleyValueSampling": {"n_samples": 2},
+    "ShapleyValueSampling": {"n_samples": 3},
     "Lime": {"n_samples": 20},
     "KernelShap": {"n_samples": 20},
 }
@@ -55,12 +76,61 @@ def test_equals_the_plain_call(subject: Subject, name: str) -> None:
     np.testing.assert_allclose(found, reduced, rtol=1e-4, atol=1e-5 * float(np.abs(reduced).max()))
 
 
+def plain_maps(name: str, subject: Subject, *calls: dict[str, Any]) -> list[np.ndarray]:
+    """Maps of plain calls in one stream of random numbers, from black."""
+    torch.manual_seed(subject.seed)
+    np.random.seed(subject.seed)
+    given: dict[str, Any] = {"baselines": torch.zeros_like(subject.pixels)[None]}
+    if name in PERTURBATION:
+        given["feature_mask"] = cells(4, 12, 3)
+    plain = getattr(captum.attr, name)(subject.score)
+    maps = [plain.attribute(subject.pixels[None].requires_grad_(), **given, **call)[0].detach() for call in calls]
+    return [(each.sum(dim=1) if name in GRADIENT else each.mean(dim=1)).flatten().numpy() for each in maps]
+
+
+@pytest.mark.parametrize(("name", "count"), [("GradientShap", 6), ("Lime", 60), ("KernelShap", 60)])
+def test_a_second_run_tells_how_far_another_seed_agrees(name: str, count: int) -> None:
+    model = Counting()
+    subject, call = square(model), {"n_samples": count}
+    expected = spearmanr(*plain_maps(name, subject, call, call)).statistic
+    method = Captum(name, call, baseline="black", cells=3)
+    model.videos = 0
+    volume = method.attribute(subject)
+    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(expected, abs=1e-4)}
+    assert -1 < expected < 0.999
+    twice, model.videos = model.videos, 0
+    once = replace(method, repeat=False).attribute(subject)
+    assert not once.provenance.reports and np.array_equal(once.values, volume.values)
+    assert twice == 2 * model.videos > 0
+
+
+def test_halves_of_the_permutations_tell_how_far_another_seed_agrees() -> None:
+    """At no more than the evaluations of the plain call's start, twice."""
+    model = Counting()
+    subject = square(model)
+    one, two = plain_maps("ShapleyValueSampling", subject, {"n_samples": 2}, {"n_samples": 3})
+    r = spearmanr(one, two).statistic
+    model.videos = 0
+    (whole,) = plain_maps("ShapleyValueSampling", subject, {"n_samples": 5})
+    plain, model.videos = model.videos, 0
+    volume = Captum("ShapleyValueSampling", {"n_samples": 5}, baseline="black", cells=3).attribute(subject)
+    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(2 * r / (1 + r), abs=1e-4)}
+    np.testing.assert_allclose(volume.values.ravel(), whole, atol=1e-6)
+    assert model.videos - plain <= 3
+    assert not Captum("ShapleyValueSampling", {"n_samples": 1}, cells=3).attribute(subject).provenance.reports
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("Saliency", {}), ("FeatureAblation", {}), ("Lime", {"n_samples": 2})])
+def test_nothing_is_reported_without_draws_or_for_a_map_of_zeros(name: str, arguments: dict[str, Any]) -> None:
+    assert not Captum(name, arguments).attribute(square(ToyModel())).provenance.reports
+
+
 @pytest.mark.parametrize("space", ["pixels", "tokens"])
 @pytest.mark.parametrize("name", ["FeatureAblation", "ShapleyValueSampling", "KernelShap"])
 def test_cells_of_the_linear_toy_are_known_by_hand(space: str, name: str) -> None:
     """The red cell counts 0.8 of a cell's weight from black, and no other cell anything."""
     arguments = {"FeatureAblation": {}, "ShapleyValueSampling": {"n_samples": 1}, "KernelShap": {"n_samples": 400}}
-    method = Captum(name, arguments[name], space=space, baseline="black")  # type: ignore[arg-type]
+    method = Captum(name, arguments[name], space=space, baseline="black", repeat=False)  # type: ignore[arg-type]
     found = method.attribute(toy_subject(ToyModel(sharpness=0))).on_grid(ROWS, COLUMNS).values
     expected = np.zeros((4, ROWS, COLUMNS))
     expected[RED] = 0.8 * WEIGHT

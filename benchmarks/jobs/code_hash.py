@@ -11,10 +11,11 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrib
 
@@ -67,8 +68,8 @@ class CodeHashes:
         """Hash of a module's code (empty if it has no file), and the modules that it imports."""
         if name not in self._modules:
             text = self.read(name)
-            tree = _Effective().visit(ast.parse(text)) if text is not None else None
-            self._modules[name] = (_hash(ast.dump(tree)), tuple(_imports(name, tree))) if tree else ("", ())
+            code, imports = _effective(text) if text is not None else ("", ())
+            self._modules[name] = code, tuple(_imported(name, imports))
         return self._modules[name]
 
 
@@ -114,17 +115,35 @@ class _Effective(ast.NodeTransformer):
         return node.orelse if name == "TYPE_CHECKING" else reduced
 
 
-def _imports(module: str, tree: ast.AST) -> Iterator[str]:
-    """Yield the modules of attrib and of the module's own package that it imports, also inside functions."""
-    own = {"attrib", module.partition(".")[0]}
-    package = getattr(sys.modules.get(module), "__package__", None) or module.rpartition(".")[0]
+class _Import(NamedTuple):
+    """Name that a module imports: from the module `home`, after dots if relative; a whole module without a home."""
+
+    home: str
+    name: str
+
+
+@lru_cache(maxsize=1024)
+def _effective(text: str) -> tuple[str, tuple[_Import, ...]]:
+    """Hash of a module's code that can change a number, and all that it imports, also inside functions."""
+    tree = _Effective().visit(ast.parse(text))
+    imports: list[_Import] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in own)
+            imports += (_Import("", alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            home = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            if home.partition(".")[0] in own:
-                yield from (_home(home, alias.name) for alias in node.names)
+            home = "." * node.level + (node.module or "")
+            imports += (_Import(home, alias.name) for alias in node.names)
+    return _hash(ast.dump(tree)), tuple(imports)
+
+
+def _imported(module: str, imports: Iterable[_Import]) -> Iterator[str]:
+    """Yield those of a module's imports that are modules of attrib or of the module's own package."""
+    own = {"attrib", module.partition(".")[0]}
+    package = getattr(sys.modules.get(module), "__package__", None) or module.rpartition(".")[0]
+    for one in imports:
+        home = importlib.util.resolve_name(one.home, package) if one.home else one.name
+        if home.partition(".")[0] in own:
+            yield _home(home, one.name) if one.home else home
 
 
 def _home(module: str, name: str) -> str:

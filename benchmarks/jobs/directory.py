@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal
@@ -128,8 +129,14 @@ def remove_run(directory: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """Python, platform and the versions of all installed packages."""
-    packages = {each.metadata["Name"]: each.version for each in distributions()}
+    packages = dict(sorted(_packages(), key=lambda pair: pair[0].lower()))
     return {
-        "python": sys.version, "platform": platform.platform(), "machine": platform.machine(),
-        "packages": dict(sorted(packages.items(), key=lambda pair: pair[0].lower())),
+        "python": sys.version, "platform": platform.platform(), "machine": platform.machine(), "packages": packages,
     }  # fmt: skip
+
+
+@cache  # several runs of a process share them
+def _packages() -> tuple[tuple[str, str], ...]:
+    """Names and versions of all installed packages."""
+    known = (each.metadata for each in distributions())
+    return tuple((each["Name"], each["Version"]) for each in known)

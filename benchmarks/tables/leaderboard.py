@@ -66,8 +66,7 @@ def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
 def _means(scores: Matrix, part: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Interval, chance and number of undefined values of every column, in the columns' order."""
     ends = scores.each(scores.values, lambda totals: intervals(totals, context.resampling))
-    chances = matrix(part.assign(value=part["chance"]), context.metrics, scores.by_task)
-    levels = chances.each(chances.values, lambda totals: totals.mean())
+    levels = scores.each(scores.chances, lambda totals: totals.mean())
     missing = Counter(name for name in zip(columns_of(part), part["method"], part["value"].isna(), strict=True))
     rows = [
         {

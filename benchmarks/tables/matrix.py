@@ -51,13 +51,14 @@ def columns_of(rows: pd.DataFrame) -> list[Column]:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """`values` (samples, columns), NaN where undefined or missing; rows sorted by video and sample.
+    """`values` and `chances` (samples, columns), NaN where undefined or missing; rows sorted by video and sample.
 
     Column i holds the values of `columns[i]` for the method `methods[i]`. `by_task`: a column's mean is the mean over
     tasks, not over samples. `ratios`: metrics whose differences are tested on the logarithm.
     """
 
     values: Floats
+    chances: Floats
     columns: tuple[Column, ...]
     methods: tuple[str, ...]
     samples: tuple[str, ...]
@@ -103,18 +104,25 @@ class Matrix:
 
 def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> Matrix:
     """Return the scored `rows` of results as a matrix; columns in the order of their first row."""
-    indices = rows.groupby(["video", "sample"], sort=True).ngroup().to_numpy()
-    directed = rows[["metric", "imputer"]].assign(direction=rows["metric"].map(dict(metrics.directions)).fillna(""))
-    names = [*zip(columns_of(directed), rows["method"].astype(str), strict=True)]
+    keys = [*zip(rows["video"].tolist(), rows["sample"].tolist(), strict=True)]
+    tasks = dict(zip(reversed(keys), reversed(rows["task"].fillna("").tolist()), strict=True))  # that of the first row
+    order = {key: index for index, key in enumerate(sorted(tasks))}
+    plain, directions = columns_of(rows[["metric", "imputer"]]), dict(metrics.directions)
+    directed = {column: column._replace(direction=directions.get(column.metric, "")) for column in dict.fromkeys(plain)}
+    names = [(directed[column], method) for column, method in zip(plain, rows["method"].tolist(), strict=True)]
     columns = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    firsts = rows[["video", "sample", "task"]].drop_duplicates(["video", "sample"]).sort_values(["video", "sample"])
-    values = np.full((len(firsts), len(columns)), np.nan)
-    values[indices, [columns[name] for name in names]] = rows["value"].to_numpy(np.float64, na_value=np.nan)
-    samples, videos, tasks = (tuple(firsts[name].fillna("").astype(str)) for name in ("sample", "video", "task"))
-    pairs = tuple(columns)
+    places = [order[key] for key in keys], [columns[name] for name in names]
+
+    def placed(name: str) -> Floats:
+        values = np.full((len(order), len(columns)), np.nan)
+        values[places] = rows[name].to_numpy(np.float64, na_value=np.nan) if name in rows else np.nan
+        return values
+
     return Matrix(
-        values, tuple(column for column, _ in pairs), tuple(method for _, method in pairs), samples, videos, tasks,
-        by_task, metrics.ratios,
+        placed("value"), placed("chance"),
+        tuple(column for column, _ in columns), tuple(str(method) for _, method in columns),
+        tuple(str(sample) for _, sample in order), tuple(str(video) for video, _ in order),
+        tuple(str(tasks[key]) for key in order), by_task, metrics.ratios,
     )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ demo: $(INSTALLED)
 	$(BIN)/attrib bench -O runs/demo
 	$(BIN)/attrib report runs/demo
 
+# Python keeps the bytecode of tests and package for the next time, whatever the environment says.
 test: $(INSTALLED)
-	$(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
 
 # Lines that the suite runs in this process and its workers; what subprocesses run does not count.
 coverage: $(INSTALLED)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before transformers is imported: no test may reach for the network
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # also in the processes that tests start
 
 import pytest
 import torch

@@ -104,7 +104,8 @@ def settings(world: Path) -> Callable[..., dict[str, Any]]:
     def make(**changes: Any) -> dict[str, Any]:
         return {
             "data": {"name": "demo", "root": str(world), "videos": 3, "seed": 6},
-            "methods": {"counted_ramp": None}, "metrics": {"segment_auc": None}, "overlays": 0, **changes,
+            "methods": {"counted_ramp": None}, "metrics": {"segment_auc": None}, "overlays": 0, "resamples": 100,
+            **changes,
         }  # fmt: skip
 
     return make

@@ -25,19 +25,16 @@ def linear() -> Subject:
     return toy_subject(ToyModel(sharpness=0))
 
 
-def slope(subject: Subject, baseline: Tensor, at: float) -> Tensor:
-    """(x - x') times the gradient at one point of the path, colours summed, in float64."""
-    change = subject.pixels - baseline
-    point = (baseline + at * change)[None].requires_grad_()
-    (gradient,) = torch.autograd.grad(subject.score(point).sum(), point)
-    return (change.double() * gradient[0].double()).sum(dim=1)
-
-
 def quadrature(subject: Subject, baseline: Tensor, steps: int) -> Tensor:
-    """Gauss-Legendre, one point at a time."""
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    parts = [float(w / 2) * slope(subject, baseline, float(x + 1) / 2) for x, w in zip(nodes, weights, strict=True)]
-    return torch.stack(parts).sum(dim=0)
+    """Gauss-Legendre over (x - x') times the gradients along the path, colours summed, in float64."""
+    nodes, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(steps))
+    change = subject.pixels - baseline
+    total = torch.zeros_like(change, dtype=torch.float64)
+    for at, weight in zip((nodes.float() + 1).div(2).split(10), weights.div(2).split(10), strict=True):
+        points = (baseline + at[:, None, None, None, None] * change).requires_grad_()
+        (gradients,) = torch.autograd.grad(subject.score(points).sum(), points)
+        total += torch.einsum("p,p...->...", weight, gradients.double())
+    return (change.double() * total).sum(dim=1)
 
 
 def assert_equal(found: Tensor, expected: Tensor, tolerance: float = 1e-5) -> None:
@@ -120,11 +117,11 @@ def test_max_steps_bounds_the_gradients_and_the_error_is_told(most: int) -> None
 
 def test_a_smaller_tolerance_takes_more_gradients_and_leaves_less(subject: Subject) -> None:
     loose, tight = (
-        IntegratedGradients(tolerance=tolerance, max_steps=most).values_and_reports(subject).reports
-        for tolerance, most in ((0.5, 64), (1e-6, 256))  # eight nodes may meet even a small one by luck
+        IntegratedGradients(tolerance=tolerance).values_and_reports(subject).reports
+        for tolerance in (0.5, 1e-3)  # eight nodes may meet even a small one by luck
     )
     assert loose["gradient_evaluations"] < tight["gradient_evaluations"]
-    assert tight["completeness_error"] < loose["completeness_error"]
+    assert tight["completeness_error"] < min(loose["completeness_error"], 1e-3)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 100])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
 HIDDEN = float("-inf")
 SIGMAS = 4.0  # a sink's norm is this many standard deviations above the visual tokens' mean
@@ -108,7 +108,8 @@ class AttentionRecord:
     around: Callable[[Callable[[Tensor], Any], Tensor], Any] | None = None
     find_sinks: bool = False
     checkpoint: bool = False  # recompute layers in the backward pass instead of storing their activations
-    visual: slice = field(default_factory=lambda: slice(0, 0))
+    visual: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))  # positions, in the grid's order
+    cells: tuple[int, int] = (0, 0)  # rows and columns of the positions in a frame, of a vision encoder
     answer_rows: tuple[int, ...] = ()  # the queries that produce the answer's tokens: row t - 1 for token t
     tokens: tuple[int, ...] | None = None  # indices of the answer's explained tokens; None for all
     root: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))  # where gradients end
@@ -160,7 +161,7 @@ class _Tap(torch.autograd.Function):
         return gradients[0], None, None, None, torch.zeros_like(ctx.root_like), None, None
 
 
-def sinks(hidden: Float[Tensor, "b n d"], visual: slice) -> Bool[Tensor, "b n"]:
+def sinks(hidden: Float[Tensor, "b n d"], visual: Int[Tensor, " m"]) -> Bool[Tensor, "b n"]:
     """Return the mask of sinks: the first token unless it is visual, and visual tokens that attract attention anyway.
 
     Visual sinks have a norm above mean + 4 sigma of the visual tokens' norms (sigma of the population), or a largest
@@ -171,6 +172,6 @@ def sinks(hidden: Float[Tensor, "b n d"], visual: slice) -> Bool[Tensor, "b n"]:
     limit = norms.mean(dim=1, keepdim=True) + SIGMAS * norms.std(dim=1, keepdim=True, correction=0)
     spikes = seen.abs().amax(dim=2) >= SPIKE * seen.square().mean(dim=2).sqrt().clamp(min=torch.finfo().tiny)
     is_sink = hidden.new_zeros(hidden.shape[:2], dtype=torch.bool)
-    is_sink[:, 0] = visual.start > 0
+    is_sink[:, 0] = 0 not in visual
     is_sink[:, visual] |= (norms > limit) | spikes
     return is_sink

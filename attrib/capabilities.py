@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import UnsupportedModel
 from attrib.model import VideoModel
-from attrib.types import Question, Reply
+from attrib.types import Question, Reply, Shot
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -119,8 +119,11 @@ class RecordsVisionAttention(Capability):
     lacks = "does not expose its vision encoder's attention"
 
     @abstractmethod
-    def record_vision_attention(self, record: AttentionRecord) -> AbstractContextManager[None]:
-        """Record each layer of `encode` within the context, with frames as the batch and `visual` as the positions."""
+    def record_vision_attention(self, record: AttentionRecord, shot: Shot) -> AbstractContextManager[None]:
+        """Record each layer of `encode` in the context, with frames as the batch and `visual` as the positions.
+
+        Sets `cells` to the rows and columns of these positions.
+        """
 
 
 class HasVisionLayers(Capability):
@@ -133,11 +136,16 @@ class HasVisionLayers(Capability):
         """Return the layers by name, from first to last. Each outputs one tensor."""
 
     @abstractmethod
-    def feature_map(self, layer: str, activation: Tensor) -> Float[Tensor, "bt c h w"]:
-        """Arrange a layer's output as one map per frame, without tokens that have no position (class token, text)."""
+    def feature_map(self, layer: str, activation: Tensor, shot: Shot) -> Float[Tensor, "steps c h w"]:
+        """Arrange a layer's output for one clip as a map for each of its time steps.
+
+        Tokens that have no position, such as a class token and text, are left out.
+        """
 
     @abstractmethod
-    def from_feature_map(self, layer: str, features: Float[Tensor, "bt c h w"], activation: Tensor) -> Tensor:
+    def from_feature_map(
+        self, layer: str, features: Float[Tensor, "steps c h w"], activation: Tensor, shot: Shot
+    ) -> Tensor:
         """Invert `feature_map`: return `activation` with the tokens at its positions replaced by `features`."""
 
 

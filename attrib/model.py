@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from attrib.types import Clip, Question
+from attrib.types import Clip, Question, Shot
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -76,8 +76,8 @@ class VideoModel(ABC):
         """Convert the clip to the model's own resolution, float32 RGB in [0, 1], on the model's device."""
 
     @abstractmethod
-    def grid(self, frames: int) -> TokenGrid:
-        """Return the token grid of a clip of `frames` frames."""
+    def grid(self, shot: Shot) -> TokenGrid:
+        """Return the token grid of a clip."""
 
     @abstractmethod
     def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from attrib.errors import InputError, nearest
 from attrib.model import TokenGrid, VideoModel
 from attrib.runtime.memory import BatchSize, fitting
-from attrib.types import Clip, Question, Sample
+from attrib.types import Clip, Question, Sample, Shot
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -113,6 +113,7 @@ class Subject:
             raise InputError("question: expected options, or a free answer to explain; got neither")
         target = target or Target("answer" if question.reply else "predicted")
         pixels = model.preprocess(clip)
+        question = replace(question, shot=Shot.of(pixels, clip))
         with torch.no_grad(), fitting(model.dtype, "asking the model", len(clip)):
             logprobs = model.option_logprobs(pixels[None], question)[0].float()
         explained, others = target.resolve(question, int(logprobs.argmax()))
@@ -157,7 +158,12 @@ class Subject:
     @property
     def grid(self) -> TokenGrid:
         """Token grid of the model for this clip."""
-        return self.model.grid(len(self.clip))
+        return self.model.grid(self.shot)
+
+    @property
+    def shot(self) -> Shot:
+        """Size of the model's input and times of the clip's frames."""
+        return self.question.shot or Shot.of(self.pixels, self.clip)
 
     @property
     def description(self) -> str:

@@ -14,6 +14,7 @@ from torch import nn
 from attrib.capabilities import HasVisionLayers, require
 from attrib.errors import UnknownName
 from attrib.method import Method, require_choice
+from attrib.types import Shot
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -51,15 +52,16 @@ class GradCAM(Method):
         name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer
         if name not in layers:
             raise UnknownName("vision layer", name, [*layers, LAST])
-        with mapped(model, name, self.pool == "video") as tap, torch.enable_grad():
+        with mapped(model, name, subject.shot, self.pool == "video") as tap, torch.enable_grad():
             # Captum differentiates the layer's output only where the graph reaches it: pixels need gradients.
             pixels = subject.pixels[None].detach().requires_grad_()
             cam: Tensor = LayerGradCam(subject.score, tap).attribute(pixels)
-        return cam.detach().flatten(0, cam.ndim - 3)
+        steps = cam.detach().flatten(0, cam.ndim - 3)
+        return steps.repeat_interleave(-(-len(subject.clip) // len(steps)), dim=0)[: len(subject.clip)]
 
 
 @contextmanager
-def mapped(model: HasVisionLayers, layer: str, whole_video: bool) -> Iterator[nn.Module]:
+def mapped(model: HasVisionLayers, layer: str, shot: Shot, whole_video: bool) -> Iterator[nn.Module]:
     """Yield a module whose output is the layer's activation as a feature map, (t, c, h, w) or (1, c, t, h, w).
 
     Captum averages over all axes after the channels, so tokens are reshaped to a map first.
@@ -67,11 +69,11 @@ def mapped(model: HasVisionLayers, layer: str, whole_video: bool) -> Iterator[nn
     tap = nn.Identity()
 
     def hook(_: nn.Module, __: Any, output: Tensor) -> Tensor:
-        features = model.feature_map(layer, output)
+        features = model.feature_map(layer, output, shot)
         tapped = tap(features.transpose(0, 1)[None])[0].transpose(0, 1) if whole_video else tap(features)
-        return model.from_feature_map(layer, tapped, output)
+        return model.from_feature_map(layer, tapped, output, shot)
 
-    handle = model.vision_layers()[layer].register_forward_hook(hook)
+    handle = model.vision_layers()[layer].register_forward_hook(hook, prepend=True)  # before those of transformers
     try:
         yield tap
     finally:

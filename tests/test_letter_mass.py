@@ -16,7 +16,7 @@ from attrib.benchmarks.report.header import head, warnings
 from attrib.benchmarks.tables.tally import no_choices
 from attrib.explaining.binding import letter_mass
 from attrib.models import load
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject
 from attrib.testing import toy_answer, toy_subject
 from attrib.types import Clip, Question
@@ -38,11 +38,11 @@ def subject() -> Subject:
 def full_shares(subject: Subject) -> torch.Tensor:
     """Probabilities of the whole vocabulary at the answer, through the network's own forward."""
     model = subject.model
-    assert isinstance(model, PerceptionLM)
-    ids, visual = model._prompt(subject.question, subject.grid.tokens)
+    assert isinstance(model, FamilyModel)
+    asked = model._prompt(subject.question, None)
     with torch.no_grad():
-        embedded = model.module.get_input_embeddings()(ids[None]).clone()
-        embedded[:, visual] = model.encode(subject.pixels[None])
+        embedded = model.module.get_input_embeddings()(asked.ids[None]).clone()
+        embedded[:, asked.visual] = model.encode(subject.pixels[None])
         logits = model.module(inputs_embeds=embedded).logits[0, -1]
     return torch.softmax(logits.double(), dim=-1)
 
@@ -66,9 +66,9 @@ def test_free_answers_and_models_that_do_not_tell_have_none() -> None:
 @pytest.fixture
 def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The built-in model with a head that prefers another word to every letter."""
-    plain = PerceptionLM.letter_mass
+    plain = FamilyModel.letter_mass
 
-    def lowered(self: PerceptionLM, tokens: torch.Tensor, question: Question) -> float:
+    def lowered(self: FamilyModel, tokens: torch.Tensor, question: Question) -> float:
         head = self.module.lm_head
         handle = head.register_forward_hook(lambda module, given, logits: logits + other(logits))
         try:
@@ -81,7 +81,7 @@ def unsure(monkeypatch: pytest.MonkeyPatch) -> None:
         shift[..., -1] = 100.0
         return shift
 
-    monkeypatch.setattr(PerceptionLM, "letter_mass", lowered)
+    monkeypatch.setattr(FamilyModel, "letter_mass", lowered)
 
 
 @pytest.fixture

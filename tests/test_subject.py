@@ -121,7 +121,7 @@ def test_binding_asks_the_model() -> None:
     assert subject.logprobs.exp().tolist() == pytest.approx([0.5, 0.3, 0.2])
     assert (subject.predicted, subject.option, subject.others, subject.seed) == (0, 0, (1, 2), 5)
     assert not subject.logprobs.requires_grad
-    assert subject.grid == subject.model.grid(4)
+    assert subject.grid == subject.model.grid(subject.shot)
 
 
 def test_a_target_that_is_not_there_is_refused_at_binding() -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from attrib import registry
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
-from attrib.types import Clip, Evidence, Question, Sample, Track
+from attrib.types import Clip, Evidence, Question, Sample, Shot, Track
 
 METHODS = ("centre", "dataset_prior", "random", "oracle")
 PLAIN = ("roc_auc", "nss", "lift", "pointing")
@@ -49,13 +49,13 @@ class GridModel(VideoModel):
         """Convert the frames to floats, without resizing."""
         return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
 
-    def grid(self, frames: int) -> TokenGrid:
-        """Token grid of the options number of frames."""
-        return TokenGrid(frames, *self._shape)
+    def grid(self, shot: Shot) -> TokenGrid:
+        """Token grid of the clip's number of frames."""
+        return TokenGrid(shot.frames, *self._shape)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Zero tokens."""
-        return pixels.new_zeros(len(pixels), self.grid(pixels.shape[1]).tokens, 1)
+        return pixels.new_zeros(len(pixels), TokenGrid(pixels.shape[1], *self._shape).tokens, 1)
 
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
         """Uniform log-probabilities."""

@@ -75,11 +75,10 @@ def tower_statistics(subject: Subject) -> HeadStatistics:
         maps.append(received[:, :, record.visual])
 
     record = AttentionRecord(on_layer=see, find_sinks=True)
-    with model.record_vision_attention(record):
+    with model.record_vision_attention(record, subject.shot):
         subject.model.encode(subject.pixels[None])
     flat = torch.stack(maps).transpose(1, 2)  # (layers, heads, t, positions)
-    side = round(flat.shape[3] ** 0.5)
-    return _head_statistics(flat.unflatten(3, (side, side)), torch.stack(shares), frames=flat.shape[2])
+    return _head_statistics(flat.unflatten(3, record.cells), torch.stack(shares), frames=flat.shape[2])
 
 
 def _sinks(layer: LayerRecord) -> Tensor:

@@ -29,7 +29,7 @@ from attrib.demo.pool import progress, workers
 from attrib.demo.world.families import FAMILIES
 from attrib.errors import AttribError
 from attrib.model import VideoModel
-from attrib.types import Question, Sample
+from attrib.types import Question, Sample, Shot
 
 SEED = 1  # of the generated set; different from the training seeds and from the benchmark's set
 FEW = 100
@@ -77,9 +77,9 @@ def accuracy(model: VideoModel, family: str, samples: Sequence[Sample]) -> Accur
     rng = np.random.default_rng(SEED)
     shuffled = [rng.permutation(model.frames) for _ in samples]
     tokens = [_encoded(model, sample, order) for sample, order in zip(samples, shuffled, strict=True)]
-    blank = model.encode(torch.full_like(_pixels(model, samples[0]), 0.5)[None]) if samples else None
+    blank = model.encode(torch.full_like(_seen(model, samples[0])[0], 0.5)[None]) if samples else None
     for i, sample in enumerate(samples):
-        question = sample.question
+        question = replace(sample.question, shot=tokens[i][2])
         others = (i + 1 + rng.choice(len(samples) - 1, min(PARTNERS, len(samples) - 1), replace=False)) % len(samples)
         right["accuracy"] += _right(model, tokens[i][0], question)
         right["shuffled"] += _right(model, tokens[i][1], question)
@@ -88,14 +88,16 @@ def accuracy(model: VideoModel, family: str, samples: Sequence[Sample]) -> Accur
     return Accuracy(family, len(samples), **{key: value / max(len(samples), 1) for key, value in right.items()})
 
 
-def _pixels(model: VideoModel, sample: Sample) -> Tensor:
-    return model.preprocess(video.read(sample.video, model.frames))
+def _seen(model: VideoModel, sample: Sample) -> tuple[Tensor, Shot]:
+    clip = video.read(sample.video, model.frames)
+    pixels = model.preprocess(clip)
+    return pixels, Shot.of(pixels, clip)
 
 
-def _encoded(model: VideoModel, sample: Sample, order: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Visual tokens of the video, and of the video with its frames in the given order."""
-    pixels = _pixels(model, sample)
-    return model.encode(pixels[None]), model.encode(pixels[torch.from_numpy(order)][None])
+def _encoded(model: VideoModel, sample: Sample, order: np.ndarray) -> tuple[Tensor, Tensor, Shot]:
+    """Visual tokens of the video, those of the video with its frames in the given order, and its shot."""
+    pixels, shot = _seen(model, sample)
+    return model.encode(pixels[None]), model.encode(pixels[torch.from_numpy(order)][None]), shot
 
 
 def _right(model: VideoModel, tokens: Tensor | None, question: Question) -> float:

@@ -15,7 +15,7 @@ from attrib.errors import ConfigError, InputError
 from attrib.model import VideoModel
 from attrib.runtime.memory import fitting
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question, Sample
+from attrib.types import Clip, Question, Sample, Shot
 
 LEAST_MASS = 0.5  # of the letters; an answer with less is no choice among the options
 
@@ -68,8 +68,10 @@ def check_target(options: Sequence[str], target: str) -> None:
 def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None = None) -> Question:
     """Return the question with a tokenised reply: `answer`, or by default the model's own."""
     speaker = require(model, AnswersFreely, "a free answer")
-    reply = speaker.generate(model.preprocess(clip), question) if answer is None else speaker.reply(answer)
-    return replace(question, reply=reply)
+    if answer is not None:
+        return replace(question, reply=speaker.reply(answer))
+    pixels = model.preprocess(clip)
+    return replace(question, reply=speaker.generate(pixels, replace(question, shot=Shot.of(pixels, clip))))
 
 
 @torch.no_grad()

@@ -33,6 +33,11 @@ def load(
         model: VideoModel = entry(**options) if not isinstance(entry, type) else _missing_checkpoint(name)
         return model
     adapter = registry.get("models", _family(name, revision, offline))
+    from attrib.models.family import ModelFamily  # transformers takes seconds to import
+    from attrib.models.family_model import load_family
+
+    if issubclass(adapter, ModelFamily):
+        return load_family(adapter, name, **options)
     loaded: VideoModel = adapter.load(name, **options)
     return loaded
 

@@ -11,22 +11,31 @@ import torch
 from torch import Tensor, nn
 
 from attrib.capabilities import ModelPart
+from attrib.models.family import Tower
 
 Blocks = Mapping[str, Sequence[nn.Parameter]]
 
 
-def parameter_blocks(network: Any) -> Mapping[ModelPart, Blocks]:
-    """Blocks of a transformers network that joins a timm tower, a projector and a Llama decoder."""
-    tower, decoder = network.model.vision_tower.timm_model, network.model.language_model
-    projector = network.model.multi_modal_projector
-    outside = [each for name, each in tower.named_parameters() if not name.startswith(("blocks.", "norm."))]
-    after = {"norm": tower.norm.parameters(), "projector": projector.parameters()}
-    head = {"head": (*decoder.norm.parameters(), *network.lm_head.parameters())}
+def parameter_blocks(network: Any, decoder: Any, tower: Tower) -> Mapping[ModelPart, Blocks]:
+    """Return the blocks of a transformers network, each parameter in one; those outside tower and decoder come last.
+
+    A weight that two blocks share, as word embeddings may with the head, belongs to the first.
+    """
+    inner = {id(each) for part in (*tower.blocks, *tower.after.values()) for each in part.parameters()}
+    outside = [each for each in tower.encoder.parameters() if id(each) not in inner]
+    after = {name: part.parameters() for name, part in tower.after.items()}
+    language = {id(each) for part in (decoder, network.get_output_embeddings()) for each in part.parameters()}
+    vision = _each_once({"embedding": outside, **_layers(tower.blocks), **after})
+    seen = {id(each) for block in vision.values() for each in block} | language
+    other = [each for each in network.parameters() if id(each) not in seen]
+    inside = {id(each) for layer in (*decoder.layers, decoder.get_input_embeddings()) for each in layer.parameters()}
+    head = (*decoder.parameters(), *network.get_output_embeddings().parameters())
     return {
-        "vision": _each_once({"embedding": outside, **_layers(tower.blocks), **after}),
-        "language": _each_once(
-            {"embedding": decoder.embed_tokens.parameters(), **_layers(decoder.layers), **head}
-        ),
+        "vision": _each_once({**vision, "other": other}),
+        "language": _each_once({
+            "embedding": decoder.get_input_embeddings().parameters(), **_layers(decoder.layers),
+            "head": [each for each in head if id(each) not in inside],
+        }),
     }  # fmt: skip
 
 
@@ -35,7 +44,7 @@ def _layers(layers: Iterable[nn.Module]) -> dict[str, Iterable[nn.Parameter]]:
 
 
 def _each_once(blocks: Mapping[str, Iterable[nn.Parameter]]) -> Blocks:
-    """A weight that two blocks share, as word embeddings may with the head, belongs to the first; none is empty."""
+    """Return the blocks with each parameter in the first of those that share it; none is empty."""
     seen: set[nn.Parameter] = set()
     found = {}
     for name, parameters in blocks.items():

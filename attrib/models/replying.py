@@ -34,8 +34,13 @@ def given(tokenizer: Any, text: str) -> Reply:
     return Reply(text, tuple(encoded.input_ids), tuple(spans))
 
 
-def generated(tokenizer: Any, ids: Sequence[int]) -> Reply:
-    """Just these tokens; each stands for what it adds to the text, and for all of a character that it is a part of."""
+def generated(tokenizer: Any, ids: Sequence[int], placeholder: int | None = None) -> Reply:
+    """Just these tokens; each stands for what it adds to the text, and for all of a character that it is a part of.
+
+    Raises InputError for an empty answer, and for one with the token that stands for visual tokens.
+    """
+    if placeholder in ids:
+        raise InputError("answer: the model answered with its own placeholder for video; its weights may be untrained")
     texts = [str(tokenizer.decode(ids[:count], skip_special_tokens=True)) for count in range(len(ids) + 1)]
     spans = [(len(before.rstrip(BROKEN)), len(text)) for before, text in pairwise(texts)]
     return Reply(texts[-1], tuple(ids), tuple(spans), generated=True)

@@ -22,7 +22,7 @@ from attrib.capabilities import (
 )
 from attrib.errors import UnknownName
 from attrib.model import TokenGrid, VideoModel
-from attrib.types import Clip, Question
+from attrib.types import Clip, Question, Shot
 from attrib.types.reply import Reply
 
 ROWS, COLUMNS, CELL = 3, 4, 4  # not square, so that swapped axes show
@@ -64,9 +64,9 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
         """Return the frames unchanged, (t, 3, h, w) in [0, 1]."""
         return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
 
-    def grid(self, frames: int) -> TokenGrid:
+    def grid(self, shot: Shot) -> TokenGrid:
         """Return a grid of ROWS x COLUMNS cells per step."""
-        return TokenGrid(frames, ROWS, COLUMNS, self._frames_per_step)
+        return TokenGrid(shot.frames, ROWS, COLUMNS, self._frames_per_step)
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Return mean colours (b, n, 3) of the cells, averaged over the frames of a step."""
@@ -98,7 +98,7 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
 
     def _watched(self, record: AttentionRecord, output: Tensor, query: Tensor, sequence: Tensor, rows: int) -> Tensor:
         count = sequence.shape[2] - rows
-        record.visual, record.answer_rows = slice(0, count), tuple(range(count, count + rows))
+        record.visual, record.answer_rows = torch.arange(count), tuple(range(count, count + rows))
         record.enter(0, sequence[:, 0])
         output = record.watch(output, query, sequence, sequence, scale=1.0, cut=self._cut)
         if record.on_state is not None:
@@ -152,10 +152,10 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
         """Return the one layer, which averages cells."""
         return {"patches": self._network.patches}
 
-    def feature_map(self, layer: str, activation: Tensor) -> Tensor:
+    def feature_map(self, layer: str, activation: Tensor, shot: Shot) -> Tensor:
         """Return the argument: it is a map already."""
         return activation
 
-    def from_feature_map(self, layer: str, features: Tensor, activation: Tensor) -> Tensor:
+    def from_feature_map(self, layer: str, features: Tensor, activation: Tensor, shot: Shot) -> Tensor:
         """Return the argument: it is a map already."""
         return features

@@ -10,6 +10,7 @@ from attrib.types.clip import Clip
 from attrib.types.question import Question
 from attrib.types.reply import Reply
 from attrib.types.sample import Sample
+from attrib.types.shot import Shot
 from attrib.types.volume import Provenance, SaliencyVolume
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "Sample",
     "Segment",
     "SegmentKind",
+    "Shot",
     "Track",
 ]

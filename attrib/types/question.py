@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attrib.errors import HARMFUL, InputError, shown
 from attrib.types.reply import Reply
+from attrib.types.shot import Shot
 from attrib.types.validation import require
 
 _BLANKS = dict.fromkeys(map(ord, "\u115f\u1160\u2800\u3164\uffa0"), " ")  # letters and signs that show nothing
@@ -32,8 +33,9 @@ def check_options(options: Sequence[str]) -> None:
 class Question:
     """Text, and either two or more options with the index of the right one (if known), or a free answer.
 
-    Without options, `reply` is the answer to explain; a question with neither can only be put to a model. Raises
-    InputError for a text or an option that shows nothing, and for options that are alike but for blanks.
+    Without options, `reply` is the answer to explain; a question with neither can only be put to a model. `shot` is of
+    the clip that is asked about, once it is known. Raises InputError for a text or an option that shows nothing, and
+    for options that are alike but for blanks.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Question:
     answer: int | None = None
     id: int = 0
     reply: Reply | None = None
+    shot: Shot | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         require(bool(visible_text(self.text)), "question: the text is empty")

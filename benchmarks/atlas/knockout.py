@@ -34,7 +34,7 @@ class KnockoutScene:
 
     subject: Subject
     sets: TokenSets
-    start: int
+    visual: torch.Tensor
     queries: tuple[int, ...]
     tokens: torch.Tensor
     score: float
@@ -47,7 +47,7 @@ class KnockoutScene:
         tokens, record = subject.model.encode(subject.pixels[None]), AttentionRecord(tokens=subject.tokens)
         with require(subject.model, RecordsAttention, "knockout").record_attention(record):
             score = float(subject.score_tokens(tokens)[0])
-        return KnockoutScene(subject, sets, record.visual.start, record.explained_rows, tokens, score)
+        return KnockoutScene(subject, sets, record.visual, record.explained_rows, tokens, score)
 
     @torch.no_grad()
     def fall(self, tokens: Tokens, heads: Iterable[Head]) -> float:
@@ -55,7 +55,7 @@ class KnockoutScene:
         by_layer: dict[int, tuple[int, ...]] = {}
         for layer, head in heads:
             by_layer[layer] = (*by_layer.get(layer, ()), head)
-        cut = Knockout(tuple(self.start + token for token in tokens), self.queries, by_layer)
+        cut = Knockout(tuple(self.visual[list(tokens)].tolist()), self.queries, by_layer)
         with require(self.subject.model, RecordsAttention, "knockout").knock_out(cut):
             return self.score - float(self.subject.score_tokens(self.tokens)[0])
 

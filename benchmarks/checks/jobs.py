@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from attrib.benchmarks.checks.floors import Floor, FloorRow, NoVolume, conditions, floor_rows, map_of
-from attrib.benchmarks.checks.nulls import NullRow, pairing_rows, pooled, shift_rows
+from attrib.benchmarks.checks.nulls import NullRow, pairing_rows, shift_rows
 from attrib.benchmarks.checks.sampling import asks_otherwise, swapped
 from attrib.benchmarks.checks.sanity import SanityRow, sanity_rows
 from attrib.benchmarks.jobs.directory import RunDirectory
@@ -70,7 +70,7 @@ class CheckContext:
         """Return the map on the token grid, read once."""
         if job.key not in self._pooled:
             volume = job.volume
-            self._pooled[job.key] = pooled(volume, self.plan.model.grid(len(volume.times)))
+            self._pooled[job.key] = volume.on_grid(*job.item.grid)
         return self._pooled[job.key]
 
     def scoring_key(self, sample: Sample) -> list[Any]:

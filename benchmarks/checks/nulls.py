@@ -4,7 +4,7 @@
 with frame k of the other clip. `shift`: scores on the map's own annotation after a circular shift in time by every
 number of frames, for metrics of segments and among the scored frames only.
 
-Maps are `pooled` to the token grid, on which alignment is scored, since a map may be large and has many partners.
+Maps are averaged over the token grid, on which alignment is scored, since a map may be large and has many partners.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import numpy as np
 
 from attrib.config import Entry
 from attrib.metric import Metric, Score
-from attrib.model import TokenGrid
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import ANNOTATION, Need
@@ -53,11 +52,6 @@ def _compares(needs: Collection[Need]) -> bool:
 def primary(metrics: Sequence[Entry]) -> list[Entry]:
     """Return the alignment metrics that are tested against chance."""
     return [entry for entry in alignment(metrics) if entry.item.primary]
-
-
-def pooled(volume: SaliencyVolume, grid: TokenGrid) -> SaliencyVolume:
-    """Average the map over the cells of the token grid."""
-    return volume.on_grid(grid.rows, grid.columns)
 
 
 def pairing_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.errors import AttribError
 from attrib.explaining.binding import letter_mass
 from attrib.subject import Subject
-from attrib.types import Clip, Sample
+from attrib.types import Clip, Sample, Shot
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,11 @@ class SampleJob:
         plan, question = self.plan, self.sample.question
         logprobs = torch.tensor(self.answer.value["logprobs"], device=plan.model.device)
         explained, others = plan.target.resolve(question, int(logprobs.argmax()))
+        pixels = plan.model.preprocess(self.clip)
         return Subject(
-            model=plan.model, clip=self.clip, question=question, target=plan.target, seed=plan.config.seed,
-            pixels=plan.model.preprocess(self.clip), logprobs=logprobs, explained=explained, others=others,
-            sample=self.sample, peers=plan.peers(self.sample),
+            model=plan.model, clip=self.clip, question=replace(question, shot=Shot.of(pixels, self.clip)),
+            target=plan.target, seed=plan.config.seed, pixels=pixels, logprobs=logprobs, explained=explained,
+            others=others, sample=self.sample, peers=plan.peers(self.sample),
         )  # fmt: skip
 
     @cached_property
@@ -58,6 +59,12 @@ class SampleJob:
         return {"video": str(self.sample.video), "question": question.text, "options": list(question.options)}
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the clip's token grid."""
+        rows, columns = self.answer.value.get("grid") or (self.subject.grid.rows, self.subject.grid.columns)
+        return rows, columns
+
+    @property
     def answer_name(self) -> Name:
         """Name of the answer's record."""
         return ("answers", self.sample.id)
@@ -70,13 +77,14 @@ class SampleJob:
 
     @cached_property
     def answer(self) -> Record:
-        """Record of the option log-probabilities in nats, the letters' mass, the number of frames and the warnings."""
+        """Record of the option log-probabilities in nats, the letters' mass, numbers of frames and cells, warnings."""
 
         def make() -> dict[str, Any]:
             subject = Subject.bind(self.plan.model, self.clip, self.sample.question)
             warnings = list(self.clip.warnings)
             answer = {"logprobs": subject.logprobs.tolist(), "letter_mass": letter_mass(subject)}
-            return {**answer, "frames": len(self.clip), "warnings": warnings}
+            grid = [subject.grid.rows, subject.grid.columns]
+            return {**answer, "frames": len(self.clip), "grid": grid, "warnings": warnings}
 
         return self.run.store.get_or_compute(self.answer_name, self.answer_key, make, self.given)
 

@@ -106,7 +106,7 @@ def explicit(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, bias: T
 def make_case(kind: str, answer: tuple[int, ...]) -> Case:
     w = weights()
     mask, allowed, bias = masks(kind)
-    case = Case(AttentionRecord(answer_rows=answer, visual=slice(3, 200)), allowed=allowed)
+    case = Case(AttentionRecord(answer_rows=answer, visual=torch.arange(3, 200)), allowed=allowed)
     case.record.on_layer = case.layers.append
     case.record.on_gradient = lambda _, gradient: case.gradients.insert(0, gradient)
     plain, fast = w["start"].clone().requires_grad_(), w["start"]

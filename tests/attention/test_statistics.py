@@ -15,7 +15,8 @@ from attrib.attention.statistics import answer_statistics, spatial_entropy, towe
 from attrib.attention_record import AttentionRecord, Knockout, LayerRecord, sinks
 from attrib.capabilities import RecordsAttention, require
 from attrib.errors import InputError, UnsupportedModel
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.testing import toy_subject
@@ -29,7 +30,9 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     shape = Shape(class_token=request.param, init_std=0.2)
     checkpoint: Path = write_checkpoint(tmp_path_factory.mktemp("model"), shape, seed=3)
     frames = np.random.default_rng(0).integers(0, 256, (FRAMES, 60, 80, 3), dtype=np.uint8)
-    return Subject.bind(PerceptionLM.load(checkpoint), Clip(frames, np.arange(FRAMES) / 2, FRAMES / 2), QUESTION)
+    return Subject.bind(
+        load_family(PerceptionLM, checkpoint), Clip(frames, np.arange(FRAMES) / 2, FRAMES / 2), QUESTION
+    )
 
 
 @pytest.fixture
@@ -47,12 +50,12 @@ def decoder_maps(subject: Subject) -> tuple[Tensor, list[Tensor], slice]:
     for handle in handles:
         handle.remove()
     decoder.set_attn_implementation("sdpa")
-    start = subject.model._prompt(QUESTION, subject.grid.tokens)[1].start
-    return torch.cat(kept), inputs, slice(start, start + subject.grid.tokens)
+    start = subject.model._prompt(subject.question, None).visual[0]
+    return torch.cat(kept), inputs, torch.arange(int(start), int(start) + subject.grid.tokens)
 
 
 def test_answer_statistics_equal_the_eager_attentions(
-    subject: Subject, decoder_maps: tuple[Tensor, list[Tensor], slice]
+    subject: Subject, decoder_maps: tuple[Tensor, list[Tensor], Tensor]
 ) -> None:
     maps, inputs, visual = decoder_maps
     found, answer = answer_statistics(subject), maps[:, :, -1]
@@ -96,14 +99,14 @@ def test_tower_statistics_equal_timms_unfused_attention(subject: Subject) -> Non
 
 def test_recorded_tower_layers_do_not_change_the_tokens(subject: Subject) -> None:
     model, layers = subject.model, list[LayerRecord]()
-    assert isinstance(model, PerceptionLM)
+    assert isinstance(model, FamilyModel)
     record = AttentionRecord(on_layer=layers.append, find_sinks=True)
     with torch.no_grad():
         before = model.encode(subject.pixels[None])
-        with model.record_vision_attention(record):
+        with model.record_vision_attention(record, subject.shot):
             assert torch.equal(model.encode(subject.pixels[None]), before)
     assert [layer.index for layer in layers] == [0, 1]
-    with pytest.raises(RuntimeError, match="inside"), model.record_vision_attention(record):
+    with pytest.raises(RuntimeError, match="inside"), model.record_vision_attention(record, subject.shot):
         raise RuntimeError("inside")
     model.encode(subject.pixels[None])
     assert len(layers) == 2
@@ -139,10 +142,10 @@ def test_knocking_the_evidence_out_takes_the_toys_answer() -> None:
 
 def test_a_knockout_of_all_visual_tokens_is_a_video_that_the_answer_does_not_see(subject: Subject) -> None:
     model = subject.model
-    assert isinstance(model, PerceptionLM)
-    visual = model._prompt(QUESTION, subject.grid.tokens)[1]
-    length = len(model._prompt(QUESTION, subject.grid.tokens)[0])
-    cut = Knockout(tuple(range(visual.start, visual.stop)), tuple(range(visual.stop, length)))
+    assert isinstance(model, FamilyModel)
+    visual = model._prompt(subject.question, None).visual
+    length = len(model._prompt(subject.question, None).ids)
+    cut = Knockout(tuple(visual.tolist()), tuple(range(int(visual[-1]) + 1, length)))
     with model.knock_out(cut):
         one, two = (subject.score(pixels[None]) for pixels in (subject.pixels, 1 - subject.pixels))
     torch.testing.assert_close(one, two, rtol=0, atol=1e-6)

@@ -154,7 +154,7 @@ def test_numbers_of_the_atlas_are_those_of_its_samples(made: Path, settings: Pat
         heads: dict[int, tuple[int, ...]] = {}
         for layer, head in half["heads"]:
             heads[layer] = (*heads.get(layer, ()), head)
-        with model.knock_out(Knockout(tuple(scene.start + token for token in scene.sets.evidence), (-1,), heads)):
+        with model.knock_out(Knockout(tuple(scene.visual[list(scene.sets.evidence)].tolist()), (-1,), heads)):
             falls[sample.video_id] = float(subject.score(subject.pixels[None]).detach()) * -1 + float(
                 subject.log_odds(subject.logprobs[None])[0])  # fmt: skip
     both = selection["both"]["knockout"]["evidence"]

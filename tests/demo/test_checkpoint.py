@@ -16,7 +16,7 @@ from attrib.demo.generate import generate
 from attrib.demo.training.prompts import prompt
 from attrib.demo.training.settings import Settings
 from attrib.demo.world.families import FAMILIES
-from attrib.types import Question
+from attrib.types import Question, Shot
 
 EACH = 12
 
@@ -33,7 +33,7 @@ def test_it_is_small_and_plain_transformers_load_it_whole() -> None:
     assert sum(p.numel() for p in model.parameters()) <= 2_500_000
     assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) <= 6_000_000
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
-    assert models.load("demo").grid(8).tokens == 8 * 6 * 6
+    assert models.load("demo").grid(Shot(96, 96, tuple(range(8)), 8.0)).tokens == 8 * 6 * 6
 
 
 def test_every_word_of_every_question_is_in_the_vocabulary() -> None:

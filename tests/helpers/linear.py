@@ -10,7 +10,18 @@ from torch import Tensor, nn
 
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Counterfactual, Evidence, Provenance, Question, SaliencyVolume, Sample, Segment, Track
+from attrib.types import (
+    Clip,
+    Counterfactual,
+    Evidence,
+    Provenance,
+    Question,
+    SaliencyVolume,
+    Sample,
+    Segment,
+    Shot,
+    Track,
+)
 
 QUESTION = Question("Is there red?", ("yes", "no"), answer=0)
 CELL = 2  # pixels along each side of a cell
@@ -33,8 +44,8 @@ class LinearModel(VideoModel):
     def preprocess(self, clip: Clip) -> Tensor:
         return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255
 
-    def grid(self, frames: int) -> TokenGrid:
-        return TokenGrid(frames, *self._module.weight.shape[1:])
+    def grid(self, shot: Shot) -> TokenGrid:
+        return TokenGrid(shot.frames, *self._module.weight.shape[1:])
 
     def encode(self, pixels: Tensor) -> Tensor:
         self.evaluated += len(pixels)

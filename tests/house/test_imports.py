@@ -181,7 +181,7 @@ def test_one_name_is_one_class() -> None:
         ("attrib.benchmarks.runner", "from tools import centre_bias"),
         ("attrib.video.source", "from attrib.model import TokenGrid"),
         ("attrib.render.panel", "from attrib.subject import Subject"),
-        ("attrib.models.perception_lm", "from attrib.methods.centre import Centre"),
+        ("attrib.models.families.perception_lm", "from attrib.methods.centre import Centre"),
         ("attrib.testing", "from attrib.methods.uniform import Uniform"),
         ("attrib.methods.mine", "from attrib.benchmarks.perturb.cells import cell_values"),
         ("attrib.methods.mine", "from attrib.method import _checked"),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from checkpoints import write_checkpoint
 
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.types import Clip, Question
@@ -23,12 +24,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def perception_lm(checkpoint: Path) -> PerceptionLM:
-    return PerceptionLM.load(checkpoint)
+def perception_lm(checkpoint: Path) -> FamilyModel:
+    return load_family(PerceptionLM, checkpoint)
 
 
 @pytest.fixture(scope="session")
-def subject(perception_lm: PerceptionLM) -> Subject:
+def subject(perception_lm: FamilyModel) -> Subject:
     frames = np.random.default_rng(0).integers(0, 256, (FRAMES, 60, 80, 3), dtype=np.uint8)
     clip = Clip(frames, np.arange(FRAMES) / 2, end=FRAMES / 2)
     return Subject.bind(perception_lm, clip, Question("Which cup hides the ball?", ("left", "middle", "right")))

@@ -18,7 +18,9 @@ from attrib.methods.attention_rollout import AttentionRollout
 from attrib.methods.legrad import LeGrad
 from attrib.methods.raw_attention import RawAttention
 from attrib.methods.relevance import Relevance
-from attrib.models.perception_lm import PerceptionLM, option_prompt
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import load_family
+from attrib.models.prompting import option_prompt
 from attrib.subject import Subject
 
 
@@ -161,9 +163,9 @@ def test_what_is_kept_does_not_change_the_map(
 def test_masked_sinks_receive_nothing(
     subject: Subject, method: AttentionMethod, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def some(hidden: Tensor, visual: slice) -> Tensor:
+    def some(hidden: Tensor, visual: Tensor) -> Tensor:
         found = torch.zeros(hidden.shape[:2], dtype=torch.bool)
-        found[:, [0, visual.start + 4, visual.start + 20]] = True
+        found[:, [0, int(visual[4]), int(visual[20])]] = True
         return found
 
     monkeypatch.setattr(attention_record, "sinks", some)
@@ -176,7 +178,7 @@ def test_masked_sinks_receive_nothing(
 
 def positional(subject: Subject, layers: int) -> Tensor:
     """Rollout's answer row under uniform causal attention: a function of the positions alone."""
-    length = len(subject.model._prompt(subject.question, subject.grid.tokens)[0])
+    length = len(subject.model._prompt(subject.question, None).ids)
     uniform = torch.ones(length, length, dtype=torch.float64).tril()
     step = (uniform / uniform.sum(1, keepdim=True) + torch.eye(length)) / 2
     return torch.linalg.matrix_power(step, layers)[-1]
@@ -184,13 +186,13 @@ def positional(subject: Subject, layers: int) -> Tensor:
 
 def test_the_content_free_rollout_is_position_only_and_divided_out(checkpoint: Path, subject: Subject) -> None:
     """With queries of zero every token sees all before it alike: two videos give one map, that of the positions."""
-    model = PerceptionLM.load(checkpoint)
+    model = load_family(PerceptionLM, checkpoint)
     for layer in model.module.model.language_model.layers:
         layer.self_attn.q_proj.weight.zero_()
     other = replace(subject.clip, frames=255 - subject.clip.frames)
     one, two = (Subject.bind(model, clip, subject.question) for clip in (subject.clip, other))
     assert not torch.allclose(one.logprobs, two.logprobs)
-    first = model._prompt(one.question, one.grid.tokens)[1].start
+    first = model._prompt(subject.question, None).visual[0]
     expected = positional(one, 2)[first : first + one.grid.tokens].float()
     for bound in (one, two):
         found = AttentionRollout().values(bound)
@@ -203,7 +205,7 @@ def test_the_content_free_rollout_is_position_only_and_divided_out(checkpoint: P
 def test_divided_is_left_with_content(subject: Subject) -> None:
     """Non-uniform attention: division takes the position out and leaves the rest."""
     raw, divided = (AttentionRollout(null=null).values(subject).flatten().double() for null in ("raw", "divided"))
-    first = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
+    first = subject.model._prompt(subject.question, None).visual[0]
     twin = positional(subject, 2)[first : first + subject.grid.tokens]
     torch.testing.assert_close(divided, raw / twin, rtol=1e-4, atol=1e-6)
     assert float(divided.std()) > 0.05
@@ -214,7 +216,7 @@ def test_divided_single_rows_are_in_units_of_even_attention(subject: Subject, me
     """The answer's row sees every token, so for methods of one hop division changes the unit alone."""
     raw, divided = (replace(method, null=null).values(subject) for null in ("raw", "divided"))
     if isinstance(method, RawAttention):
-        length = len(subject.model._prompt(subject.question, subject.grid.tokens)[0])
+        length = len(subject.model._prompt(subject.question, None).ids)
         torch.testing.assert_close(divided, raw * length)
     torch.testing.assert_close(divided / divided.sum(), raw / raw.sum())
 

@@ -22,7 +22,7 @@ from attrib.methods.integrated_gradients import IntegratedGradients
 from attrib.methods.legrad import LeGrad
 from attrib.methods.raw_attention import RawAttention
 from attrib.methods.relevance import Relevance
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject, Target
 from attrib.testing import toy_sample
 from attrib.types import Question
@@ -86,14 +86,14 @@ def eager(checkpoint: Path, subject: Subject, places: tuple[int, ...]) -> Eager:
     return Eager(torch.cat(out.attentions).detach(), torch.cat(slopes), torch.cat(own), rows, ids[0, :-1] == marker)
 
 
-def told(model: PerceptionLM, like: Subject, *words: str) -> Subject:
+def told(model: FamilyModel, like: Subject, *words: str) -> Subject:
     """The session's clip with a free answer, and something annotated for methods that need it."""
     question = Question("What is on the table?", reply=model.reply(ANSWER))
     return replace(Subject.bind(model, like.clip, question, Target("answer", words=words)), sample=toy_sample())
 
 
 @pytest.fixture(scope="module", params=[(), ("red",), ("cup", "the")], ids=lambda words: " ".join(words) or "all")
-def case(request: pytest.FixtureRequest, checkpoint: Path, perception_lm: PerceptionLM, subject: Subject) -> Any:
+def case(request: pytest.FixtureRequest, checkpoint: Path, perception_lm: FamilyModel, subject: Subject) -> Any:
     bound = told(perception_lm, subject, *request.param)
     return bound, eager(checkpoint, bound, PLACES[request.param])
 
@@ -130,7 +130,7 @@ def test_gradients_are_those_of_the_mean_log_probability(case: tuple[Subject, Ea
 
 
 def test_integrated_gradients_add_up_to_the_change_of_the_mean_log_probability(
-    perception_lm: PerceptionLM, subject: Subject
+    perception_lm: FamilyModel, subject: Subject
 ) -> None:
     bound = told(perception_lm, subject, "red")
     volume = IntegratedGradients(steps=32, baseline="black").attribute(bound)
@@ -141,7 +141,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_mean_log_probability(
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_explains_words(name: str, perception_lm: PerceptionLM, subject: Subject) -> None:
+def test_every_method_explains_words(name: str, perception_lm: FamilyModel, subject: Subject) -> None:
     """Each word by itself: finite, and no two words alike."""
     one, two = (registry.get("methods", name)().attribute(told(perception_lm, subject, word)).values
                 for word in ("red", "cup"))  # fmt: skip

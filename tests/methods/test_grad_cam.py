@@ -10,7 +10,7 @@ from torch import Tensor
 from attrib.errors import UnknownName
 from attrib.method import Method
 from attrib.methods.grad_cam import GradCAM
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject
 from attrib.testing import toy_subject
 
@@ -37,7 +37,7 @@ def assert_equal(found: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("pool", ["frame", "video"])
 @pytest.mark.parametrize(("name", "prefix"), [("blocks.0", 1), ("blocks.1", 1), ("projector", 0)])
 def test_perception_lm_equals_the_hand_written_map(subject: Subject, name: str, prefix: int, pool: str) -> None:
-    assert isinstance(subject.model, PerceptionLM)
+    assert isinstance(subject.model, FamilyModel)
     expected = by_hand(subject, subject.model.vision_layers()[name], prefix, pool)
     side = 3 if name == "projector" else 6
     found = GradCAM(name, pool).values(subject)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def test_a_decoder_layer_equals_the_hand_written_map_at_the_visual_tokens(subjec
     score = subject.score(subject.pixels[None].clone().requires_grad_())
     handle.remove()
     (slope,) = torch.autograd.grad(score.sum(), kept[0])
-    start = subject.model._prompt(subject.question, subject.grid.tokens)[1].start
+    start = subject.model._prompt(subject.question, None).visual[0]
     activation, slope = (part.detach()[0, start : start + 27].view(3, 9, -1).double() for part in (kept[0], slope))
     weights = slope.mean(dim=1, keepdim=True) if pool == "frame" else slope.mean(dim=(0, 1), keepdim=True)
     expected = (activation * weights).sum(dim=2).view(3, 3, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from attrib.methods.lrp import LRP
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.propagation.rules import Rule, propagating
 from attrib.subject import Subject, Target
 from attrib.testing import CELL, ToyModel, check_method, toy_subject
@@ -57,7 +59,7 @@ def test_shares_of_all_tokens_add_up_to_the_score(contrast: Subject, rule: Rule)
     for other in ("attnlrp", None):
         assert abs(float(whole_sequence(contrast, tokens, other).sum()) - score) > 0.1 * abs(score)  # type: ignore[arg-type]
     found = LRP(rule).values(contrast)
-    _, visual = contrast.model._prompt(contrast.question, tokens.shape[1])  # type: ignore[attr-defined]
+    visual = contrast.model._prompt(contrast.question, None).visual  # type: ignore[attr-defined]
     torch.testing.assert_close(found.flatten(), shares[visual], rtol=1e-4, atol=1e-6)
 
 
@@ -65,7 +67,7 @@ def test_shares_of_all_tokens_add_up_to_the_score(contrast: Subject, rule: Rule)
 def test_a_log_odds_of_three_follows_its_own_slopes(subject: Subject, rule: Rule) -> None:
     """The score is no difference of logits then: the sum is the logits weighted by the score's slope at each."""
     model, logits = subject.model, list[Tensor]()
-    assert isinstance(model, PerceptionLM)
+    assert isinstance(model, FamilyModel)
     tokens = model.encode(subject.pixels[None])
     handle = model.module.lm_head.register_forward_hook(lambda _, __, output: logits.append(output))  # type: ignore[union-attr, operator]
     shares = whole_sequence(subject, tokens, rule)
@@ -79,10 +81,8 @@ def test_a_log_odds_of_three_follows_its_own_slopes(subject: Subject, rule: Rule
 @pytest.fixture
 def homogeneous(subject: Subject) -> Subject:
     """The same model without biases and learned offsets, so that the tower too has nothing but its input."""
-    import copy
-
-    model = copy.copy(subject.model)
-    model._network = copy.deepcopy(model.module)  # type: ignore[attr-defined]
+    family = subject.model.family  # type: ignore[attr-defined]
+    model = FamilyModel(PerceptionLM(copy.deepcopy(family.network), family.processor), "homogeneous")
     for name, weight in model.module.named_parameters():
         if name.endswith("bias") or "pos_embed" in name or "cls_token" in name:
             weight.data.zero_()
@@ -130,7 +130,7 @@ def test_toy_is_complete_from_tokens_and_from_pixels(sharpness: float, rule: Rul
 def test_the_forward_is_the_same_to_the_last_bit(
     checkpoint: Any, subject: Subject, dtype: torch.dtype, rule: Rule
 ) -> None:
-    model = PerceptionLM.load(checkpoint, dtype=str(dtype).removeprefix("torch."))
+    model = load_family(PerceptionLM, checkpoint, dtype=str(dtype).removeprefix("torch."))
     pixels = subject.pixels[None].clone().requires_grad_()
     plain = model.option_logprobs(pixels, subject.question)
     with propagating(model.module, rule):

@@ -18,7 +18,7 @@ from attrib.capabilities import AnswersFreely, ReadsTokens, TokenLens, require
 from attrib.errors import ConfigError, UnsupportedModel
 from attrib.methods.tam import TAM, activation, filtered
 from attrib.model import VideoModel
-from attrib.models.perception_lm import option_prompt
+from attrib.models.prompting import option_prompt
 from attrib.subject import Subject, Target
 from attrib.testing import QUESTION, RED, ToyModel, toy_clip
 from attrib.types import Question

@@ -14,11 +14,12 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib.attention_record import AttentionRecord
 from attrib.errors import InputError
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.perception_lm_init import Shape, byte_tokenizer, word_tokenizer
 from attrib.models.replying import generated
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question
+from attrib.types import Clip, Question, Shot
 
 FRAMES = 3
 QUESTION = Question("What is on the table ?")
@@ -49,12 +50,12 @@ class Plain:
 @pytest.fixture(scope="module", params=TOKENIZERS)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
-    return write_checkpoint(folder, Shape(init_std=0.2), TOKENIZERS[request.param](), seed=4)
+    return write_checkpoint(folder, Shape(init_std=0.2), TOKENIZERS[request.param](), seed=5)
 
 
 @pytest.fixture(scope="module")
-def model(checkpoint: Path) -> PerceptionLM:
-    return PerceptionLM.load(checkpoint)
+def model(checkpoint: Path) -> FamilyModel:
+    return load_family(PerceptionLM, checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +75,12 @@ def plain(checkpoint: Path, clip: Clip) -> Plain:
     return Plain(AutoModelForImageTextToText.from_pretrained(checkpoint).eval(), processor.tokenizer, dict(inputs))
 
 
-def bind(model: PerceptionLM, clip: Clip, text: str = ANSWER, *words: str) -> Subject:
+def bind(model: FamilyModel, clip: Clip, text: str = ANSWER, *words: str) -> Subject:
     return Subject.bind(model, clip, replace(QUESTION, reply=model.reply(text)), Target("answer", words=words))
 
 
 @pytest.mark.parametrize("text", [ANSWER, "cup"])
-def test_logprobs_equal_the_plain_forward(model: PerceptionLM, clip: Clip, plain: Plain, text: str) -> None:
+def test_logprobs_equal_the_plain_forward(model: FamilyModel, clip: Clip, plain: Plain, text: str) -> None:
     subject, expected = bind(model, clip, text), plain.logprobs(text)
     assert len(expected) == 1 or float(expected.std()) > 0.1, "all alike would not tell the rows apart"
     torch.testing.assert_close(subject.logprobs, expected, atol=2e-5, rtol=0)
@@ -89,7 +90,7 @@ def test_logprobs_equal_the_plain_forward(model: PerceptionLM, clip: Clip, plain
     assert float(subject.probability(subject.logprobs[None])) == pytest.approx(float(expected.mean().exp()), rel=1e-4)
 
 
-def test_the_score_of_words_is_the_mean_over_their_tokens(model: PerceptionLM, clip: Clip, plain: Plain) -> None:
+def test_the_score_of_words_is_the_mean_over_their_tokens(model: FamilyModel, clip: Clip, plain: Plain) -> None:
     text = "the red cup and a red ball."
     spans = [(4, 7), (18, 21)]
     tokens = model.reply(text)
@@ -102,7 +103,7 @@ def test_the_score_of_words_is_the_mean_over_their_tokens(model: PerceptionLM, c
     assert subject.description == '"red" in "the red cup and a red ball."'
 
 
-def test_offsets_say_which_characters_a_token_stands_for(model: PerceptionLM) -> None:
+def test_offsets_say_which_characters_a_token_stands_for(model: FamilyModel) -> None:
     reply = model.reply(f"  {ANSWER}\n")
     assert reply.text == ANSWER
     by_byte = len(reply.ids) == len(ANSWER)
@@ -110,8 +111,9 @@ def test_offsets_say_which_characters_a_token_stands_for(model: PerceptionLM) ->
     assert not reply.generated
 
 
-def test_the_models_own_answer_is_that_of_plain_generate(model: PerceptionLM, clip: Clip, plain: Plain) -> None:
-    found = model.generate(model.preprocess(clip), QUESTION)
+def test_the_models_own_answer_is_that_of_plain_generate(model: FamilyModel, clip: Clip, plain: Plain) -> None:
+    pixels = model.preprocess(clip)
+    found = model.generate(pixels, replace(QUESTION, shot=Shot.of(pixels, clip)))
     whole = plain.network.generate(**plain.inputs, do_sample=False, max_new_tokens=64)[0]
     ids = whole[plain.inputs["input_ids"].shape[1] :].tolist()
     end = plain.tokenizer.eos_token_id
@@ -138,20 +140,20 @@ def test_nothing_said_is_refused() -> None:
         generated(byte_tokenizer(), [])
 
 
-def test_answer_rows_are_the_rows_before_the_tokens(model: PerceptionLM, clip: Clip) -> None:
+def test_answer_rows_are_the_rows_before_the_tokens(model: FamilyModel, clip: Clip) -> None:
     subject = bind(model, clip, ANSWER, "red", "ball")
     lengths: list[int] = []
     record = AttentionRecord(on_layer=lambda layer: lengths.append(layer.query.shape[2]), tokens=subject.tokens)
     with model.record_attention(record):
         during = subject.score(subject.pixels[None])
     assert torch.equal(during, subject.score(subject.pixels[None]))
-    prompt, said = len(model._prompt(QUESTION, subject.grid.tokens)[0]), len(subject.logprobs)
+    prompt, said = len(model._prompt(subject.question, None).ids), len(subject.logprobs)
     assert lengths == [prompt + said - 1] * 2  # the last token is never read
     assert record.answer_rows == tuple(range(prompt - 1, prompt - 1 + said))
     assert record.explained_rows == tuple(prompt - 1 + place for place in subject.explained)
 
 
-def test_the_last_layers_states_read_out_are_the_answer(model: PerceptionLM, clip: Clip) -> None:
+def test_the_last_layers_states_read_out_are_the_answer(model: FamilyModel, clip: Clip) -> None:
     subject = bind(model, clip)
     states: list[torch.Tensor] = []
     with model.record_attention(AttentionRecord(on_state=states.append)), torch.no_grad():
@@ -161,7 +163,7 @@ def test_the_last_layers_states_read_out_are_the_answer(model: PerceptionLM, cli
     assert not torch.allclose(model.read_out(states[0], subject.question)[0], subject.logprobs, atol=1e-2)
 
 
-def test_a_batch_equals_one_by_one_and_dropped_tokens_are_not_seen(model: PerceptionLM, clip: Clip) -> None:
+def test_a_batch_equals_one_by_one_and_dropped_tokens_are_not_seen(model: FamilyModel, clip: Clip) -> None:
     subject = bind(model, clip)
     pixels = torch.stack([subject.pixels, 1 - subject.pixels])
     alone = torch.cat([model.option_logprobs(one[None], subject.question) for one in pixels])
@@ -175,13 +177,13 @@ def test_a_batch_equals_one_by_one_and_dropped_tokens_are_not_seen(model: Percep
 
 
 @pytest.mark.parametrize(("text", "message"), [(" ", "the text is empty"), ("a <|video|>", r"<\|video\|>")])
-def test_answers_that_cannot_be_said_are_refused(model: PerceptionLM, text: str, message: str) -> None:
+def test_answers_that_cannot_be_said_are_refused(model: FamilyModel, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         model.reply(text)
     assert "\n" not in str(caught.value)
 
 
-def test_a_word_outside_of_the_vocabulary_is_refused(model: PerceptionLM) -> None:
+def test_a_word_outside_of_the_vocabulary_is_refused(model: FamilyModel) -> None:
     if len(model.reply("cup").ids) == 3:
         assert model.reply("a giraffe").text == "a giraffe"  # bytes can say anything
         return

@@ -19,14 +19,15 @@ from attrib import models, registry, video
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError, NotEnoughMemory, UnsupportedModel
 from attrib.models import load
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import load_family
 from attrib.models.perception_lm_init import Shape, build, byte_tokenizer
-from attrib.types import Question
+from attrib.types import Question, Shot
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 UP = "model.language_model.layers.1.mlp.up_proj.weight"
 EMBEDDING, HEAD = "model.language_model.embed_tokens.weight", "lm_head.weight"
-QUESTION = Question("Which cup?", ("left", "right"))
+QUESTION = Question("Which cup?", ("left", "right"), shot=Shot(48, 48, (0.0, 1.0), 2.0))
 
 Break = Callable[[Path], Any]
 Run = Callable[..., tuple[int, str, str]]
@@ -216,7 +217,7 @@ def test_a_tied_weight_may_be_absent(absent: str, copy: Path) -> None:
 def test_attention_that_cannot_be_switched_is_neither_recorded_nor_cut(
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = PerceptionLM.load(whole)
+    model = load_family(PerceptionLM, whole)
     monkeypatch.setattr(PreTrainedModel, "_can_set_attn_implementation", classmethod(lambda _: False))
     for context in (model.knock_out(Knockout((9,))), model.record_attention(AttentionRecord())):
         with (
@@ -228,24 +229,25 @@ def test_attention_that_cannot_be_switched_is_neither_recorded_nor_cut(
 
 @pytest.mark.parametrize("asks", ["record", "cut"])
 def test_a_layer_without_attention_is_not_passed_over(whole: Path, asks: str) -> None:
-    model = PerceptionLM.load(whole)
-    layer, tokens = model._decoder.layers[1], torch.rand(1, 9, 48)
+    model = load_family(PerceptionLM, whole)
+    layer, tokens = model.family.decoder.layers[1], torch.rand(1, 18, 48)
     layer.self_attn.forward = lambda hidden_states, **_: (hidden_states, None)  # as a linear layer of a hybrid decoder
     context = model.record_attention(AttentionRecord()) if asks == "record" else model.knock_out(Knockout((9,)))
     with pytest.raises(UnsupportedModel, match="its layers 1 show no attention"), context:
         model.score_tokens(tokens, QUESTION)
     del layer.self_attn.forward
-    hooks = len(model._decoder._forward_hooks) + len(model._decoder._forward_pre_hooks)
+    hooks = len(model.family.decoder._forward_hooks) + len(model.family.decoder._forward_pre_hooks)
     with model.knock_out(Knockout((9,))), model.record_attention(AttentionRecord()):
         model.score_tokens(tokens, QUESTION)
-        assert len(model._decoder._forward_hooks) + len(model._decoder._forward_pre_hooks) == hooks + 2
-    assert len(model._decoder._forward_hooks) + len(model._decoder._forward_pre_hooks) == hooks
+        assert len(model.family.decoder._forward_hooks) + len(model.family.decoder._forward_pre_hooks) == hooks + 2
+    assert len(model.family.decoder._forward_hooks) + len(model.family.decoder._forward_pre_hooks) == hooks
 
 
 def test_a_family_of_remote_code_is_pointed_to_its_conversion(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    configured(model_type="internvl_chat")(copy)
-    with pytest.raises(InputError, match=r"of the family 'internvl_chat'; adapters exist for: \S+$"):
+    configured(model_type="unheard_of")(copy)
+    with pytest.raises(InputError, match=r"of the family 'unheard_of'; adapters exist for: [\w, ]+$"):
         load(str(copy))
+    configured(model_type="internvl_chat")(copy)
     monkeypatch.setitem(registry._files["models"], "internvl", PerceptionLM)
     with pytest.raises(InputError, match=r"the -HF conversion of this model \(internvl\) would work"):
         load(str(copy))

@@ -14,12 +14,15 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from attrib.attention_record import AttentionRecord, LayerRecord
 from attrib.errors import InputError
 from attrib.models import load
-from attrib.models.perception_lm import PerceptionLM, option_prompt
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.perception_lm_init import Shape
-from attrib.types import Clip, Question
+from attrib.models.prompting import option_prompt
+from attrib.types import Clip, Question, Shot
 
-QUESTION = Question("Which cup hides the ball?", ("the left one", "B", "the <b>right</b> one"), answer=2)
 FRAMES = 3
+SHOT = Shot(48, 48, (0.0, 0.5, 1.0), 1.5)
+QUESTION = Question("Which cup hides the ball?", ("the left one", "B", "the <b>right</b> one"), answer=2, shot=SHOT)
 LETTERS = ("A", "B", "C")
 
 
@@ -30,8 +33,8 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def model(checkpoint: Path) -> PerceptionLM:
-    return PerceptionLM.load(checkpoint)
+def model(checkpoint: Path) -> FamilyModel:
+    return load_family(PerceptionLM, checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -60,27 +63,25 @@ def plain_logprobs(checkpoint: Path, inputs: dict[str, torch.Tensor]) -> torch.T
     return torch.log_softmax(network(**inputs).logits[0, -1, letters], dim=0)
 
 
-def test_pixels_equal_the_official_processor(
-    model: PerceptionLM, clip: Clip, official: dict[str, torch.Tensor]
-) -> None:
+def test_pixels_equal_the_official_processor(model: FamilyModel, clip: Clip, official: dict[str, torch.Tensor]) -> None:
     normalised = (model.preprocess(clip) - 0.5) / 0.5
     torch.testing.assert_close(normalised, official["pixel_values_videos"][0], atol=1e-6, rtol=0)
 
 
 def test_logprobs_equal_the_plain_forward(
-    model: PerceptionLM, checkpoint: Path, clip: Clip, official: dict[str, torch.Tensor]
+    model: FamilyModel, checkpoint: Path, clip: Clip, official: dict[str, torch.Tensor]
 ) -> None:
     found = model.option_logprobs(model.preprocess(clip)[None], QUESTION)[0]
     torch.testing.assert_close(found, plain_logprobs(checkpoint, official).detach(), atol=1e-5, rtol=0)
 
 
-def test_prompt_ids_equal_the_official_processor(model: PerceptionLM, official: dict[str, torch.Tensor]) -> None:
-    ids, visual = model._prompt(QUESTION, model.grid(FRAMES).tokens)
-    assert torch.equal(ids, official["input_ids"][0])
-    assert visual.stop - visual.start == FRAMES * 3 * 3
+def test_prompt_ids_equal_the_official_processor(model: FamilyModel, official: dict[str, torch.Tensor]) -> None:
+    asked = model._prompt(QUESTION, None)
+    assert torch.equal(asked.ids, official["input_ids"][0])
+    assert len(asked.visual) == FRAMES * 3 * 3
 
 
-def test_batch_equals_one_by_one(model: PerceptionLM, clip: Clip) -> None:
+def test_batch_equals_one_by_one(model: FamilyModel, clip: Clip) -> None:
     pixels = torch.stack([model.preprocess(clip), 1 - model.preprocess(clip)])
     together = model.option_logprobs(pixels, QUESTION)
     alone = torch.cat([model.option_logprobs(one[None], QUESTION) for one in pixels])
@@ -88,11 +89,12 @@ def test_batch_equals_one_by_one(model: PerceptionLM, clip: Clip) -> None:
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
 
 
-def test_dropped_tokens_keep_the_others_positions(model: PerceptionLM, clip: Clip) -> None:
+def test_dropped_tokens_keep_the_others_positions(model: FamilyModel, clip: Clip) -> None:
     """Dropping equals hiding the tokens' keys from every query with an explicit 4D mask."""
     tokens = model.encode(model.preprocess(clip)[None])
     keep = torch.rand(tokens.shape[1], generator=torch.Generator().manual_seed(0)) < 0.5
-    ids, visual = model._prompt(QUESTION, tokens.shape[1])
+    asked = model._prompt(QUESTION, None)
+    ids, visual = asked.ids, asked.visual
     letters = [model._letter(letter) for letter in QUESTION.letters]
     network = model.module
     embedded = network.get_input_embeddings()(ids)[None].clone()
@@ -109,7 +111,7 @@ def test_dropped_tokens_keep_the_others_positions(model: PerceptionLM, clip: Cli
     assert not torch.allclose(found, model.score_tokens(tokens, QUESTION), atol=1e-3)
 
 
-def test_recording_changes_nothing_and_is_undone(model: PerceptionLM, clip: Clip) -> None:
+def test_recording_changes_nothing_and_is_undone(model: FamilyModel, clip: Clip) -> None:
     pixels = model.preprocess(clip)[None]
     before = model.option_logprobs(pixels, QUESTION)
     layers: list[LayerRecord] = []
@@ -127,7 +129,7 @@ def test_recording_changes_nothing_and_is_undone(model: PerceptionLM, clip: Clip
 
 
 def test_pixel_gradient_equals_the_plain_forwards(
-    model: PerceptionLM, checkpoint: Path, clip: Clip, official: dict[str, torch.Tensor]
+    model: FamilyModel, checkpoint: Path, clip: Clip, official: dict[str, torch.Tensor]
 ) -> None:
     """Through normalisation: d/d pixel = d/d normalised / 0.5."""
     normalised = official["pixel_values_videos"].clone().requires_grad_()
@@ -139,7 +141,7 @@ def test_pixel_gradient_equals_the_plain_forwards(
     torch.testing.assert_close(found, expected / 0.5, atol=1e-6, rtol=1e-3)
 
 
-def test_feature_maps_put_places_back(model: PerceptionLM, clip: Clip) -> None:
+def test_feature_maps_put_places_back(model: FamilyModel, clip: Clip) -> None:
     layers = model.vision_layers()
     assert list(layers) == ["blocks.0", "blocks.1", "norm", "projector", "decoder.0", "decoder.1"]
     seen: dict[str, torch.Tensor] = {}
@@ -152,20 +154,20 @@ def test_feature_maps_put_places_back(model: PerceptionLM, clip: Clip) -> None:
     for handle in handles:
         handle.remove()
     for name, side in (("blocks.1", 6), ("projector", 3)):
-        features = model.feature_map(name, seen[name])
+        features = model.feature_map(name, seen[name], SHOT)
         assert features.shape[0] == FRAMES
         assert features.shape[2:] == (side, side)
-        assert torch.equal(model.from_feature_map(name, features, seen[name]), seen[name])
+        assert torch.equal(model.from_feature_map(name, features, seen[name], SHOT), seen[name])
         prefix = seen[name].shape[1] - side * side
         assert torch.equal(features[1, :, 1, 2], seen[name][1, prefix + side + 2])  # row-major
-    features, hidden = model.feature_map("decoder.0", seen["decoder.0"]), seen["decoder.0"]
-    first = model._prompt(QUESTION, model.grid(FRAMES).tokens)[1].start
+    features, hidden = model.feature_map("decoder.0", seen["decoder.0"], SHOT), seen["decoder.0"]
+    first = model._prompt(QUESTION, None).visual[0]
     assert features.shape[0] == FRAMES
     assert torch.equal(features[1, :, 1, 2], hidden[0, first + 9 + 3 + 2])
-    assert torch.equal(model.from_feature_map("decoder.0", features, hidden), hidden)
+    assert torch.equal(model.from_feature_map("decoder.0", features, hidden, SHOT), hidden)
 
 
-def test_the_projector_multiplies_whole_frames(model: PerceptionLM, clip: Clip) -> None:
+def test_the_projector_multiplies_whole_frames(model: FamilyModel, clip: Clip) -> None:
     """Strided input would make a copy of its weight for each token: gigabytes at full size."""
     linear, strided = model.module.model.multi_modal_projector.linear_1, list[bool]()
     handle = linear.register_forward_hook(lambda _, given, __: strided.append(not given[0].is_contiguous()))
@@ -174,13 +176,13 @@ def test_the_projector_multiplies_whole_frames(model: PerceptionLM, clip: Clip) 
     assert strided == [False]
 
 
-def test_special_tokens_in_the_question_are_refused(model: PerceptionLM, clip: Clip) -> None:
-    sly = Question("What is <|video|> here?", ("a", "b"))
+def test_special_tokens_in_the_question_are_refused(model: FamilyModel, clip: Clip) -> None:
+    sly = Question("What is <|video|> here?", ("a", "b"), shot=SHOT)
     with pytest.raises(InputError, match=r"<\|video\|>"):
         model.option_logprobs(model.preprocess(clip)[None], sly)
 
 
-def test_load_goes_by_the_checkpoints_own_family(checkpoint: Path, clip: Clip, model: PerceptionLM) -> None:
+def test_load_goes_by_the_checkpoints_own_family(checkpoint: Path, clip: Clip, model: FamilyModel) -> None:
     loaded = load(str(checkpoint))
     pixels = model.preprocess(clip)[None]
     torch.testing.assert_close(loaded.option_logprobs(pixels, QUESTION), model.option_logprobs(pixels, QUESTION))

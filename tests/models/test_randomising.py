@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,22 +11,34 @@ from scipy.stats import kstest
 from torch import nn
 
 from attrib.models import load
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family import Tower
+from attrib.models.family_model import FamilyModel
 from attrib.models.randomising import parameter_blocks, randomised
 
 
 @pytest.fixture(scope="module")
-def model() -> PerceptionLM:
+def model() -> FamilyModel:
     found = load("demo")
-    assert isinstance(found, PerceptionLM)
+    assert isinstance(found, FamilyModel)
     return found
+
+
+class Joined(nn.Module):
+    """Network with a learnt token beside its tower and decoder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.newline, self.head = nn.Parameter(torch.zeros(2)), nn.Linear(2, 5, bias=False)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.head
 
 
 def bits(module: nn.Module) -> dict[str, bytes]:
     return {name: value.numpy().tobytes() for name, value in module.state_dict().items()}
 
 
-def test_blocks_go_from_the_input_up_and_hold_each_parameter_once(model: PerceptionLM) -> None:
+def test_blocks_go_from_the_input_up_and_hold_each_parameter_once(model: FamilyModel) -> None:
     blocks = model.parameter_blocks()
     layers = [f"blocks.{index}" for index in range(4)]
     assert list(blocks["vision"]) == ["embedding", *layers[:3], "projector"]  # its tower has no last norm
@@ -41,22 +52,24 @@ def test_blocks_go_from_the_input_up_and_hold_each_parameter_once(model: Percept
 
 
 def test_a_weight_shared_with_the_head_belongs_to_the_embedding_and_a_norm_follows_its_layers() -> None:
-    words, norm, tower = nn.Embedding(5, 2), nn.LayerNorm(2), nn.Module()
+    network, tower, decoder = Joined(), nn.Module(), nn.Module()
     tower.blocks, tower.norm, tower.patches = nn.ModuleList([nn.Linear(2, 2)]), nn.LayerNorm(2), nn.Linear(3, 2)
-    head = nn.Linear(2, 5, bias=False)
-    head.weight = words.weight
-    decoder = SimpleNamespace(embed_tokens=words, layers=nn.ModuleList([nn.Linear(2, 2)]), norm=norm)
-    joined = SimpleNamespace(vision_tower=SimpleNamespace(timm_model=tower), language_model=decoder,
-                             multi_modal_projector=nn.Linear(2, 2))  # fmt: skip
-    blocks = parameter_blocks(SimpleNamespace(model=joined, lm_head=head))
-    assert list(blocks["vision"]) == ["embedding", "blocks.0", "norm", "projector"]
+    words, norm = nn.Embedding(5, 2), nn.LayerNorm(2)
+    decoder.layers, decoder.norm, decoder.words = nn.ModuleList([nn.Linear(2, 2)]), norm, words
+    decoder.get_input_embeddings = lambda: words
+    network.tower, network.decoder, network.projector = tower, decoder, nn.Linear(2, 2)
+    network.head.weight = words.weight
+    after = {"norm": tower.norm, "projector": network.projector}
+    blocks = parameter_blocks(network, decoder, Tower(tower, list(tower.blocks), after))
+    assert list(blocks["vision"]) == ["embedding", "blocks.0", "norm", "projector", "other"]
+    assert [id(each) for each in blocks["vision"]["other"]] == [id(network.newline)]
     assert [id(each) for each in blocks["vision"]["embedding"]] == [id(each) for each in tower.patches.parameters()]
     assert [id(each) for each in blocks["language"]["embedding"]] == [id(words.weight)]
     assert [id(each) for each in blocks["language"]["head"]] == [id(norm.weight), id(norm.bias)]
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_the_model_is_given_back_to_the_last_bit_also_after_an_error(model: PerceptionLM, fails: bool) -> None:
+def test_the_model_is_given_back_to_the_last_bit_also_after_an_error(model: FamilyModel, fails: bool) -> None:
     before, blocks = bits(model.module), model.parameter_blocks()
     caught = pytest.raises(ZeroDivisionError) if fails else nullcontext()
     with caught, randomised(blocks["vision"], 0), randomised(blocks["language"], 0):

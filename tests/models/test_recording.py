@@ -245,7 +245,7 @@ def test_sinks_are_found_at_each_layers_input() -> None:
     case = make("llama", 0)
     case.embedded[0, 60] *= 40
     layers: list[LayerRecord] = []
-    record = AttentionRecord(on_layer=layers.append, find_sinks=True, visual=slice(20, 220))
+    record = AttentionRecord(on_layer=layers.append, find_sinks=True, visual=torch.arange(20, 220))
     inputs: list[Tensor] = []
     for layer in case.network.layers:
         layer.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
@@ -267,7 +267,7 @@ def test_a_spike_in_one_channel_is_a_sink() -> None:
     hidden[0, [10, 11, 12], 5] = torch.tensor([40.0, 30.0, 25.0])
     norms = 30.0 + torch.arange(40.0)  # none far from the others
     hidden *= (norms / hidden.norm(dim=2))[..., None]
-    assert sinks(hidden, slice(5, 40)).nonzero()[:, 1].tolist() == [0, 10, 11]
+    assert sinks(hidden, torch.arange(5, 40)).nonzero()[:, 1].tolist() == [0, 10, 11]
 
 
 def test_a_knockout_of_what_is_not_there_is_refused() -> None:

@@ -29,12 +29,14 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import registry
-from attrib.models.perception_lm import PerceptionLM, option_prompt
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 from attrib.models.perception_lm_init import SYSTEM_PROMPT, Shape, build, processor, word_tokenizer
+from attrib.models.prompting import option_prompt
 from attrib.runtime.memory import peak_memory
 from attrib.subject import Subject, Target
-from attrib.types import Clip, Question
-from tools.speed.operations import matrix_speed, operations
+from attrib.types import Clip, Question, Shot
+from tools.speed.operations import matrix_speed, operations, side
 
 QUESTION = Question("What happens?", ("this", "that", "neither"))
 FRAMES = (4, 8, 16, 32)
@@ -61,18 +63,18 @@ class Measure:
     floor: float = 0.0
 
 
-def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> PerceptionLM:
+def model_of(shape: Shape, dtype: torch.dtype = torch.bfloat16) -> FamilyModel:
     """Random weights, and a tokenizer with one token for each word of the prompt."""
     words = re.findall(r"\w+|[^\w\s]", f"{SYSTEM_PROMPT} system user assistant {option_prompt(QUESTION)}")
     tokenizer = word_tokenizer(words)
-    return PerceptionLM(build(shape, tokenizer, dtype=dtype), processor(shape, tokenizer), "random")
+    return FamilyModel(PerceptionLM(build(shape, tokenizer, dtype=dtype), processor(shape, tokenizer)), "random")
 
 
-class Encoded(PerceptionLM):
+class Encoded(FamilyModel):
     """The same network with one video's tokens at hand: methods and rivals alike go on from there."""
 
-    def __init__(self, model: PerceptionLM, tokens: Tensor) -> None:
-        super().__init__(model._network, model._processor, model.name)
+    def __init__(self, model: FamilyModel, tokens: Tensor) -> None:
+        super().__init__(model.family, model.name)
         self.tokens = tokens
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -80,12 +82,19 @@ class Encoded(PerceptionLM):
         return self.tokens.clone()
 
 
-def subject_of(model: PerceptionLM, frames: int) -> Subject:
+def subject_of(model: FamilyModel, frames: int) -> Subject:
     """A clip of noise with its first option explained, whatever the model answers."""
-    pixels = np.random.default_rng(0).integers(0, 256, (frames, model.size, model.size, 3), dtype=np.uint8)
-    clip = Clip(pixels, np.arange(float(frames)), float(frames))
-    target = Target("option", (0,))
-    return Subject(model, clip, QUESTION, target, 0, model.preprocess(clip), torch.zeros(3), (0,), (1, 2))
+    size = side(model)
+    noise = np.random.default_rng(0).integers(0, 256, (frames, size, size, 3), dtype=np.uint8)
+    clip = Clip(noise, np.arange(float(frames)), float(frames))
+    pixels = model.preprocess(clip)
+    question = replace(QUESTION, shot=Shot.of(pixels, clip))
+    return Subject(model, clip, question, Target("option", (0,)), 0, pixels, torch.zeros(3), (0,), (1, 2))
+
+
+def shot_of(model: FamilyModel, frames: int) -> Shot:
+    """Square clip of one frame a second."""
+    return Shot(side(model), side(model), tuple(map(float, range(frames))), float(frames))
 
 
 def stored_attention(subject: Subject, method: str) -> Tensor:
@@ -150,7 +159,7 @@ def measured(subject: Subject, method: str, stored: bool, warm: Subject) -> Meas
 
 def length(subject: Subject) -> int:
     """Tokens in the sequence."""
-    assert isinstance(subject.model, PerceptionLM)
+    assert isinstance(subject.model, FamilyModel)
     return subject.grid.tokens + subject.model.text_tokens(subject.question)
 
 
@@ -179,7 +188,7 @@ def apart(job: Callable[[], Found], threads: int) -> Found | None:
 
 
 def measure_all(
-    model: PerceptionLM, frames: Sequence[int], methods: Sequence[str] = METHODS, threads: int = 1
+    model: FamilyModel, frames: Sequence[int], methods: Sequence[str] = METHODS, threads: int = 1
 ) -> list[Measure]:
     """The tower, every method and its rival at every length; rivals only where memory suffices.
 
@@ -192,7 +201,8 @@ def measure_all(
     with shown:
         task = shown.add_task("measuring", total=len(frames) * (1 + len(jobs)))
         for count in frames:
-            length = model.grid(count).tokens + model.text_tokens(QUESTION)
+            shot = shot_of(model, count)
+            length = model.grid(shot).tokens + model.text_tokens(replace(QUESTION, shot=shot))
             least = apart(partial(operations, model, count, length), threads)
             assert speed and least, "counting needs next to no memory"
             for item in _measure_one(model, count, jobs, threads):
@@ -207,7 +217,7 @@ def _line(item: Measure) -> str:
     return f"{item.frames} frames, {item.method}{', stored' * item.stored}: {ran}"
 
 
-def _measure_one(model: PerceptionLM, frames: int, jobs: Sequence[tuple[str, bool]], threads: int) -> Iterator[Measure]:
+def _measure_one(model: FamilyModel, frames: int, jobs: Sequence[tuple[str, bool]], threads: int) -> Iterator[Measure]:
     subject, warm = subject_of(model, frames), subject_of(model_of(Shape(), model.dtype), 1)
     done = apart(partial(encoded, subject, warm), threads)
     if done is None:

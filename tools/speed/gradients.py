@@ -23,7 +23,8 @@ from torch import Tensor
 from attrib import registry, video
 from attrib.inputs.space import Baseline, baseline_of
 from attrib.method import Attribution
-from attrib.models.perception_lm import PerceptionLM, demo
+from attrib.models.families.perception_lm import demo
+from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject
 from attrib.types import Sample
 
@@ -65,7 +66,7 @@ def measure_all(baselines: Sequence[Baseline], videos: int) -> list[Cost]:
     return [cost(subject_of(model, sample), sample, baseline) for sample, baseline in shown]
 
 
-def subject_of(model: PerceptionLM, sample: Sample) -> Subject:
+def subject_of(model: FamilyModel, sample: Sample) -> Subject:
     """The sample's video and question with the option that the model chooses."""
     return Subject.bind(model, video.read(sample.video, frames=model.frames), sample.question)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 
 SIDES = (4096, 2048, 8192)  # of the product that speed is measured with: rows, width, wider layer
 
@@ -26,7 +26,12 @@ def matrix_speed(dtype: torch.dtype, repeats: int = 5) -> float:
     return 2 * rows * inner * columns / float(np.median(seconds[1:]))
 
 
-def operations(model: PerceptionLM, frames: int, length: int) -> tuple[int, int, int]:
+def side(model: FamilyModel) -> int:
+    """Height and width in pixels of the frames that a PerceptionLM takes."""
+    return int(model.family.processor.video_processor.size["height"])
+
+
+def operations(model: FamilyModel, frames: int, length: int) -> tuple[int, int, int]:
     """Floating-point operations of the tower, of the decoder, and of the decoder's backward pass to its tokens.
 
     `length`: tokens of the sequence. Counted on shapes alone: the model's weights are gone afterwards, so this is for a
@@ -34,7 +39,7 @@ def operations(model: PerceptionLM, frames: int, length: int) -> tuple[int, int,
     """
     network: Any = model.module.to("meta")
     with FlopCounterMode(display=False) as tower, torch.no_grad():
-        tokens = model.encode(torch.empty(1, frames, 3, model.size, model.size, device="meta"))
+        tokens = model.encode(torch.empty(1, frames, 3, side(model), side(model), device="meta"))
     sequence = torch.empty(1, length, tokens.shape[-1], dtype=model.dtype, device="meta", requires_grad=True)
     causal = torch.ones(1, 1, length, length, dtype=torch.bool, device="meta")  # values are not looked at
     with FlopCounterMode(display=False) as decoder, torch.enable_grad():

@@ -17,7 +17,8 @@ from torch import Tensor
 from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
 from attrib.benchmarks.atlas.knockout import KnockoutScene, random_heads, token_sets
 from attrib.benchmarks.perturb.cells import UndefinedError
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.families.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.perception_lm_init import Shape
 from attrib.subject import Subject
 from attrib.testing import toy_sample, toy_subject
@@ -41,7 +42,7 @@ def cups(evidence: tuple[Evidence, ...] = (Evidence(2, 0.4, 2.0),)) -> Sample:
 def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     checkpoint = write_checkpoint(tmp_path_factory.mktemp("model"), Shape(init_std=0.2), seed=3)
     frames = np.random.default_rng(0).integers(0, 256, (FRAMES, 60, 80, 3), dtype=np.uint8)
-    model = PerceptionLM.load(checkpoint)
+    model = load_family(PerceptionLM, checkpoint)
     found = Subject.bind(model, Clip(frames, np.arange(FRAMES) / 2, FRAMES / 2), QUESTION)
     peer = replace(cups((Evidence(1),)), id="peer", video=Path("peer.mp4"))
     return replace(found, sample=cups(), peers=(peer,))
@@ -61,8 +62,8 @@ def eager(subject: Subject) -> tuple[np.ndarray, int]:
         handle.remove()
     decoder.set_attn_implementation("sdpa")
     model = subject.model
-    assert isinstance(model, PerceptionLM)
-    return torch.cat(kept)[:, :, -1].double().numpy(), model._prompt(QUESTION, subject.grid.tokens)[1].start
+    assert isinstance(model, FamilyModel)
+    return torch.cat(kept)[:, :, -1].double().numpy(), model._prompt(subject.question, None).visual[0]
 
 
 def test_values_of_every_head_equal_those_of_full_matrices(subject: Subject, eager: tuple[np.ndarray, int]) -> None:

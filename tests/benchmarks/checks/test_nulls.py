@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from attrib.benchmarks.checks.nulls import alignment, pairing_rows, pooled, primary, shift_rows, unpaired_rows
+from attrib.benchmarks.checks.nulls import alignment, pairing_rows, primary, shift_rows, unpaired_rows
 from attrib.benchmarks.metrics.counterfactual import CounterfactualDeletion, TargetSensitivity
 from attrib.benchmarks.metrics.faithfulness import SRG
 from attrib.benchmarks.metrics.objects.mass import Mass
@@ -97,12 +97,6 @@ def test_only_the_frames_before_the_cut_are_turned() -> None:
     rows = list(shift_rows(blank(4), sample, {"m": volume}, [ENERGY]))
     assert [row.value for row in rows] == pytest.approx([3 / 7, 5 / 7])
     assert volume.values[:, 0, 0].tolist() == [0.5, 1, 2, 5]
-
-
-def test_maps_are_averaged_to_the_token_grid() -> None:
-    values = np.arange(32.0).reshape(2, 4, 4)
-    found = pooled(volume_of(values), blank().grid).values
-    assert found.tolist() == values.reshape(2, 2, 2, 2, 2).mean(axis=(2, 4)).tolist()
 
 
 @dataclass(frozen=True)

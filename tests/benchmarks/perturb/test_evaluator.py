@@ -23,7 +23,7 @@ from attrib.imputer import Canvas, Imputer, PixelImputer, TokenImputer
 from attrib.model import TokenGrid, VideoModel
 from attrib.subject import Subject
 from attrib.testing import QUESTION, ToyModel, toy_clip, toy_subject
-from attrib.types import Clip, Question
+from attrib.types import Clip, Question, Shot
 
 from linear import LinearModel, subject_of
 
@@ -75,8 +75,8 @@ class Whole(VideoModel):
     def preprocess(self, clip: Clip) -> Tensor:
         return self._toy.preprocess(clip)
 
-    def grid(self, frames: int) -> TokenGrid:
-        return self._toy.grid(frames)
+    def grid(self, shot: Shot) -> TokenGrid:
+        return self._toy.grid(shot)
 
     def encode(self, pixels: Tensor) -> Tensor:
         self.encoded += len(pixels)

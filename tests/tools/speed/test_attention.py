@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
 from attrib import registry
-from attrib.models.perception_lm import PerceptionLM
+from attrib.models.family_model import FamilyModel
 from attrib.models.perception_lm_init import Shape
 from tools.speed.attention import (
     METHODS,
@@ -21,6 +22,7 @@ from tools.speed.attention import (
     length,
     measure_all,
     model_of,
+    shot_of,
     stored_attention,
     subject_of,
     table,
@@ -31,38 +33,38 @@ SHAPE = Shape(init_std=0.2)
 
 
 @pytest.fixture(scope="module")
-def model() -> PerceptionLM:
+def model() -> FamilyModel:
     return model_of(SHAPE, torch.float32)
 
 
 @pytest.mark.parametrize("method", RIVALS)
-def test_the_rival_computes_the_same(model: PerceptionLM, method: str) -> None:
+def test_the_rival_computes_the_same(model: FamilyModel, method: str) -> None:
     """What is timed against each other must give the same map."""
     subject = subject_of(model, 2)
     ours = registry.get("methods", method)().values(subject).flatten()
     stored = stored_attention(subject, method)
     assert len(stored) == length(subject)
-    first = model._prompt(subject.question, subject.grid.tokens)[1].start
+    first = model._prompt(subject.question, None).visual[0]
     scale = float(ours.max())
     torch.testing.assert_close(stored[first : first + len(ours)] / scale, ours / scale, rtol=1e-4, atol=1e-5)
     assert model.module.model.language_model.config._attn_implementation == "sdpa"
 
 
-def test_methods_go_on_from_the_encoded_video(model: PerceptionLM) -> None:
+def test_methods_go_on_from_the_encoded_video(model: FamilyModel) -> None:
     """Bit for bit, in bfloat16 too: the tokens come from another process."""
     for each in (model, model_of(SHAPE)):
-        subject = subject_of(each, 2)
+        subject, shot = subject_of(each, 2), shot_of(each, 2)
         tokens = torch.from_numpy(encoded(subject, subject)[1]).view(each.dtype)
         same = Encoded(each, tokens)
         assert torch.equal(same.encode(subject.pixels[None]), each.encode(subject.pixels[None]))
-        assert torch.equal(same.encode(subject.pixels[None]), tokens) and same.grid(2) == each.grid(2)
+        assert torch.equal(same.encode(subject.pixels[None]), tokens) and same.grid(shot) == each.grid(shot)
 
 
 def test_the_model_is_bfloat16_by_default() -> None:
     assert model_of(Shape()).dtype == torch.bfloat16
 
 
-def test_every_method_is_measured_in_a_process_of_its_own(model: PerceptionLM) -> None:
+def test_every_method_is_measured_in_a_process_of_its_own(model: FamilyModel) -> None:
     found = [*measure_all(model, (1,)), *measure_all(model, (2,), ("legrad",))]
     assert [(item.method, item.stored) for item in found if item.frames == 1] == [
         (TOWER, False),
@@ -93,7 +95,7 @@ def test_a_process_that_dies_gives_nothing() -> None:
 
 
 def test_a_rival_that_cannot_fit_is_not_run(
-    model: PerceptionLM, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: FamilyModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("tools.speed.attention.STORED", 2**60)
     _, own, rival = measure_all(model, (1,), ("raw_attention",))
@@ -125,7 +127,7 @@ def test_operations_are_those_of_every_product() -> None:
     """By hand: twice the weights of every linear map for each token, 4 n^2 width for an attention."""
     model = model_of(SHAPE, torch.float32)
     frames, patches, tower = 3, 6 * 6, SHAPE.tower_width
-    tokens = frames * 9 + model.text_tokens(QUESTION)
+    tokens = frames * 9 + model.text_tokens(replace(QUESTION, shot=shot_of(model, frames)))
     network = model.module.model
     linear = sum(layer.weight.numel() for layer in network.language_model.layers.modules()
                  if isinstance(layer, torch.nn.Linear))  # fmt: skip

@@ -8,7 +8,7 @@ from captum.attr import IntegratedGradients as Captum
 
 from attrib import registry
 from attrib.inputs.space import baseline_of
-from attrib.models.perception_lm import demo
+from attrib.models.families.perception_lm import demo
 from attrib.subject import Subject
 from attrib.types import Sample
 from tools.speed import gradients

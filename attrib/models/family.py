@@ -1,0 +1,151 @@
+"""Family of checkpoints: what its official processor and network do not tell."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
+
+from attrib.attention_record import AttentionRecord
+from attrib.errors import UnsupportedModel
+from attrib.model import TokenGrid
+from attrib.types import Shot
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Modality = Literal["video", "image"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """Vision encoder: its blocks that are read, and what follows them by name, such as a norm and the projector."""
+
+    encoder: nn.Module
+    blocks: Sequence[nn.Module]
+    after: Mapping[str, nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Places of a layer's output (batch and tokens flattened): `order` has the token of each place, row-major."""
+
+    steps: int
+    rows: int
+    columns: int
+    order: Int[Tensor, " places"] = field(repr=False)
+
+
+class ModelFamily(ABC):
+    """A network and its processor, with what no configuration tells. Subclasses are registered by `model_type`.
+
+    `modality` is the key of `mm_encoder_outputs` under which the network takes a clip's features.
+    """
+
+    modality: ClassVar[Modality] = "video"
+    frames_per_step: int = 1
+
+    def __init__(self, network: Any, processor: Any) -> None:
+        self.network, self.processor = network, processor
+
+    @abstractmethod
+    def grid(self, shot: Shot) -> TokenGrid:
+        """Return the token grid of a clip."""
+
+    @abstractmethod
+    def tower(self) -> Tower:
+        """Return the vision encoder's parts."""
+
+    @abstractmethod
+    def tower_layout(self, shot: Shot, tokens: int) -> Layout:
+        """Return the places of a tower block's output with `tokens` tokens in all, for one clip."""
+
+    def order(self, shot: Shot) -> Int[Tensor, " n"]:
+        """Return where the encoder's last output has each token of the grid."""
+        return torch.arange(self.grid(shot).tokens)
+
+    def watching_tower(self, record: AttentionRecord, shot: Shot) -> AbstractContextManager[None]:
+        """Record the tower's attention in the context, with `visual` and `cells` set. Raises UnsupportedModel."""
+        raise UnsupportedModel(f"{type(self).__name__}: the attention of its vision encoder cannot be recorded")
+
+    @property
+    def placeholder(self) -> int:
+        """Id of the token that stands for a visual token in the prompt."""
+        token: int = getattr(self.network.config, f"{self.modality}_token_id")
+        return token
+
+    @property
+    def extra(self) -> int:
+        """Number of learnt tokens that follow a clip's visual tokens and stand for no place."""
+        return 0
+
+    def content(self, frames: Tensor) -> list[dict[str, Any]]:
+        """Return the media parts of the user's message for a clip (t, 3, h, w)."""
+        return [{"type": "video", "video": frames}]
+
+    def packing(self) -> dict[str, Any]:
+        """Return more arguments for the processor."""
+        return {}
+
+    def pack(self, pixels: Float[Tensor, "b t 3 h w"]) -> dict[str, Any]:
+        """Return the arguments of `get_video_features` for pixels in [0, 255], by the official video processor."""
+        packed = self.processor.video_processor(
+            list(pixels), do_resize=False, do_sample_frames=False, return_tensors="pt", **self.packing()
+        )
+        return {name: value for name, value in packed.items() if isinstance(value, Tensor)}
+
+    def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
+        """Return the visual tokens of packed clips."""
+        return stacked(self.network.model.get_video_features(**packed, return_dict=True).pooler_output)
+
+    def outputs(self, tokens: Float[Tensor, "b n d"]) -> ModelOutput:
+        """Invert `features`: return the encoder's output that the network's forward takes."""
+        return BaseModelOutputWithPooling(pooler_output=tuple(tokens))
+
+    @property
+    def decoder(self) -> Any:
+        """Language model, whose layers attend."""
+        return self.network.model.get_decoder()
+
+    @property
+    def text(self) -> Any:
+        """Configuration of the language model."""
+        return self.network.config.get_text_config()
+
+    def logits(self, states: Float[Tensor, "b r d"], ids: Sequence[int] | None = None) -> Float[Tensor, "b r v"]:
+        """Return the head's logits of all tokens or of `ids`, in at least float32."""
+        head = self.network.get_output_embeddings()
+        if ids is None:
+            logits = head(states)
+        else:
+            bias = None if head.bias is None else head.bias[list(ids)]
+            logits = nn.functional.linear(states, head.weight[list(ids)], bias)
+        wide: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        cap = getattr(self.text, "final_logit_softcapping", None)
+        return torch.tanh(wide / cap) * cap if cap else wide
+
+
+def stacked(features: Tensor | Sequence[Tensor]) -> Float[Tensor, "b n d"]:
+    """Return the features of equally long clips as one tensor."""
+    return features if isinstance(features, Tensor) else torch.stack(list(features))
+
+
+def framewise(shot: Shot, tokens: int, rows: int, columns: int) -> Layout:
+    """Return the layout of frames one after another, each with prefix tokens and then its places, row-major.
+
+    Raises UnsupportedModel where the tokens are no such frames.
+    """
+    places, each = rows * columns, tokens // shot.frames
+    if tokens % shot.frames or each < places:
+        raise UnsupportedModel(
+            f"vision layer: expected {shot.frames} frames of {rows}x{columns} places, got {tokens} tokens"
+        )
+    within = torch.arange(each - places, each)
+    order = (torch.arange(shot.frames)[:, None] * each + within).flatten()
+    return Layout(shot.frames, rows, columns, order)

@@ -1,0 +1,60 @@
+"""Pixels between attrib and an official video processor, which alone resizes, crops, normalises and cuts patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from attrib.models.family import ModelFamily
+from attrib.types import Clip
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+WHITE = 255
+
+
+def preprocessed(family: ModelFamily, clip: Clip) -> Float[Tensor, "t 3 h w"]:
+    """Return the clip as the official processor resizes and crops it before it normalises, in [0, 1].
+
+    A clip shorter than one step of the token grid is resized with its last frame repeated.
+    """
+    frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+    missing = max(0, family.frames_per_step - len(frames))
+    frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1, -1)])
+    with _resized(family.processor.video_processor) as seen:
+        family.processor.video_processor([frames], do_sample_frames=False, return_tensors="pt", **family.packing())
+    (resized,) = seen
+    return resized.reshape(-1, *resized.shape[-3:])[: len(clip)].float() / WHITE
+
+
+@contextmanager
+def _resized(video_processor: Any) -> Iterator[list[Tensor]]:
+    """Collect what the processor passes to its `rescale_and_normalize`."""
+    seen: list[Tensor] = []
+    normalise = video_processor.rescale_and_normalize
+
+    def watched(images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        seen.append(images)
+        return normalise(images, *args, **kwargs)
+
+    video_processor.rescale_and_normalize = watched
+    try:
+        yield seen
+    finally:
+        del video_processor.rescale_and_normalize
+
+
+def encoded(family: ModelFamily, pixels: Float[Tensor, "b t 3 h w"], dtype: torch.dtype) -> Float[Tensor, "b n d"]:
+    """Return the visual tokens of clips, differentiable in their pixels."""
+    packed = family.pack(pixels * WHITE)
+    device = pixels.device
+    arguments = {
+        name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
+        for name, value in packed.items()
+    }
+    return family.features(arguments)

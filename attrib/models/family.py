@@ -136,6 +136,12 @@ def stacked(features: Tensor | Sequence[Tensor]) -> Float[Tensor, "b n d"]:
     return features if isinstance(features, Tensor) else torch.stack(list(features))
 
 
+def read_blocks(blocks: Sequence[nn.Module], layer: int | Sequence[int]) -> Sequence[nn.Module]:
+    """Return the blocks up to the last that is read, where `layer` counts hidden states from the embedding's on."""
+    layers = [layer] if isinstance(layer, int) else layer
+    return list(blocks)[: max(each % (len(blocks) + 1) for each in layers)]
+
+
 def framewise(shot: Shot, tokens: int, rows: int, columns: int) -> Layout:
     """Return the layout of frames one after another, each with prefix tokens and then its places, row-major.
 

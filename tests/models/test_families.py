@@ -201,8 +201,8 @@ def test_places_of_the_tower_lie_in_their_cells(case: Case) -> None:
         assert torch.equal(case.model.from_feature_map(name, maps[1][name], seen[name], shot), seen[name])
     change = (maps[1][names[0]] - maps[0][names[0]]).norm(dim=1)
     at = np.unravel_index(int(change.argmax()), change.shape)
-    finer = change.shape[1] // grid.rows, change.shape[2] // grid.columns
-    assert (at[0], at[1] // finer[0], at[2] // finer[1]) == cell
+    middle = (at[1] + 0.5) / change.shape[1] * grid.rows, (at[2] + 0.5) / change.shape[2] * grid.columns
+    assert (at[0], int(middle[0]), int(middle[1])) == cell
 
 
 def test_dropped_tokens_do_not_matter_and_keeping_all_changes_nothing(case: Case) -> None:
@@ -260,21 +260,27 @@ def test_shares_of_a_conserving_rule_add_up_to_the_logit_difference(attending: C
     with torch.no_grad():
         for each in biases:
             each.zero_()
+    learnt = list(model.module.model.parameters(recurse=False))  # type: ignore[union-attr, operator]  # as a newline
     try:
         asked = model._prompt(contrast.question, None)
         embedding, kept = model.module.get_input_embeddings(), list[Tensor]()
         handle = embedding.register_forward_hook(lambda _, __, out: (kept.append(out.requires_grad_()), out)[1])
         tokens = attending.tokens.detach().clone().requires_grad_()
         with torch.enable_grad(), propagating(model.module, "cp"):
+            for each in learnt:
+                each.requires_grad_()
             score = contrast.score_tokens(tokens)
-            shares = torch.autograd.grad(score.sum(), [tokens, kept[0]])
+            inputs = [tokens, kept[0], *learnt]
+            shares = torch.autograd.grad(score.sum(), inputs, materialize_grads=True)
         handle.remove()
-        own = [(tensor.detach() * share).sum(dim=2)[0] for tensor, share in zip((tokens, kept[0]), shares, strict=True)]
+        own = [(each.detach() * share).sum(dim=-1) for each, share in zip(inputs, shares, strict=True)]
         text = torch.ones(len(asked.ids), dtype=torch.bool)
         text[asked.visual] = False
-        found = float(own[0].sum() + own[1][text].sum())
+        found = float(own[0].sum() + own[1][0, text].sum() + sum(each.sum() for each in own[2:]))
         assert found == pytest.approx(float(score), rel=1e-3, abs=1e-5)
     finally:
+        for each in learnt:
+            each.requires_grad_(False)
         with torch.no_grad():
             for each, value in zip(biases, before, strict=True):
                 each.copy_(value)

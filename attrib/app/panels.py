@@ -18,14 +18,14 @@ Floats = NDArray[np.float64]
 
 ANSWER = """
 <div class="at-answer">
-  <p class="at-said">{{ headline }}</p>
+  <p class="at-said" dir="auto">{{ headline }}</p>
   {% if bars %}<table><caption class="at-hidden">{{ caption }}</caption>
   {% for bar in bars %}<tr{% if bar.chosen %} class="at-chosen"{% endif %}>
-    <th scope="row">{{ bar.text }}</th>
+    <th scope="row" dir="auto">{{ bar.text }}</th>
     <td><span class="at-bar" aria-hidden="true"><i style="width: {{ '%.1f' % (100 * bar.share) }}%"></i></span></td>
     <td class="at-number">{{ '%.1f' % (100 * bar.share) }} %</td></tr>
   {% endfor %}</table>{% endif %}
-  <p class="at-note">Explained: {{ explained }}. {{ notes }}</p>
+  <p class="at-note">Explained: <bdi>{{ explained }}</bdi>. {{ notes }}</p>
   {% for failure in failures %}<p class="at-failed">{{ failure }}</p>{% endfor %}
 </div>"""
 

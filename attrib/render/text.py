@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import unicodedata
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,18 +65,47 @@ def shortened(text: str, size: int, width: float, weight: int = 400) -> str:
     return text[:low].rstrip() + "…" if low else ""
 
 
-def wrapped(text: str, size: int, width: float, most: int) -> list[str]:
+def abbreviated(text: str, letters: int) -> str:
+    """Return `text` on one line, cut with an ellipsis to the room of so many Latin letters; wide letters take two.
+
+    It is cut at a space where one is near, else between letters, never before a mark. For text of unknown letter size.
+    """
+    text = plain(text)
+    ends = [*accumulate(_columns(letter) for letter in text)]
+    if not ends or ends[-1] <= letters:
+        return text
+    end = bisect_right(ends, letters - 2)
+    while end and unicodedata.category(text[end]) in MARKS:
+        end -= 1
+    space = text.rfind(" ", 0, end + 1)
+    return f"{text[: space if space > end / 2 else end].rstrip()} …"
+
+
+def isolated(text: str) -> str:
+    """Return `text` as it stands in a sentence of another direction: in an isolate if any letter goes right to left."""
+    turns = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if turns else text
+
+
+def _columns(letter: str) -> int:
+    """Room of a letter in units of a Latin one: none for a mark, two for a wide letter or an emoji."""
+    if unicodedata.category(letter) in MARKS:
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def wrapped(text: str, size: int, width: float, most: int, weight: int = 400) -> list[str]:
     """Return `text` in at most `most` lines of `width` pixels, broken at spaces or, without any, between letters."""
     lines: list[str] = []
     left = plain(text)
-    while left and len(lines) < most - 1 and text_width(left, size) > width:
-        whole = shortened(left, size, width).removesuffix("…")
+    while left and len(lines) < most - 1 and text_width(left, size, weight) > width:
+        whole = shortened(left, size, width, weight).removesuffix("…")
         end = whole.rfind(" ") if " " in whole and left[len(whole) : len(whole) + 1] != " " else len(whole)
         if end <= 0:
             break
         lines.append(left[:end].rstrip())
         left = left[end:].lstrip()
-    return [*lines, shortened(left, size, width)] if left else lines
+    return [*lines, shortened(left, size, width, weight)] if left else lines
 
 
 def put(image: Image, text: str, at: tuple[int, int], size: int, colour: Colour, weight: int = 400) -> None:

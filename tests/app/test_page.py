@@ -103,6 +103,14 @@ def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Pa
     page.locator(".at-plot").press("Space")
     page.wait_for_function("document.querySelector('#at-overlay video').paused")
 
+    for words, direction in (("ما لون", "rtl"), ("Which 颜色", "ltr")):
+        said = page.locator(".at-said").evaluate(
+            "(part, words) => { part.textContent = words; return getComputedStyle(part).direction; }", words
+        )
+        assert said == direction
+    for field in (page.get_by_label("Question"), page.get_by_label("Options")):
+        assert field.evaluate("field => getComputedStyle(field).unicodeBidi") == "plaintext"
+
     page.get_by_label("Question").fill("")
     page.get_by_role("button", name="Explain").click()
     assert page.get_by_role("alert").inner_text() == "question: the text is empty"

@@ -69,6 +69,16 @@ def test_the_page_shows_the_chosen_rows_and_frames_cell_by_cell(tmp_path: Path) 
     assert colour_at(picture, page, 1, 0, HOT[2:]) == pytest.approx([100, 100, 100], abs=2)
 
 
+@pytest.mark.parametrize("word", ["Donaudampfschiff ", "哪个杯子里藏着球", "W"])
+def test_long_words_of_any_script_stay_on_the_page(word: str, tmp_path: Path) -> None:
+    heading = replace(HEADING, title=word * 30, answers=((word * 30, True),), below=word * 40, notes=(word * 60,))
+    written = layers_figure(tmp_path / "page", rows(), clip(), drawing(), heading)
+    margin = int(0.1 * DPI)
+    ink = imread(written[0])[..., :3].min(axis=-1) < 0.5
+    assert not ink[:, -margin:].any() and not ink[:, :margin].any()
+    assert ink[: int(0.3 * DPI), ink.shape[1] // 2 :].sum() > 100, "the title's first line is used"
+
+
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
 def test_words_of_the_pdf_are_text(tmp_path: Path) -> None:
     _, pdf = layers_figure(tmp_path / "page", rows(), clip(), drawing(), HEADING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -15,7 +16,19 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont, features
 
 from attrib.render import text
-from attrib.render.text import families, font_of, lettering, missing_letters, plain, put, shortened, text_width, wrapped
+from attrib.render.text import (
+    abbreviated,
+    families,
+    font_of,
+    isolated,
+    lettering,
+    missing_letters,
+    plain,
+    put,
+    shortened,
+    text_width,
+    wrapped,
+)
 
 DEJAVU = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 WHITE = (255, 255, 255)
@@ -138,6 +151,37 @@ def test_lines_fit_their_width_and_lose_nothing(script: str) -> None:
     short = wrapped(line, 16, width, 2)
     assert len(short) == 2 and short[1].endswith("…") and all(text_width(each, 16) <= width for each in short)
     assert shortened(line, 16, width).endswith("…") and text_width(shortened(line, 16, width), 16) <= width
+
+
+@pytest.mark.parametrize(
+    ("line", "letters", "expected"),
+    [
+        ("Which shape is it?", 18, "Which shape is it?"),
+        ("Which shape is it?", 17, "Which shape is …"),
+        ("Which shape is it?", 14, "Which shape …"),
+        ("Donaudampfschiff", 10, "Donaudam …"),
+        (LINES["chinese"], 22, LINES["chinese"]),  # eleven letters, each as wide as two
+        (LINES["chinese"], 21, "视频里的物体是什么 …"),
+        (LINES["chinese"], 12, "视频里的物 …"),
+        ("कककिक", 4, "कककिक"),  # a vowel sign takes no room
+        ("कककिक", 3, "क …"),
+        ("", 5, ""),
+    ],
+)
+def test_letters_are_counted_by_their_room(line: str, letters: int, expected: str) -> None:
+    assert abbreviated(line, letters) == expected
+
+
+def test_a_mark_is_not_parted_from_its_letter() -> None:
+    for letters in range(2, 14):
+        short = abbreviated(LINES["hindi"].replace(" ", ""), letters).removesuffix(" …")
+        rest = LINES["hindi"].replace(" ", "")[len(short) :]
+        assert not rest or not unicodedata.category(rest[0]).startswith("M")
+
+
+def test_only_text_from_the_right_is_isolated() -> None:
+    assert isolated("shape 形状") == "shape 形状"
+    assert isolated(LINES["arabic"]) == f"\u2068{LINES['arabic']}\u2069"
 
 
 def test_matplotlib_draws_them_without_a_word(caplog: pytest.LogCaptureFixture) -> None:

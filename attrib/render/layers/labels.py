@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
 
 from attrib.render.options import Box
+from attrib.render.text import shortened, text_width
 
 SIZE = 4.4  # letter size in points
 _PAD = 2.0  # points around the words
+_ROOM = 62.0  # points of a label, at most
+_FINE = 10  # pixels by which a point is measured
 _LINES = 2  # most lines between a label and its box
 _COVERED, _FAR, _SHORT = (
     12.0,
@@ -67,7 +66,7 @@ def _cost(tag: Tag, box: Box, others: Sequence[tuple[float, float, float, float]
 
 
 def _words(box: Box) -> str:
-    return textwrap.shorten(box.label, 24, placeholder="…")
+    return shortened(box.label, round(SIZE * _FINE), _ROOM * _FINE)
 
 
 def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:
@@ -84,8 +83,6 @@ def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:
                     yield Tag(label, left, left + wide, bottom - tall, bottom, away)
 
 
-@lru_cache(maxsize=1024)
 def _width(text: str) -> float:
     """Width of `text` in points."""
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=SIZE), ismath=False)
-    return float(width)
+    return text_width(text, round(SIZE * _FINE)) / _FINE

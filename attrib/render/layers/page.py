@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from matplotlib.patches import Rectangle
 from attrib.render.layers.labels import SIZE, place_labels
 from attrib.render.layers.rows import Heading, LayerRows
 from attrib.render.options import Image, RenderOptions, boxes, heat, mix
+from attrib.render.text import BOLD, shortened, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,8 @@ _WIDTH, _MARGIN, _NAME, _GAP, _LINE = 7.2, 0.12, 0.62, 0.05, 0.145
 _TIME, _FOOT, _TALLEST, _WIDEST = 0.16, 0.62, 1.7, 2.2
 _INK, _FAINT, _BAR, _QUIET = "#1a1b20", "#5c606b", "#dd8500", "#b9bcc6"
 _SHADE = 0.42  # share of a frame's brightness that remains below the cells
-_LETTERS = 105  # of a line of small words
+_ROOM = 0.98 * (_WIDTH - 2 * _MARGIN) * DPI  # pixels of a line of words
+_TITLE, _ANSWER, _SMALL, _NOTE = 9.0, 7.0, 6.5, 5.8  # points
 _HEAT = RenderOptions(opacity=0.92)
 _GROUND = 60  # grey below the colour scale, like that of a darkened frame
 
@@ -51,8 +52,8 @@ class LayersPage:
         shape = clip.frames.shape[1] / clip.frames.shape[2]
         width = (_WIDTH - 2 * _MARGIN - _NAME - (len(across) - 1) * _GAP) / len(across)
         width = min(width, _WIDEST, _TALLEST / shape)
-        head = 0.16 + _LINE * (1.25 * len(_wrapped(heading.title, 92)) + len(heading.answers) + 1)
-        notes = sum(len(_wrapped(note)) for note in heading.notes)
+        head = 0.16 + _LINE * (1.25 * len(_title(heading.title)) + len(heading.answers) + 1)
+        notes = sum(len(_lines(note)) for note in heading.notes)
         return LayersPage(len(across), lines, (width, width * shape), head, notes, captions)
 
     @property
@@ -101,14 +102,14 @@ class Sheet:
     def head(self, heading: Heading) -> None:
         """Draw the question, its answers with the model's own in bold, and a line of small letters."""
         base = 0.2
-        for line in _wrapped(heading.title, 92):
-            self.write(_MARGIN, base, line, size=9, weight="bold")
+        for line in _title(heading.title):
+            self.write(_MARGIN, base, line, size=_TITLE, weight="bold")
             base += 1.25 * _LINE
         for text, strong in heading.answers:
-            self.write(_MARGIN, base, textwrap.shorten(text, 110, placeholder="…"), size=7,
-                       weight="bold" if strong else "normal")  # fmt: skip
+            line = shortened(text, _pixels(_ANSWER), _ROOM, BOLD)
+            self.write(_MARGIN, base, line, size=_ANSWER, weight="bold" if strong else "normal")
             base += _LINE
-        self.write(_MARGIN, base, textwrap.shorten(heading.below, 130, placeholder="…"), color=_FAINT)
+        self.write(_MARGIN, base, shortened(heading.below, _pixels(_SMALL), _ROOM), size=_SMALL, color=_FAINT)
 
     def pictures(self, clip: Clip, frames: Sequence[int]) -> None:
         """Draw the first line: the unchanged frames, with labelled boxes and times."""
@@ -141,8 +142,8 @@ class Sheet:
         self._activity(top, current)
         base = top + _FOOT + 0.32
         for note in heading.notes:
-            for line in _wrapped(note):
-                self.write(_MARGIN, base, line, size=5.8, color=_FAINT)
+            for line in _lines(note):
+                self.write(_MARGIN, base, line, size=_NOTE, color=_FAINT)
                 base += 0.118
 
     def _scale(self, top: float) -> None:
@@ -220,5 +221,13 @@ class Sheet:
                       parse_math=False, bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.6})  # fmt: skip
 
 
-def _wrapped(text: str, width: int = 168) -> list[str]:
-    return textwrap.wrap(" ".join(text.split()), width, max_lines=3, placeholder="…") or [""]
+def _title(text: str) -> list[str]:
+    return wrapped(text, _pixels(_TITLE), _ROOM, 3, BOLD) or [""]
+
+
+def _lines(text: str) -> list[str]:
+    return wrapped(text, _pixels(_NOTE), _ROOM, 3) or [""]
+
+
+def _pixels(points: float) -> int:
+    return round(points * DPI / 72)

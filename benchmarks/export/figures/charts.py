@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attrib.benchmarks.export.figures.style import DOUBLE, FAINT, RULE, SMALL, Look, page
+from attrib.render.text import abbreviated, wrapped
 
 ROW, BAR = 0.155, 0.115  # inches: a row of the leaderboard, a bar
+_FINE = 20  # pixels of a letter by which labels are measured
 ARROWS = {"high": "higher is better", "low": "lower is better"}
 ORDERS = {
     "most_first": "most salient removed first",
@@ -148,9 +149,8 @@ def _patch(look: Look, label: str) -> Any:
 
 def _wrapped(text: str) -> str:
     """Wrap a label to two lines, leaving out the middle of a long one so that its count stays."""
-    if len(text) > 88:
-        text = f"{text[:70]} … {text[text.rindex('(') :]}"
-    return "\n".join(textwrap.wrap(text, 48, max_lines=2, placeholder=" …"))
+    name, _, count = text.rpartition(" (")
+    return "\n".join(wrapped(f"{abbreviated(name, 74)} ({count}", _FINE, 26 * _FINE, 2))
 
 
 def curves(table: pd.DataFrame) -> Figure:

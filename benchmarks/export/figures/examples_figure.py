@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from attrib.benchmarks.export.figures.style import DOUBLE, FAINT, HIGHEST
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.errors import InputError
 from attrib.render.options import Image, RenderOptions, View, blend, boxes
+from attrib.render.text import abbreviated
 from attrib.types import Clip, Question, SaliencyVolume, Sample
 
 if TYPE_CHECKING:
@@ -128,14 +128,14 @@ def block(text: str, clip: Clip, volumes: Mapping[str, SaliencyVolume], sample: 
 
 def heading(question: Question, answer: str | None, why: str, letters: int = LETTERS[2]) -> str:
     """Three lines: the question, the model's answer with a verdict, and the reason of the selection."""
-    texts = [textwrap.shorten(text, letters // 2 - 9, placeholder=" …") for text in question.options]
+    texts = [abbreviated(text, letters // 2 - 9) for text in question.options]
     options = dict(zip(question.letters, texts, strict=True))
     answered = f"“{options.get(answer, answer)}”" if answer else "unknown"
     verdict = ""
     if question.answer is not None and answer:
         right = question.letters[question.answer] == answer
         verdict = " (right)" if right else f" (wrong; right: “{texts[question.answer]}”)"
-    return f"{textwrap.shorten(question.text, letters, placeholder=' …')}\nAnswer {answered}{verdict}\n{why}"
+    return f"{abbreviated(question.text, letters)}\nAnswer {answered}{verdict}\n{why}"
 
 
 def _why(numbers: Numbers, example: Example) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from attrib.benchmarks.export.figures.captions import counted
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.matrix import Column, columns_of
+from attrib.render.text import abbreviated, isolated
 
 MOST_NAMES, MOST_TASKS, TASK_LETTERS = 6, 3, 90
 
@@ -157,7 +157,7 @@ def _not_general(numbers: Numbers) -> Iterator[str]:
 
 
 def _short_task(text: str) -> str:
-    return textwrap.shorten(text, TASK_LETTERS, placeholder=" …")
+    return isolated(abbreviated(text, TASK_LETTERS))
 
 
 def _more(count: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.export.techreport import facts, findings, limits
 from attrib.benchmarks.export.techreport.findings import ranged
 from attrib.benchmarks.tables.matrix import Column
+from attrib.render.text import abbreviated, isolated
 
 NONE = "\N{EN DASH}"
 AXES = {
@@ -95,10 +95,10 @@ def about(numbers: Numbers) -> str:
             known = rows.groupby("sample")[name].first().dropna()
             counts = known[known != ""].value_counts()
             if len(counts):
-                text += f" By {name}: {', '.join(f'{key} {count}' for key, count in counts.items())}."
+                text += f" By {name}: {', '.join(f'{isolated(key)} {count}' for key, count in counts.items())}."
     rules = facts.evidence(numbers)
     if rules:
-        text += f" Evidence by rule: {', '.join(f'{rule} ({count})' for rule, count in rules.items())}."
+        text += f" Evidence by rule: {', '.join(f'{isolated(rule)} ({count})' for rule, count in rules.items())}."
     return text
 
 
@@ -139,7 +139,7 @@ def tasks(numbers: Numbers, budget: Budget) -> tuple[list[str], list[list[str]],
     groups = groups.sort_values(["videos", "group"], ascending=[False, True], kind="stable")["group"]
     shown = list(groups[: budget.tasks])
     lines = [_line(numbers, part[(part["kind"] == "task") & (part["group"] == group)], by.column,
-                   textwrap.shorten(group, budget.letters, placeholder=" …")) for group in shown]  # fmt: skip
+                   abbreviated(group, budget.letters)) for group in shown]  # fmt: skip
     lines.append(_line(numbers, part[part["kind"] == "all"], by.column, "all"))
     share = numbers.share(numbers.generality(by.column))
     header = ["task", "n", "generality", by.column.title, f"{MINUS} control"]

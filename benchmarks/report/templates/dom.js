@@ -67,7 +67,7 @@ function badge(kind) {
 }
 
 function choice(words, values, chosen, change) {
-  const options = values.map(([value, text]) => el("option", { value, selected: value === chosen }, text));
+  const options = values.map(([value, text]) => el("option", { value, dir: "auto", selected: value === chosen }, text));
   const select = el("select", { onchange: () => change(select.value) }, options);
   return el("label", {}, words, select);
 }
@@ -145,6 +145,21 @@ function extent(values, pad = 0.06) {
   let [low, high] = [Math.min(...known), Math.max(...known)];
   if (low === high) [low, high] = [low - 0.5, high + 0.5];
   return [low - (high - low) * pad, high + (high - low) * pad];
+}
+
+// Width of a text in a figure, in pixels, whatever its script.
+const RULER = document.createElement("canvas").getContext("2d");
+function widthOf(text, size = 11) {
+  RULER.font = `${size}px ${getComputedStyle(document.body).fontFamily}`;
+  return RULER.measureText(text).width;
+}
+
+// The text, cut to `width` pixels; empty if nothing of it fits.
+function fitted(text, width, size) {
+  if (widthOf(text, size) <= width) return text;
+  const letters = [...new Intl.Segmenter().segment(text)].map((each) => each.segment);
+  while (letters.length && widthOf(`${letters.join("")}…`, size) > width) letters.pop();
+  return letters.length ? `${letters.join("").trimEnd()}…` : "";
 }
 
 function announce(text) {

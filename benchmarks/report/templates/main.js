@@ -31,13 +31,13 @@ function sampleChoice() {
   const entries = (task) =>
     DATA.samples.flatMap((one, place) =>
       one.task === task
-        ? [el("option", { value: place }, `${one.id}${one.correct === null ? "" : one.correct ? " ✓" : " ✗"}`)]
+        ? [el("option", { value: place, dir: "auto" }, `${one.id}${one.correct === null ? "" : one.correct ? " ✓" : " ✗"}`)]
         : [],
     );
   STAGE.select = el(
     "select",
     { id: "sample", onchange: () => choose(Number(STAGE.select.value)) },
-    tasks.map((task) => el("optgroup", { label: task || "no task" }, entries(task))),
+    tasks.map((task) => el("optgroup", { label: task || "no task", dir: "auto" }, entries(task))),
   );
   return el(
     "div",

@@ -19,10 +19,10 @@ function drawTasks() {
         { "data-task": task },
         el(
           "figcaption",
-          {},
+          { dir: "auto" },
           task,
           " ",
-          el("small", {}, `${videos} video${videos === 1 ? "" : "s"}, ${told(own[0].partners, 0)} partners each`),
+          el("small", { dir: "ltr" }, `${videos} video${videos === 1 ? "" : "s"}, ${told(own[0].partners, 0)} partners each`),
         ),
         box,
       );
@@ -53,7 +53,7 @@ function drawTasks() {
 
 function drawBars(rows, width) {
   const row = 17,
-    names = 6 + 6.3 * Math.max(...rows.map((one) => one.method.length)),
+    names = 6 + Math.max(...rows.map((one) => widthOf(one.method))),
     right = width - 40;
   const x = linear(0, 1, names + 6, right),
     bottom = row * rows.length + 4,
@@ -161,8 +161,8 @@ function startExceptions() {
       el(
         "tr",
         {},
-        el("td", {}, row.video),
-        el("td", {}, row.method),
+        el("td", { dir: "auto" }, row.video),
+        el("td", { dir: "auto" }, row.method),
         el("td", {}, `${row.metric} ${row.null}`.trim()),
         el("td", {}, told(row.value)),
         el("td", {}, told(row.null_median)),

@@ -104,8 +104,7 @@ function bandShape(band, kind, x, y, step) {
   const width = Math.max(x(band.end) - x(band.start) - 1, 2),
     colour = `rgb(${DATA.colours.bands[kind].join(",")})`;
   const words = `${kind}: ${band.label}, ${told(band.start)} to ${told(band.end)} s`;
-  const letters = Math.floor((width - 6) / 5.8),
-    text = band.label.length <= letters ? band.label : letters > 2 ? `${band.label.slice(0, letters - 1)}…` : "";
+  const text = fitted(band.label, width - 6, 10.5);
   return [
     svg(
       "rect",

@@ -83,25 +83,26 @@ function drawWords() {
       "li",
       { class: place === given ? "given" : "" },
       el("span", {}, String.fromCharCode(65 + place)),
-      el("span", {}, text),
+      el("span", { dir: "auto" }, text),
       el("span", { class: "meter", "aria-hidden": "true" }, meter),
       el("span", {}, told(share)),
       el("span", { class: "tag", hidden: !notes }, notes),
     );
   });
   const facts = [
-    body.area && `area: ${body.area}`,
-    body.reasoning && `reasoning: ${body.reasoning}`,
-    body.rule && `evidence: ${body.rule}`,
-    body.tags.length && `tags: ${body.tags.join(", ")}`,
-    body.cut !== null && `cut at ${told(body.cut)} s`,
-    body.letter_mass !== null && `probability of the letters: ${told(body.letter_mass)}`,
+    body.area && ["area: ", body.area],
+    body.reasoning && ["reasoning: ", body.reasoning],
+    body.rule && ["evidence: ", body.rule],
+    body.tags.length && ["tags: ", body.tags.join(", ")],
+    body.cut !== null && [`cut at ${told(body.cut)} s`],
+    body.letter_mass !== null && [`probability of the letters: ${told(body.letter_mass)}`],
   ].filter(Boolean);
+  const fact = ([words, own], place) => [place ? " · " : "", words, own ? el("bdi", {}, own) : null];
   STAGE.words.replaceChildren(
-    el("p", { class: "question" }, body.question),
+    el("p", { class: "question", dir: "auto" }, body.question),
     el("ul", { class: "options" }, list),
-    body.reply ? el("p", {}, `Model's free answer: ${body.reply}`) : "",
-    facts.length ? el("p", { class: "key" }, facts.join(" · ")) : "",
+    body.reply ? el("p", {}, "Model's free answer: ", el("bdi", {}, body.reply)) : "",
+    facts.length ? el("p", { class: "key" }, facts.flatMap(fact)) : "",
   );
 }
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ class Opened:
         return [url for url in self.requests if not url.startswith((base, "blob:", "data:"))]
 
 
+DOM = (files("attrib.benchmarks.report") / "templates" / "dom.js").read_text()
+FITTED = "const short = fitted(text, room, 10.5); return [short, widthOf(short, 10.5)];"
 READY = "() => document.querySelector('#player video')?.readyState >= 2 || !document.querySelector('#player video')"
 
 
@@ -98,6 +101,35 @@ def page(opened: Opened) -> Any:
     opened.page.reload()
     opened.page.wait_for_function(READY)
     return opened.page
+
+
+def test_words_take_the_direction_of_their_script(page: Any) -> None:
+    """Question, options and what a list offers go from the right once their first letter does."""
+    for place in (
+        ".question",
+        ".options li span:nth-child(2)",
+        "#sample option",
+        "#board-controls option",
+        ".facts dd",
+    ):
+        direction = f"""(words) => {{
+            const part = document.querySelector("{place}");
+            part.textContent = words;
+            return getComputedStyle(part).direction;
+        }}"""
+        assert page.evaluate(direction, "ما لون") == "rtl", place
+        assert page.evaluate(direction, "Which 颜色") == "ltr", place
+
+
+@pytest.mark.parametrize("word", ["物", "W", "i", "هذا ", "👩‍🔬"])
+def test_labels_of_any_script_are_cut_to_their_room(page: Any, word: str) -> None:
+    for room in (5, 60, 200):
+        short, width = page.evaluate(f"([text, room]) => {{ {DOM} {FITTED} }}", [word * 80, room])
+        assert width <= room
+        if room > 5:
+            assert short.startswith(word.strip()) and short.endswith("…")
+            assert (word * 80).startswith(short.removesuffix("…"))
+            assert width > room - 30, "no more is cut than must be"
 
 
 def rows(page: Any, table: str = "#board") -> list[str]:

@@ -35,6 +35,13 @@ def test_a_wrong_answer_stands_beside_the_right_one() -> None:
     assert examples_figure.heading(question, "B", "why") == "Which?\nAnswer “green” (right)\nwhy"
 
 
+def test_a_long_question_without_spaces_is_cut_between_its_letters() -> None:
+    question = Question("哪个杯子里藏着球" * 10, ("左边的杯子" * 10, "右边"), answer=0)
+    first, second, _ = examples_figure.heading(question, "A", "why", 66).split("\n")
+    assert first == ("哪个杯子里藏着球" * 10)[:32] + " …"
+    assert second == "Answer “" + ("左边的杯子" * 10)[:11] + " …” (right)"
+
+
 def test_each_figure_has_its_size_in_both_formats(folder: Path) -> None:
     told = json.loads((folder / "figures.json").read_text())
     names = [item["name"] for item in told["shown"]]

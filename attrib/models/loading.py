@@ -77,6 +77,8 @@ def load_checkpoint(checkpoint: Checkpoint, dtype: str) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(checkpoint.name, **where)
         _refuse_quantised(checkpoint, config)
         config._attn_implementation = "sdpa"  # of the parts too
+        if dtype == "float64":  # torch multiplies by all experts at once in smaller floats only
+            config._experts_implementation = "eager"
     with one_line_errors(checkpoint, "processor"):
         processor = AutoProcessor.from_pretrained(checkpoint.name, **where)
     with one_line_errors(checkpoint, "weights"), _quiet(bar=not checkpoint.local):

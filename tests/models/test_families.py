@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny_families
+import tiny_glm_gemma
 import torch
-from tiny_families import BUILDERS
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.video_utils import VideoMetadata
@@ -29,6 +30,7 @@ from attrib.types import Clip, Question
 
 QUESTION = Question("Which cup hides the ball?", ("the left one", "B", "the right one"))
 TIMES = (0.033, 0.4, 1.0, 1.71, 2.9)  # uneven, and an odd number of frames
+BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS}
 HYBRID = {"qwen3_5": "Qwen3_5TextModel: its layers 0, 1, 2 show no attention"}
 
 
@@ -152,6 +154,13 @@ def test_rollout_and_relevance_are_those_of_stored_maps(attending: Case) -> None
         found = registry.get("methods", name)().attribute(attending.subject).values
         expected = attending.subject.grid.to_volume(row[visual]).numpy()
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * expected.max())
+
+
+def test_a_clip_that_does_not_change_keeps_all_its_tokens(case: Case) -> None:
+    frames = np.broadcast_to(case.clip.frames[:1], case.clip.frames.shape).copy()
+    subject = Subject.bind(case.model, replace(case.clip, frames=frames), QUESTION)
+    assert len(case.model._prompt(subject.question, None).visual) == case.subject.grid.tokens
+    assert bool(torch.isfinite(subject.logprobs).all())
 
 
 def test_each_cell_moves_its_own_token_most(case: Case) -> None:

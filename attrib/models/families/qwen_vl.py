@@ -23,9 +23,13 @@ class Qwen2VL(ModelFamily):
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)
-        self.vision = network.model.visual
         self.frames_per_step = int(processor.video_processor.temporal_patch_size)
         self.patch, self.merge = int(processor.video_processor.patch_size), int(processor.video_processor.merge_size)
+
+    @property
+    def vision(self) -> Any:
+        """Vision encoder."""
+        return self.network.model.visual
 
     def packing(self) -> dict[str, Any]:
         """Return the per-frame cap of pixels as the checkpoint sets it; transformers is about to change its default."""

@@ -1,0 +1,71 @@
+"""Tiny checkpoints of GLM-4V, VideoLLaMA3, Gemma and Molmo2, as in `tiny_families`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import transformers
+from tiny_families import TEXT, WIDTH, saved, template, tokenizer
+
+
+def _glm(directory: Path, kind: str, processor: str, text: dict[str, Any]) -> Path:
+    marks = [f"<|{edge}_of_{medium}|>" for medium in ("image", "video") for edge in ("begin", "end")]
+    words = tokenizer(marks, image_token="<|image|>", video_token="<|video|>")
+    names = ("image_start", "image_end", "video_start", "video_end", "image", "video")
+    ids = words.convert_tokens_to_ids([*marks, "<|image|>", "<|video|>"])
+    vision = {
+        "depth": 2, "hidden_size": 32, "out_hidden_size": WIDTH, "num_heads": 2, "patch_size": 8, "image_size": 64,
+        "intermediate_size": 48,
+    }  # fmt: skip
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [1, 1, 2], "partial_rotary_factor": 0.5}
+    config = getattr(transformers, f"{kind}Config")(
+        text_config={**TEXT, "vocab_size": len(words), "rope_parameters": rope, **text}, vision_config=vision,
+        **{f"{name}_token_id": token for name, token in zip(names, ids, strict=True)}, tie_word_embeddings=False,
+    )  # fmt: skip
+    size = {"shortest_edge": 32 * 32, "longest_edge": 5 * 64 * 96}
+    parts = (
+        getattr(transformers, f"{processor}ImageProcessor")(patch_size=8), words,
+        getattr(transformers, f"{processor}VideoProcessor")(patch_size=8, size=size),
+    )  # fmt: skip
+    chat = template("<|begin_of_video|><|video|><|end_of_video|>")
+    return saved(directory, config, getattr(transformers, f"{processor}Processor")(*parts, chat_template=chat))
+
+
+def glm4v(directory: Path) -> Path:
+    """Write a GLM-4.1V."""
+    return _glm(directory, "Glm4v", "Glm4v", {})
+
+
+def glm46v(directory: Path) -> Path:
+    """Write a GLM-4.6V."""
+    return _glm(directory, "Glm46V", "Glm46V", {"model_type": "glm4v_text"})
+
+
+def glm4v_moe(directory: Path) -> Path:
+    """Write a GLM-4.5V whose layers but the first have experts."""
+    experts = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
+    return _glm(directory, "Glm4vMoe", "Glm4v", experts)
+
+
+def video_llama_3(directory: Path) -> Path:
+    """Write a VideoLLaMA3."""
+    words = tokenizer([], image_token="<|image_pad|>", video_token="<|video_pad|>")
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "patch_size": 8}  # fmt: skip
+    config = transformers.VideoLlama3Config(
+        text_config={**TEXT, "model_type": "qwen2", "vocab_size": len(words)}, vision_config=vision,
+        image_token_id=words.image_token_id, video_token_id=words.video_token_id,
+    )  # fmt: skip
+    size = {"shortest_edge": 32 * 32, "longest_edge": 5 * 64 * 96}
+    parts = (
+        transformers.VideoLlama3ImageProcessor(patch_size=8), words,
+        transformers.VideoLlama3VideoProcessor(patch_size=8, size=size),
+    )  # fmt: skip
+    return saved(directory, config, transformers.VideoLlama3Processor(*parts, chat_template=template("<|video_pad|>")))
+
+
+BUILDERS: dict[str, Callable[[Path], Path]] = {
+    builder.__name__: builder for builder in (glm4v, glm46v, glm4v_moe, video_llama_3)
+}

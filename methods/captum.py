@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,7 +38,7 @@ class Captum(Method):
     of `cells` x `cells` features per frame or token step (0: one feature per token of the model). Sampled classes
     report `monte_carlo_agreement`, the rank correlation to expect between this map and one of another seed:
     `ShapleyValueSampling` from two halves of its permutations; `GradientShap`, `Lime` and `KernelShap` from a second
-    run with other draws, which doubles their cost and is left out with `repeat` false.
+    run with other draws, which takes as long again and is left out with `repeat` false.
     """
 
     reference: ClassVar[str] = "Kokhlikyan et al. 2020"
@@ -78,19 +79,22 @@ class Captum(Method):
         if "feature_mask" in self._parameters:
             arguments.setdefault("feature_mask", self._mask(inputs, subject.grid))
         if self.name == AVERAGED:
-            return self._from_halves(inputs, arguments)
+            return self._from_halves(inputs, arguments, subject.grid)
         values = self._call(inputs, arguments)
-        again = self.repeat and self.name in REPEATED
-        return Attribution(values, report_of_runs(values, self._call(inputs, arguments)) if again else {})
+        if not self.repeat or self.name not in REPEATED:
+            return Attribution(values)
+        began = time.perf_counter()
+        reports = report_of_runs(values, self._call(inputs, arguments), subject.grid)
+        return Attribution(values, reports, aside=time.perf_counter() - began)
 
-    def _from_halves(self, inputs: Inputs, arguments: dict[str, Any]) -> Attribution:
+    def _from_halves(self, inputs: Inputs, arguments: dict[str, Any], grid: TokenGrid) -> Attribution:
         """Return the mean over all permutations: the draws of one call, in two."""
         count = arguments.get("n_samples", self._signature.parameters["n_samples"].default)
         if not isinstance(count, int) or count < 2:
             return Attribution(self._call(inputs, arguments))
         counts = (count // 2, count - count // 2)
         first, second = (self._call(inputs, {**arguments, "n_samples": half}) for half in counts)
-        return Attribution((counts[0] * first + counts[1] * second) / count, report_of_halves(first, second))
+        return Attribution((counts[0] * first + counts[1] * second) / count, report_of_halves(first, second, grid))
 
     def _call(self, inputs: Inputs, arguments: Mapping[str, Any]) -> Float[Tensor, "t h w"]:
         attribution = getattr(captum.attr, self.name)(inputs.score)

@@ -62,8 +62,9 @@ class GradientShap(Batched, Method):
                 (gradient,) = torch.autograd.grad(inputs.score(points).sum(), points)
             values = ((end - start) * gradient).sum(dim=2) * weight[chunk].to(start).view(-1, *ones[1:])
             halves.index_add_(0, half[chunk].to(values.device), values)
-        reports = report_of_halves(*halves) if self.samples >= 2 * len(self.baselines) else {}
-        return Attribution(inputs.volume(halves.sum(dim=0, keepdim=True)), reports)
+        one, two = (inputs.volume(values[None]) for values in halves)
+        enough = self.samples >= 2 * len(self.baselines)
+        return Attribution(one + two, report_of_halves(one, two, subject.grid) if enough else {})
 
     def _draws(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return each sample's baseline, its place on the path, its weight, and the half that it belongs to."""

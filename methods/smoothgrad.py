@@ -64,9 +64,11 @@ class SmoothGrad(Batched, Method):
             half = torch.arange(chunk.start, chunk.stop, device=slopes.device) % 2
             sums[0].index_add_(0, half, slopes)
             sums[1].index_add_(0, half, slopes.square())
-        maps = [self._map(sums[:, half], (self.samples + 1 - half) // 2) for half in (0, 1) if self.samples >= 4]
-        reports = report_of_halves(*maps) if maps else {}
-        return Attribution(inputs.volume(self._map(sums.sum(dim=1), self.samples)), reports)
+        values = inputs.volume(self._map(sums.sum(dim=1), self.samples))
+        if self.samples < 4:
+            return Attribution(values)
+        one, two = (inputs.volume(self._map(sums[:, half], (self.samples + 1 - half) // 2)) for half in (0, 1))
+        return Attribution(values, report_of_halves(one, two, subject.grid))
 
     def _map(self, sums: Tensor, count: int) -> Tensor:
         """Return the magnitude of the average over `count` copies, from the sums of their gradients and squares."""

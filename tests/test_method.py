@@ -42,6 +42,21 @@ class Noise(Method):
         return Attribution(self.values(subject), {"draws": 48.0})
 
 
+@dataclass(frozen=True)
+class Checked(Method):
+    """Says that an hour went into its report."""
+
+    def values(self, subject: Subject) -> Tensor:
+        return torch.zeros(4, 3, 4)
+
+    def values_and_reports(self, subject: Subject) -> Attribution:
+        return Attribution(self.values(subject), aside=3600.0)
+
+
+def test_seconds_leave_out_what_only_the_reports_took() -> None:
+    assert -3600 < Checked().attribute(toy_subject()).provenance.seconds < -3500
+
+
 @pytest.mark.parametrize(
     ("what", "message"),
     [

@@ -1,7 +1,7 @@
 """Agreement of two seeds' maps by the number of samples: `python -m tools.monte_carlo [METHOD ...]`.
 
-Rank correlation (Spearman) over all values of the maps, on the videos of the built-in benchmark; beside it the
-agreement that the method reports from two halves of its own samples.
+Rank correlation (Spearman) on the videos of the built-in benchmark: over the cells of the token grid, as metrics score
+maps, and over all values; beside them the agreement that the method reports from two halves of its own samples.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from attrib.subject import Subject
 SAMPLES = (16, 32, 64)
 
 
-def pair(subjects: tuple[Subject, Subject], method: str, samples: int) -> tuple[float, float]:
-    """Return the agreement of two seeds and the one that the first map reports."""
+def pair(subjects: tuple[Subject, Subject], method: str, samples: int) -> tuple[float, float, float]:
+    """Return the agreement of two seeds on the token grid and over all values, and the one that the maps report."""
     made = [registry.get("methods", method)(samples=samples, batch=4).attribute(subject) for subject in subjects]
-    found = float(spearmanr(*(volume.values.ravel() for volume in made)).statistic)
-    return found, float(made[0].provenance.reports["monte_carlo_agreement"])
+    grid = subjects[0].grid
+    coarse = [volume.on_grid(grid.rows, grid.columns) for volume in made]
+    tokens, values = (float(spearmanr(*(one.values.ravel() for one in both)).statistic) for both in (coarse, made))
+    return tokens, values, float(np.mean([volume.provenance.reports["monte_carlo_agreement"] for volume in made]))
 
 
 def main() -> None:
@@ -43,8 +45,9 @@ def main() -> None:
     for method in given.methods:
         for samples in given.samples:
             found = np.array([pair(both, method, samples) for both in subjects])
-            seeds, halves = np.median(found, axis=0)
-            print(f"{method}, {samples} samples: two seeds agree by {seeds:.2f}, reported {halves:.2f}", flush=True)
+            tokens, values, reported = np.median(found, axis=0)
+            agreement = f"two seeds agree by {tokens:.2f} on the token grid ({values:.2f} over all values)"
+            print(f"{method}, {samples} samples: {agreement}, reported {reported:.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 REPORTS = {  # of methods, as columns: name to title and format
     "completeness_error": ("completeness error", ".2%"),
+    "reference_error": ("L2 error", ".2%"),
     "monte_carlo_agreement": ("agrees with another seed", ".2f"),
 }
 

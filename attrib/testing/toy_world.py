@@ -102,6 +102,7 @@ def annotated(subject: Subject) -> Subject:
 
 
 def toy_volume(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> SaliencyVolume:
-    """Return values (FRAMES, h, w) as a volume of the toy clip that reports a score change of 1.5 nats."""
-    provenance = Provenance("toy", reports={"score_change": 1.5, "completeness_error": 0.0})
+    """Return values (FRAMES, h, w) as a volume of the toy clip that reports a score change of 1.5 nats, and errors."""
+    reports = {"score_change": 1.5, "completeness_error": 0.0, "reference_error": 0.5}
+    provenance = Provenance("toy", reports=reports)
     return SaliencyVolume(np.asarray(values, np.float32), toy_clip().times, provenance)

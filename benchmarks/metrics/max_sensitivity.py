@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
@@ -14,6 +13,7 @@ import torch
 from attrib.benchmarks.perturb.cells import UndefinedError, on_tokens
 from attrib.method import require_at_least
 from attrib.metric import NAN, Direction, Remake, RemakingMetric, Score
+from attrib.runtime.selection import is_selected
 from attrib.subject import Subject
 from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import Need
@@ -50,7 +50,8 @@ class MaxSensitivity(RemakingMetric):
     def score(self, volume: SaliencyVolume, remake: Remake, subject: Subject, sample: Sample) -> Score:
         """Return the score of one item; `remake` computes the method's map of another subject."""
         try:
-            self._require_selected(sample)
+            if not is_selected(sample.id, self.share):
+                raise UndefinedError(f"not among the selected {100 * self.share:g} % of the samples (share)")
             before = on_tokens(volume, subject)
             norm = float(np.linalg.norm(before))
             if not norm:
@@ -62,12 +63,6 @@ class MaxSensitivity(RemakingMetric):
         if not changes:
             return Score.undefined(f"noise of radius {self.radius:g} changes the answer in every draw")
         return Score(max(changes), NAN)
-
-    def _require_selected(self, sample: Sample) -> None:
-        """Raise UndefinedError for a sample that is not in the share; the selection depends on its id alone."""
-        digest = hashlib.blake2b(sample.id.encode(errors="surrogatepass"), digest_size=8).digest()
-        if int.from_bytes(digest) >= self.share * 2**64:
-            raise UndefinedError(f"not among the selected {100 * self.share:g} % of the samples (share)")
 
     def versions(self, subject: Subject) -> Iterator[Subject]:
         """Yield the subject with noise in its pixels, for each draw that leaves the chosen option the same."""

@@ -121,11 +121,26 @@ def test_explain_shows_how_far_another_seed_would_agree(attrib: Run, clip: Path,
 def test_integrated_gradients_reports_its_error(attrib: Run, clip: Path, tmp_path: Path) -> None:
     code, out, _ = attrib("explain", clip, *ASK, "--set", "methods.integrated_gradients.steps=4",
                           "--target", "contrast:1,0", "-O", tmp_path / "o", "--json")  # fmt: skip
+    assert "reference_error" not in out
     summary = json.loads(out)
     assert code == 0
     assert summary["explained"] == "B. blue against A. red"
     assert list(summary["methods"]) == ["integrated_gradients"]
     assert summary["methods"]["integrated_gradients"]["completeness_error"] >= 0
+
+
+def test_integrated_gradients_are_compared_with_a_reference_where_asked(
+    attrib: Run, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attrib.inputs.path.FEWEST", 2)
+    monkeypatch.setattr("attrib.inputs.path.MOST", 4)
+    given = ("steps=1", "checked=1")
+    code, out, _ = attrib("explain", clip, *ASK, "-O", tmp_path / "o", "--no-overlay",
+                          *(f"--set=methods.integrated_gradients.{one}" for one in given))  # fmt: skip
+    found = json.loads((tmp_path / "o" / "summary.json").read_text())["methods"]["integrated_gradients"]
+    assert code == 0 and "completeness error" in out and "L2 error" in out
+    assert f"{found['completeness_error']:.2%}" in out and f"{found['reference_error']:.2%}" in out
+    assert found["reference_error"] > 0 and found["reference_change"] > 0
 
 
 @pytest.mark.parametrize(

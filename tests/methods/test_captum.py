@@ -31,7 +31,7 @@ class Counting(ToyModel):
 
 
 def square(model: ToyModel) -> Subject:
-    """The toy's clip without its last column of cells, and with noise, so that no two cells are alike."""
+    """The toy's clip cut to a square of 12 pixels, with noise, so that no two cells are alike."""
     clip = toy_clip()
     frames = clip.frames[:, :, : ROWS * CELL] // 2 + np.random.default_rng(0).integers(0, 99, (4, 12, 12, 3))
     return Subject.bind(model, replace(clip, frames=frames.astype(np.uint8)), QUESTION)
@@ -88,15 +88,22 @@ def plain_maps(name: str, subject: Subject, *calls: dict[str, Any]) -> list[np.n
     return [(each.sum(dim=1) if name in GRADIENT else each.mean(dim=1)).flatten().numpy() for each in maps]
 
 
+def rank_correlation(*maps: np.ndarray) -> float:
+    """Spearman correlation of two maps' means in the 3 x 4 cells of the token grid."""
+    return float(
+        spearmanr(*(each.reshape(4, ROWS, 4, COLUMNS, 3).mean(axis=(2, 4)).ravel() for each in maps)).statistic
+    )
+
+
 @pytest.mark.parametrize(("name", "count"), [("GradientShap", 6), ("Lime", 60), ("KernelShap", 60)])
 def test_a_second_run_tells_how_far_another_seed_agrees(name: str, count: int) -> None:
     model = Counting()
     subject, call = square(model), {"n_samples": count}
-    expected = spearmanr(*plain_maps(name, subject, call, call)).statistic
+    expected = rank_correlation(*plain_maps(name, subject, call, call))
     method = Captum(name, call, baseline="black", cells=3)
     model.videos = 0
     volume = method.attribute(subject)
-    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(expected, abs=1e-4)}
+    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(expected, abs=1e-3)}
     assert -1 < expected < 0.999
     twice, model.videos = model.videos, 0
     once = replace(method, repeat=False).attribute(subject)
@@ -109,12 +116,12 @@ def test_halves_of_the_permutations_tell_how_far_another_seed_agrees() -> None:
     model = Counting()
     subject = square(model)
     one, two = plain_maps("ShapleyValueSampling", subject, {"n_samples": 2}, {"n_samples": 3})
-    r = spearmanr(one, two).statistic
+    r = rank_correlation(one, two)
     model.videos = 0
     (whole,) = plain_maps("ShapleyValueSampling", subject, {"n_samples": 5})
     plain, model.videos = model.videos, 0
     volume = Captum("ShapleyValueSampling", {"n_samples": 5}, baseline="black", cells=3).attribute(subject)
-    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(2 * r / (1 + r), abs=1e-4)}
+    assert volume.provenance.reports == {"monte_carlo_agreement": pytest.approx(2 * r / (1 + r), abs=1e-3)}
     np.testing.assert_allclose(volume.values.ravel(), whole, atol=1e-6)
     assert model.videos - plain <= 3
     assert not Captum("ShapleyValueSampling", {"n_samples": 1}, cells=3).attribute(subject).provenance.reports

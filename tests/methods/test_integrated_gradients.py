@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from attrib.inputs.space import Space, baseline_of
 from attrib.methods.integrated_gradients import IntegratedGradients
+from attrib.runtime.selection import is_selected
 from attrib.subject import Subject
-from attrib.testing import CELL, QUESTION, RED, ToyModel, check_method, toy_clip, toy_subject
+from attrib.testing import CELL, QUESTION, RED, ToyModel, check_method, toy_clip, toy_sample, toy_subject
 from attrib.types import Clip, Question
 
 TOKENS = 4 * 3 * 4
@@ -190,6 +192,37 @@ def test_completeness_error_is_in_the_provenance() -> None:
     assert all(math.isfinite(value) for value in reports.values())
 
 
+@pytest.mark.parametrize("space", ["pixels", "tokens"])
+def test_the_distance_to_a_dense_reference_is_reported(space: Space) -> None:
+    """Beside a quadrature of another kind, of Captum: too few steps leave a distance, enough leave next to none."""
+    subject = toy_subject()
+    score, inputs = (subject.score, subject.pixels[None]) if space == "pixels" else (
+        subject.score_tokens, subject.model.encode(subject.pixels[None]))  # fmt: skip
+    baseline = baseline_of(subject, space, "black")
+    dense = Captum(score).attribute(inputs, baseline, n_steps=200, method="gausslegendre")[0].detach().sum(dim=1)
+    for steps in (1, 2, 30):
+        found = IntegratedGradients(steps=steps, baseline="black", space=space, checked=1).values_and_reports(subject)
+        expected = float((found.values.flatten() - dense.flatten()).norm() / dense.norm())
+        assert found.reports["reference_error"] == pytest.approx(expected, abs=2e-3)
+        assert (expected > 0.02) == (steps < 30)
+        assert 0 < found.reports["reference_change"] <= 0.01 and found.reports["gradient_evaluations"] == steps
+
+
+def test_a_share_of_the_samples_is_compared_by_their_ids() -> None:
+    subject, method = toy_subject(ToyModel(sharpness=0)), IntegratedGradients(steps=1, checked=0.25)
+    ids = [f"video_{number}_0" for number in range(12)]
+    subjects = [replace(subject, sample=replace(toy_sample(), id=name)) for name in ids]
+    found = [name for name, each in zip(ids, subjects, strict=True) if is_compared(method, each)]
+    assert found == [name for name in ids if is_selected(name, 0.25)] and 0 < len(found) < 8
+    assert not is_compared(method, subject) and is_compared(replace(method, checked=1), subject)
+    none, every = (sum(is_compared(replace(method, checked=share), each) for each in subjects[:3]) for share in (0, 1))
+    assert (none, every) == (0, 3)
+
+
+def is_compared(method: IntegratedGradients, subject: Subject) -> bool:
+    return "reference_error" in method.values_and_reports(subject).reports
+
+
 def test_a_clip_that_equals_its_baseline_gets_zeros_and_a_finite_report() -> None:
     grey = Clip(np.full((2, 12, 16, 3), 102, np.uint8), np.array([0.0, 0.5]), end=1.0)
     volume = IntegratedGradients(baseline="mean").attribute(Subject.bind(ToyModel(), grey, QUESTION))
@@ -205,6 +238,7 @@ def test_a_clip_that_equals_its_baseline_gets_zeros_and_a_finite_report() -> Non
         ({"batch": 0}, "batch"),
         ({"tolerance": -0.1}, "tolerance"),
         ({"max_steps": 0}, "max_steps"),
+        ({"checked": 1.5}, "checked: expected a share from 0 to 1, got 1.5"),
         ({"space": "token"}, "tokens"),
         ({"baseline": "mean_token"}, "set space to 'tokens'"),
     ],

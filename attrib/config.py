@@ -26,8 +26,10 @@ class ModelSection(_Section):
     """Model and sampling of its frames."""
 
     name: str = "demo"
-    device: str = "cpu"
-    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    device: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"
+    device_map: Literal["auto"] | None = None
+    pixels: int | None = Field(None, ge=1, strict=True)  # of all frames of a clip; None: what the checkpoint allows
     revision: str | None = None
     offline: bool = False
     frames: int | None = Field(None, ge=1, le=10_000, strict=True)  # None: what the model takes by default

@@ -103,6 +103,11 @@ class VideoModel(ABC):
         return self.score_tokens(self.encode(pixels), question)
 
     @property
+    def code(self) -> tuple[type, ...]:
+        """Classes whose code decides the model's answers."""
+        return (type(self),)
+
+    @property
     def device(self) -> torch.device:
         """Device of the parameters."""
         return next(self.module.parameters()).device

@@ -28,7 +28,7 @@ class Sized:
         ({"modle": {}}, "modle: unknown key; did you mean 'model'?"),
         ({"model": {"frmes": 3}}, "model.frmes: unknown key; did you mean 'frames'?"),
         ({"model": {"frames": 0}}, "model.frames: input should be greater than or equal to 1, got 0"),
-        ({"model": {"dtype": "int8"}}, "model.dtype: input should be 'float32'"),
+        ({"model": {"dtype": "int8"}}, "model.dtype: input should be 'auto', 'float32'"),
         ({"methods": ["grad_cam"]}, "methods: input should be a valid dictionary"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
         ({"seed": float("nan")}, "seed: input should be a valid integer, got nan"),
@@ -37,7 +37,7 @@ class Sized:
         ({"seed": 10**5000}, "seed: input should be less than 4294967296, got an unreadable int"),
         (
             {"model": {"dtype": "floa16"}},
-            "model.dtype: input should be 'float32', 'bfloat16', 'float16' or 'float64', "
+            "model.dtype: input should be 'auto', 'float32', 'bfloat16', 'float16' or 'float64', "
             "got 'floa16'; did you mean 'float16'?",
         ),
         (

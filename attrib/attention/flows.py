@@ -116,7 +116,12 @@ class AnswerRows:
             flows = (block, spread(layer, block, row)) if self.twin else (block,)
             for total, flow in zip(totals, flows, strict=True):
                 total[:, :, : flow.shape[3]] += flow[:, :, 0] / len(self.record.explained_rows)
-        self.layers[layer.index] = totals
+        self.layers[layer.index] = [total.to(self._device(layer)) for total in totals]
+
+    def _device(self, layer: LayerRecord) -> torch.device:
+        """Return the device of the first layer that came: those of a model may lie on several."""
+        first = next(iter(self.layers.values()), None)
+        return first[0].device if first else layer.query.device
 
     def chosen(self, layers: Sequence[int] = (), heads: Sequence[int] = ()) -> list[Float[Tensor, "b l heads n"]]:
         """Return the flow and its twin in these layers and heads (none: all). Raises AttributionError if unknown."""
@@ -149,6 +154,7 @@ class Recursion:
         """Add the next layer, top layer first."""
         if not self.started:
             self.carried, self.started = [_answer(self.record, layer) for _ in self.carried], True
+        self.carried = [carried.to(layer.query.device) for carried in self.carried]
         flowed = [torch.zeros_like(carried) for carried in self.carried]
         for start, stop in _blocks(self.carried, layer):
             block = self.flow(layer, gradient, start, stop)

@@ -125,7 +125,8 @@ def _show_explanation(explanation: Explanation, output: Path, endings: str) -> N
     free = explanation.subject.question.reply is not None
     table = _token_table(summary) if free else _option_table(summary)
     own = " (the model's own)" if free and summary["generated"] else ""
-    lines = [f"explained: {summary['explained']}{own}", *_annotation_lines(summary), ""]
+    model = f"model: {summary['model']} on {summary['placement']}"
+    lines = [model, f"explained: {summary['explained']}{own}", *_annotation_lines(summary), ""]
     screen.print(summary["question"], table, *lines, sep="\n", markup=False)
     if explanation.volumes:
         screen.print(_cost_table(summary))

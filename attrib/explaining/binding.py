@@ -40,8 +40,23 @@ class FrameSampling:
 def load(section: config.ModelSection) -> VideoModel:
     """Load the model that a configuration's section describes."""
     return models.load(
-        section.name, device=section.device, dtype=section.dtype, revision=section.revision, offline=section.offline
-    )
+        section.name, device=section.device, dtype=section.dtype, revision=section.revision, offline=section.offline,
+        device_map=section.device_map, pixels=section.pixels,
+    )  # fmt: skip
+
+
+def resolved(section: config.ModelSection, model: VideoModel) -> config.ModelSection:
+    """Return the section with the device and dtype that the loaded model really has."""
+    device = str(model.device) if section.device == "auto" else section.device
+    return section.model_copy(update={"device": device, "dtype": str(model.dtype).removeprefix("torch.")})
+
+
+def placement(subject: Subject) -> str:
+    """Describe where and how the model runs: `cpu, float32, 288 visual tokens, weights of 0.01 GiB`."""
+    model = subject.model
+    weights = sum(each.nbytes for each in model.module.parameters()) / 2**30
+    dtype = str(model.dtype).removeprefix("torch.")
+    return f"{model.device}, {dtype}, {subject.grid.tokens} visual tokens, weights of {weights:.2f} GiB"
 
 
 def explain_settings(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attrib.errors import InputError, failure_message
-from attrib.explaining.binding import LEAST_MASS, letter_mass
+from attrib.explaining.binding import LEAST_MASS, letter_mass, placement
 from attrib.method import Method
 from attrib.model import vocabulary_warnings
 from attrib.render import overlay
@@ -76,7 +76,8 @@ class Explanation:
             **(_annotated(subject.sample) if subject.sample else {}),
             "letter_mass": self.letter_mass, "target": str(subject.target), "explained": subject.description,
             "score": float(subject.log_odds(subject.logprobs[None])[0]),
-            "model": subject.model.name, "revision": subject.model.revision, "seed": subject.seed,
+            "model": subject.model.name, "revision": subject.model.revision, "placement": placement(subject),
+            "seed": subject.seed,
             "times": subject.clip.times.tolist(), "warnings": list(self.warnings),
             "notes": list(self.notes),
             "methods": {name: self._costs(name) for name in self.volumes},
@@ -119,6 +120,7 @@ class Explanation:
 
 def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
     """Compute each row's volume; record methods that fail and continue with the others."""
+    report_progress(step, placement(subject), 0, len(rows))
     mass = letter_mass(subject)  # before the maps: an error here must not lose them
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}

@@ -7,39 +7,63 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Unpack, cast
 
 from attrib import registry
 from attrib.errors import InputError, UnknownName
 from attrib.model import VideoModel
 
+if TYPE_CHECKING:
+    from attrib.models.loading import LoadOptions
+
 CONVERTED = {"internvl_chat": "internvl", "llava_qwen": "llava_onevision"}  # remote code: its family in transformers
-DTYPES = ("float32", "bfloat16", "float16", "float64")
+DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
-def load(
-    name: str, *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = False
-) -> VideoModel:
+def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
     """Load the model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
 
-    Raises InputError when there is no such model, its family has no adapter, or device or dtype is not available.
+    `device` auto (the default) is a CUDA or ROCm GPU if there is one, else the CPU; `dtype` auto (the default) is the
+    checkpoint's own on a GPU and float32 on a CPU. `device_map` auto spreads the model over all GPUs, by the package
+    accelerate. `pixels` is the most that a clip may have in all its frames, for families that choose the frames' size
+    themselves. Raises InputError when there is no such model, its family has no adapter, or device or dtype is not
+    available.
     """
-    if dtype not in DTYPES:
-        raise UnknownName("dtype", dtype, DTYPES)
-    _check_device(device, dtype)
-    options: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision, "offline": offline}
+    chosen = placed(options)
     if name in registry.names("models"):
         entry = registry.get("models", name)
-        model: VideoModel = entry(**options) if not isinstance(entry, type) else _missing_checkpoint(name)
+        model: VideoModel = entry(**chosen) if not isinstance(entry, type) else _missing_checkpoint(name)
         return model
-    adapter = registry.get("models", _family(name, revision, offline))
+    family = _family(name, chosen.get("revision"), chosen.get("offline", False))
+    adapter = registry.get("models", family)
     from attrib.models.family import ModelFamily  # transformers takes seconds to import
     from attrib.models.family_model import load_family
 
     if issubclass(adapter, ModelFamily):
-        return load_family(adapter, name, **options)
-    loaded: VideoModel = adapter.load(name, **options)
+        return load_family(adapter, name, **chosen)
+    loaded: VideoModel = adapter.load(name, **chosen)
     return loaded
+
+
+def placed(options: LoadOptions) -> LoadOptions:
+    """Return the options with the device and, on a CPU, the dtype decided, and without those that are None.
+
+    Raises InputError for a device or dtype that is not available.
+    """
+    device, dtype = options.get("device", "auto"), options.get("dtype", "auto")
+    if dtype not in DTYPES:
+        raise UnknownName("dtype", dtype, DTYPES)
+    if options.get("device_map") and device != "auto":
+        raise InputError(f"model.device_map: chooses the devices itself; leave out model.device {device!r}")
+    if device == "auto":
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if dtype == "auto" and device == "cpu":
+        dtype = "float32"
+    _check_device(device, "float32" if dtype == "auto" else dtype)
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast("LoadOptions", {**given, "device": device, "dtype": dtype})
 
 
 def _missing_checkpoint(family: str) -> VideoModel:

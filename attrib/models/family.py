@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
 from attrib.attention_record import AttentionRecord
-from attrib.errors import UnsupportedModel
+from attrib.errors import InputError, UnsupportedModel
 from attrib.model import TokenGrid
 from attrib.types import Shot
 
@@ -73,6 +73,10 @@ class ModelFamily(ABC):
     def watching_tower(self, record: AttentionRecord, shot: Shot) -> AbstractContextManager[None]:
         """Record the tower's attention in the context, with `visual` and `cells` set. Raises UnsupportedModel."""
         raise UnsupportedModel(f"{type(self).__name__}: the attention of its vision encoder cannot be recorded")
+
+    def limit(self, pixels: int) -> None:
+        """Let no clip have more than `pixels` in all its frames. Raises InputError for frames of one size."""
+        raise InputError(f"model.pixels: {type(self).__name__} makes all frames of one size; leave it out")
 
     @property
     def placeholder(self) -> int:

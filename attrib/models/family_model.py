@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from attrib.capabilities import (
 from attrib.errors import InputError
 from attrib.model import TokenGrid, VideoModel
 from attrib.models.family import Layout, ModelFamily
-from attrib.models.loading import Checkpoint, load_checkpoint, one_line_errors
+from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import encoded, preprocessed
 from attrib.models.prompting import Prompt, prompt
 from attrib.models.randomising import Blocks, parameter_blocks
@@ -41,6 +41,7 @@ from attrib.types.reply import Reply
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
+
 
 DEFAULT_FRAMES = 16
 AT_ONCE = 448 * 448  # pixels that go through the vision encoder at once on a CPU
@@ -68,6 +69,11 @@ class FamilyModel(
         """The transformers network."""
         network: nn.Module = self.family.network
         return network
+
+    @property
+    def code(self) -> tuple[type, ...]:
+        """The adapter and the family."""
+        return type(self), type(self.family)
 
     def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
         """Return the frames as the checkpoint's own processor resizes them."""
@@ -263,16 +269,22 @@ class FamilyModel(
 
 
 def load_family(
-    family: type[ModelFamily], checkpoint: str | Path, *, device: str = "cpu", dtype: str = "float32",
-    revision: str | None = None, offline: bool = False,
+    family: type[ModelFamily], checkpoint: str | Path, **options: Unpack[LoadOptions]
 ) -> FamilyModel:  # fmt: skip
-    """Load a checkpoint directory or id. Raises InputError in one line when it cannot be loaded."""
-    source = Checkpoint(str(checkpoint), revision, offline)
-    processor, network = load_checkpoint(source, dtype)
+    """Load a checkpoint directory or id; on the CPU in float32 unless `options` say otherwise.
+
+    Raises InputError in one line when it cannot be loaded.
+    """
+    source = Checkpoint(str(checkpoint), options.get("revision"), options.get("offline", False))
+    spread = options.get("device_map")
+    processor, network = load_checkpoint(source, options.get("dtype", "float32"), spread)
     local = fingerprint(Path(checkpoint).glob("*.safetensors")) if source.local else None
-    commit = local or getattr(network.config, "_commit_hash", None) or revision
+    commit = local or getattr(network.config, "_commit_hash", None) or source.revision
     with one_line_errors(source, "network"):
-        model = FamilyModel(family(network.to(device), processor), source.name, commit)
+        placed = network if spread else network.to(options.get("device", "cpu"))
+        model = FamilyModel(family(placed, processor), source.name, commit)
+        if (pixels := options.get("pixels")) is not None:
+            model.family.limit(pixels)
     with one_line_errors(source, "chat template"):
         frames, height, width = TRIAL
         clip = Clip(np.zeros((frames, height, width, 3), np.uint8), np.arange(float(frames)), float(frames))

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from safetensors import safe_open
@@ -32,6 +33,17 @@ FILES: Mapping[str, tuple[str, ...]] = {  # by what is loaded: patterns of the f
 REQUIRED = ("config.json", "processor_config.json", "tokenizer_config.json", "tokenizer.json")
 LFS = b"version https://git-lfs"
 SHOWN = 3  # tensors that a message names; of more it gives the number
+
+
+class LoadOptions(TypedDict, total=False):
+    """Where a model lies and how it is read. Each has a default; see `attrib.models.load`."""
+
+    device: str
+    dtype: str
+    device_map: str | None
+    pixels: int | None
+    revision: str | None
+    offline: bool
 
 
 @dataclass(frozen=True)
@@ -64,8 +76,10 @@ class Checkpoint:
         return sorted({path for pattern in FILES[what] for path in folder.glob(pattern)}) if folder else []
 
 
-def load_checkpoint(checkpoint: Checkpoint, dtype: str) -> tuple[Any, Any]:
-    """Return the processor and the network, on the CPU.
+def load_checkpoint(checkpoint: Checkpoint, dtype: str, device_map: str | None = None) -> tuple[Any, Any]:
+    """Return the processor and the network, on the CPU or spread over devices by a `device_map`.
+
+    The dtype `auto` is the checkpoint's own.
 
     The network computes its attention by SDPA whatever the configuration asks for, and each of its tensors comes from
     the checkpoint. Raises InputError in one line when that cannot be.
@@ -73,6 +87,8 @@ def load_checkpoint(checkpoint: Checkpoint, dtype: str) -> tuple[Any, Any]:
     where: dict[str, Any] = {
         "revision": checkpoint.revision, "local_files_only": checkpoint.offline or checkpoint.local
     }  # fmt: skip
+    if device_map and find_spec("accelerate") is None:
+        raise InputError("model.device_map: needs the package accelerate; pip install accelerate")
     with one_line_errors(checkpoint, "configuration"):
         config = AutoConfig.from_pretrained(checkpoint.name, **where)
         _refuse_quantised(checkpoint, config)
@@ -83,8 +99,9 @@ def load_checkpoint(checkpoint: Checkpoint, dtype: str) -> tuple[Any, Any]:
         processor = AutoProcessor.from_pretrained(checkpoint.name, **where)
     with one_line_errors(checkpoint, "weights"), _quiet(bar=not checkpoint.local):
         network, report = AutoModelForImageTextToText.from_pretrained(
-            checkpoint.name, config=config, dtype=getattr(torch, dtype), attn_implementation="sdpa",
-            use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True, **where,
+            checkpoint.name, config=config, dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            attn_implementation="sdpa", use_safetensors=True, output_loading_info=True, ignore_mismatched_sizes=True,
+            device_map=device_map, **where,
         )  # fmt: skip
         _refuse_incomplete(checkpoint, network, report)
     with one_line_errors(checkpoint, "generation settings"):

@@ -12,7 +12,7 @@ from attrib.benchmarks.jobs.workers import can_fork
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Config, Entry, dataset, method_entries, metric_entries
 from attrib.errors import ConfigError, InputError
-from attrib.explaining.binding import FrameSampling, letter_mass, load
+from attrib.explaining.binding import FrameSampling, letter_mass, load, resolved
 from attrib.metric import ContrastMetric
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
@@ -46,19 +46,21 @@ class Plan:
         groups = grouped(metrics)  # raises for an invalid metric before the model is loaded
         target, data = Target.parse(config.target), dataset(config)
         model = load(config.model)
+        config = config.model_copy(update={"model": resolved(config.model, model)})
         report_progress(step, "reading the data set", 0, 0)
         samples = tuple(data)
         if not samples:
             raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
         sources = CodeHashes()
-        model_code = [sources.of(item) for item in (type(model), Subject, video.read, letter_mass)]
+        model_code = [sources.of(item) for item in (*model.code, Subject, video.read, letter_mass)]
         return Plan(
             config=config, model=model, target=target, methods=methods, metrics=metrics,
             metric_groups=groups, samples=samples,
             method_keys={entry.label: entry_hash(entry, sources) for entry in methods},
             metric_keys={(group_of(entry), entry.label): entry_hash(entry, sources) for entry in metrics},
             annotation_keys={sample.id: annotation_hash(sample) for sample in samples},
-            model_key=digest(model.name, model.revision, config.model.dtype, model_code), gate_key=sources.of(gate),
+            model_key=digest(model.name, model.revision, config.model.dtype, config.model.pixels, model_code),
+            gate_key=sources.of(gate),
         )  # fmt: skip
 
     @property

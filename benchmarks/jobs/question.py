@@ -14,7 +14,7 @@ from attrib.errors import InputError, shown
 from attrib.explaining.binding import FrameSampling
 from attrib.model import VideoModel
 
-MODEL = ("name", "revision", "dtype", "frames", "sampling")
+MODEL = ("name", "revision", "dtype", "pixels", "frames", "sampling")
 REMEDY = "choose another directory (-O), or start anew there (--replace)"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from attrib.errors import InputError
 from attrib.model import TokenGrid
 from attrib.models.family import Layout, ModelFamily, Tower, framewise
 from attrib.models.family_model import FamilyModel, load_family
+from attrib.models.loading import LoadOptions
 from attrib.models.tower_recording import watching_tower
 from attrib.types import Shot
 
@@ -75,11 +76,9 @@ class PerceptionLM(ModelFamily):
             yield
 
 
-def demo(
-    *, device: str = "cpu", dtype: str = "float32", revision: str | None = None, offline: bool = True
-) -> FamilyModel:
+def demo(**options: Unpack[LoadOptions]) -> FamilyModel:
     """Load the built-in model, trained on the built-in world."""
-    model = load_family(PerceptionLM, DEMO, device=device, dtype=dtype, offline=True)
+    model = load_family(PerceptionLM, DEMO, **{**options, "revision": None, "offline": True})
     model.name = "demo"
     model.module.generation_config.max_new_tokens = 1  # type: ignore[union-attr]  # one word; it never learnt to stop
     return model

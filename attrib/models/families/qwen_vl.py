@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from transformers.image_utils import SizeDict
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 from transformers.vision_utils import get_vision_window_index
 
+from attrib.errors import InputError
 from attrib.model import TokenGrid
 from attrib.models.family import Layout, ModelFamily, Tower, stacked
 from attrib.types import Shot
@@ -35,6 +37,14 @@ class Qwen2VL(ModelFamily):
         """Return the per-frame cap of pixels as the checkpoint sets it; transformers is about to change its default."""
         video = self.processor.video_processor
         return {"cap_pixels_per_frame": bool(video.cap_pixels_per_frame)} if hasattr(video, "max_video_tokens") else {}
+
+    def limit(self, pixels: int) -> None:
+        """Set the most, and with it the least, that the processor makes of a clip."""
+        video, cell = self.processor.video_processor, (self.patch * self.merge) ** 2 * self.frames_per_step
+        if pixels < cell:
+            raise InputError(f"model.pixels: expected at least {cell}, those of one token, got {pixels}")
+        least = min(int(video.size["shortest_edge"]), pixels)
+        video.size = SizeDict(shortest_edge=least, longest_edge=pixels)
 
     def grid(self, shot: Shot) -> TokenGrid:
         """Return one token for each block of merged patches and two frames."""

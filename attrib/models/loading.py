@@ -36,7 +36,7 @@ SHOWN = 3  # tensors that a message names; of more it gives the number
 
 
 class LoadOptions(TypedDict, total=False):
-    """Where a model lies and how it is read. Each has a default; see `attrib.models.load`."""
+    """Device, dtype and source of a model. Each has a default; see `attrib.models.load`."""
 
     device: str
     dtype: str

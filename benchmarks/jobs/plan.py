@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from attrib import video
 from attrib.benchmarks.jobs.code_hash import CodeHashes
@@ -52,7 +53,8 @@ class Plan:
         if not samples:
             raise InputError(f"data set {config.data.get('name')!r}: expected samples, found none")
         sources = CodeHashes()
-        model_code = [sources.of(item) for item in (*model.code, Subject, video.read, letter_mass)]
+        items: list[Callable[..., Any]] = [*model.code, Subject, video.read, letter_mass]
+        model_code = [sources.of(item) for item in items]
         return Plan(
             config=config, model=model, target=target, methods=methods, metrics=metrics,
             metric_groups=groups, samples=samples,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import torch
 from torch import Tensor
@@ -78,7 +78,7 @@ class PerceptionLM(ModelFamily):
 
 def demo(**options: Unpack[LoadOptions]) -> FamilyModel:
     """Load the built-in model, trained on the built-in world."""
-    model = load_family(PerceptionLM, DEMO, **{**options, "revision": None, "offline": True})
+    model = load_family(PerceptionLM, DEMO, **cast("LoadOptions", {**options, "revision": None, "offline": True}))
     model.name = "demo"
     model.module.generation_config.max_new_tokens = 1  # type: ignore[union-attr]  # one word; it never learnt to stop
     return model

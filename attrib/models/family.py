@@ -45,10 +45,12 @@ class Layout:
 class ModelFamily(ABC):
     """A network and its processor, with what no configuration tells. Subclasses are registered by `model_type`.
 
-    `modality` is the key of `mm_encoder_outputs` under which the network takes a clip's features.
+    `modality` is the key of `mm_encoder_outputs` under which the network takes a clip's features. A processor that
+    knows no videos is given the frames `as_images`.
     """
 
     modality: ClassVar[Modality] = "video"
+    as_images: ClassVar[bool] = False
     frames_per_step: int = 1
 
     def __init__(self, network: Any, processor: Any) -> None:
@@ -91,7 +93,14 @@ class ModelFamily(ABC):
 
     def content(self, frames: Tensor) -> list[dict[str, Any]]:
         """Return the media parts of the user's message for a clip (t, 3, h, w)."""
+        if self.as_images:
+            return [{"type": "image", "image": frame} for frame in frames]
         return [{"type": "video", "video": frames}]
+
+    @property
+    def media_processor(self) -> Any:
+        """Official processor of frames."""
+        return self.processor.image_processor if self.as_images else self.processor.video_processor
 
     def packing(self) -> dict[str, Any]:
         """Return more arguments for the processor."""
@@ -99,10 +108,17 @@ class ModelFamily(ABC):
 
     def pack(self, pixels: Float[Tensor, "b t 3 h w"]) -> dict[str, Any]:
         """Return the arguments of `get_video_features` for pixels in [0, 255], by the official video processor."""
-        packed = self.processor.video_processor(
-            list(pixels), do_resize=False, do_sample_frames=False, return_tensors="pt", **self.packing()
-        )
+        packed = self.processed(list(pixels), do_resize=False)
         return {name: value for name, value in packed.items() if isinstance(value, Tensor)}
+
+    def processed(self, clips: Sequence[Tensor], **arguments: Any) -> Mapping[str, Any]:
+        """Return the official processor's output for frames (t, 3, h, w) of each clip."""
+        arguments = {**self.packing(), **arguments, "return_tensors": "pt"}
+        if self.as_images:
+            images: Mapping[str, Any] = self.media_processor([frame for clip in clips for frame in clip], **arguments)
+            return images
+        videos: Mapping[str, Any] = self.media_processor(list(clips), do_sample_frames=False, **arguments)
+        return videos
 
     def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
         """Return the visual tokens of packed clips."""
@@ -122,6 +138,12 @@ class ModelFamily(ABC):
         """Configuration of the language model."""
         return self.network.config.get_text_config()
 
+    @property
+    def softcap(self) -> float | None:
+        """Greatest logit, which the network's forward approaches by tanh; None without one."""
+        cap: float | None = getattr(self.text, "final_logit_softcapping", None)
+        return cap
+
     def logits(self, states: Float[Tensor, "b r d"], ids: Sequence[int] | None = None) -> Float[Tensor, "b r v"]:
         """Return the head's logits of all tokens or of `ids`, in at least float32."""
         head = self.network.get_output_embeddings()
@@ -131,7 +153,7 @@ class ModelFamily(ABC):
             bias = None if head.bias is None else head.bias[list(ids)]
             logits = nn.functional.linear(states, head.weight[list(ids)], bias)
         wide: Tensor = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        cap = getattr(self.text, "final_logit_softcapping", None)
+        cap = self.softcap
         return torch.tanh(wide / cap) * cap if cap else wide
 
 

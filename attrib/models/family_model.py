@@ -62,7 +62,7 @@ class FamilyModel(
         self._record: AttentionRecord | None = None  # of the forwards now running
         self._watched = False  # whether the tower's attention is followed
         self._visual = torch.empty(0, dtype=torch.long)  # where the visual tokens stood in the last forward's sequence
-        self.frames = int(getattr(family.processor.video_processor, "num_frames", None) or DEFAULT_FRAMES)
+        self.frames = int(getattr(family.media_processor, "num_frames", None) or DEFAULT_FRAMES)
 
     @property
     def module(self) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from attrib.errors import InputError
 from attrib.models.family import ModelFamily
 from attrib.types import Clip
 
@@ -26,27 +27,29 @@ def preprocessed(family: ModelFamily, clip: Clip) -> Float[Tensor, "t 3 h w"]:
     frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
     missing = max(0, family.frames_per_step - len(frames))
     frames = torch.cat([frames, frames[-1:].expand(missing, -1, -1, -1)])
-    with _resized(family.processor.video_processor) as seen:
-        family.processor.video_processor([frames], do_sample_frames=False, return_tensors="pt", **family.packing())
-    (resized,) = seen
-    return resized.reshape(-1, *resized.shape[-3:])[: len(clip)].float() / WHITE
+    with _resized(family.media_processor) as seen:
+        family.processed([frames])
+    resized = torch.cat([each.reshape(-1, *each.shape[-3:]) for each in seen])
+    if len(resized) != len(frames):
+        raise InputError(f"expected a processor that makes one picture of a frame, got {len(resized)} of {len(frames)}")
+    return resized[: len(clip)].float() / WHITE
 
 
 @contextmanager
-def _resized(video_processor: Any) -> Iterator[list[Tensor]]:
+def _resized(processor: Any) -> Iterator[list[Tensor]]:
     """Collect what the processor passes to its `rescale_and_normalize`."""
     seen: list[Tensor] = []
-    normalise = video_processor.rescale_and_normalize
+    normalise = processor.rescale_and_normalize
 
     def watched(images: Tensor, *args: Any, **kwargs: Any) -> Any:
         seen.append(images)
         return normalise(images, *args, **kwargs)
 
-    video_processor.rescale_and_normalize = watched
+    processor.rescale_and_normalize = watched
     try:
         yield seen
     finally:
-        del video_processor.rescale_and_normalize
+        del processor.rescale_and_normalize
 
 
 def encoded(family: ModelFamily, pixels: Float[Tensor, "b t 3 h w"], dtype: torch.dtype) -> Float[Tensor, "b n d"]:

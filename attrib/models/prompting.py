@@ -91,7 +91,7 @@ def asked(family: ModelFamily, text: str, shot: Shot) -> Mapping[str, Any]:
     thinking = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
     conversation = [{"role": "user", "content": [*family.content(blank), {"type": "text", "text": text}]}]
     arguments: dict[str, Any] = {"do_resize": False, **family.packing()}
-    if family.content(blank)[0]["type"] == "video":
+    if not family.as_images:
         arguments |= {"do_sample_frames": False, "video_metadata": [[metadata(shot)]]}
     found: Mapping[str, Any] = family.processor.apply_chat_template(
         conversation, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",

@@ -66,6 +66,30 @@ def video_llama_3(directory: Path) -> Path:
     return saved(directory, config, transformers.VideoLlama3Processor(*parts, chat_template=template("<|video_pad|>")))
 
 
+def gemma3(directory: Path) -> Path:
+    """Write a Gemma 3 with a short sliding window in all layers but the third, and a cap that its forward ignores."""
+    names = {"image": "<image_soft_token>", "boi": "<start_of_image>", "eoi": "<end_of_image>"}
+    words = tokenizer([], **{f"{name}_token": token for name, token in names.items()})
+    ids = {f"{name}_token_index": words.convert_tokens_to_ids(token) for name, token in names.items()}
+    vision = {
+        "model_type": "siglip_vision_model", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "patch_size": 8, "image_size": 48, "vision_use_head": False,
+    }  # fmt: skip
+    text = {
+        **TEXT, "vocab_size": len(words), "sliding_window": 40, "sliding_window_pattern": 3,
+        "query_pre_attn_scalar": 16, "final_logit_softcapping": 2.0,
+        "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
+    }  # fmt: skip
+    config = transformers.Gemma3Config(
+        text_config=text, vision_config=vision, mm_tokens_per_image=9, **ids, tie_word_embeddings=True
+    )
+    processor = transformers.Gemma3Processor(
+        transformers.Gemma3ImageProcessor(size={"height": 48, "width": 48}), words, image_seq_length=9,
+        chat_template=template(image=names["boi"]),
+    )  # fmt: skip
+    return saved(directory, config, processor)
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
-    builder.__name__: builder for builder in (glm4v, glm46v, glm4v_moe, video_llama_3)
+    builder.__name__: builder for builder in (glm4v, glm46v, glm4v_moe, video_llama_3, gemma3)
 }

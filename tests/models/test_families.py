@@ -75,7 +75,7 @@ class Case:
         marker = self.model.family.content(frames)
         content = [*marker, {"type": "text", "text": text}]
         arguments: dict[str, Any] = {}
-        if marker[0]["type"] == "video":
+        if not self.model.family.as_images:
             indices = [round(1000 * time) for time in TIMES]
             metadata = VideoMetadata(total_num_frames=3300, fps=1000, frames_indices=indices)
             arguments = {"do_sample_frames": False, "video_metadata": [[metadata]]}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_families
 import tiny_glm_gemma
+import tiny_square_frames
 import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -30,7 +31,7 @@ from attrib.types import Clip, Question
 
 QUESTION = Question("Which cup hides the ball?", ("the left one", "B", "the right one"))
 TIMES = (0.033, 0.4, 1.0, 1.71, 2.9)  # uneven, and an odd number of frames
-BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS}
+BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS, **tiny_square_frames.BUILDERS}
 HYBRID = {"qwen3_5": "Qwen3_5TextModel: its layers 0, 1, 2 show no attention"}
 
 
@@ -77,7 +78,7 @@ class Case:
         arguments: dict[str, Any] = {}
         if not self.model.family.as_images:
             indices = [round(1000 * time) for time in TIMES]
-            metadata = VideoMetadata(total_num_frames=3300, fps=1000, frames_indices=indices)
+            metadata = VideoMetadata(total_num_frames=3300, fps=1000, frames_indices=indices, duration=3.3)
             arguments = {"do_sample_frames": False, "video_metadata": [[metadata]]}
         found: Mapping[str, Tensor] = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=True, add_generation_prompt=True, return_dict=True,
@@ -323,3 +324,17 @@ def test_hybrid_decoders_are_refused_by_what_needs_every_layer(case: Case, name:
         pytest.skip("each of its layers attends")
     with pytest.raises(UnsupportedModel, match=HYBRID[case.name]):
         registry.get("methods", name)().attribute(case.subject)
+
+
+def test_a_frame_that_normalises_to_zero_has_its_tokens(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SmolVLM takes frames of zeros for padding; one nearly grey must have the same tokens as one exactly grey."""
+    case = Case("smolvlm", BUILDERS["smolvlm"](tmp_path_factory.mktemp("tiny")))
+    pixels = case.subject.pixels[None].clone()
+    pixels[:, 2] = 0.5
+    near = pixels.clone()
+    near[:, 2] += 1e-6
+    with torch.no_grad():
+        exact, other = (case.model.option_logprobs(each, case.subject.question) for each in (pixels, near))
+        tokens = case.model.encode(pixels)
+    assert tokens.shape == case.tokens.shape
+    torch.testing.assert_close(exact, other, atol=1e-3, rtol=0)

@@ -52,11 +52,12 @@ def resolved(section: config.ModelSection, model: VideoModel) -> config.ModelSec
 
 
 def placement(subject: Subject) -> str:
-    """Describe where and how the model runs: `cpu, float32, 288 visual tokens, weights of 0.01 GiB`."""
+    """Describe where and how the model runs: `cpu, float32, 288 visual tokens, weights of 4.6 MiB`."""
     model = subject.model
-    weights = sum(each.nbytes for each in model.module.parameters()) / 2**30
+    weights = sum(each.nbytes for each in model.module.parameters())
+    size = f"{weights / 2**30:.1f} GiB" if weights >= 2**30 else f"{weights / 2**20:.1f} MiB"
     dtype = str(model.dtype).removeprefix("torch.")
-    return f"{model.device}, {dtype}, {subject.grid.tokens} visual tokens, weights of {weights:.2f} GiB"
+    return f"{model.device}, {dtype}, {subject.grid.tokens} visual tokens, weights of {size}"
 
 
 def explain_settings(

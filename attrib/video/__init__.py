@@ -14,6 +14,7 @@ import numpy as np
 
 from attrib.errors import InputError, UnknownName, VideoError
 from attrib.types import Clip
+from attrib.video import images
 from attrib.video.decode import Frame, MissingFrame
 from attrib.video.display import resizing
 from attrib.video.encode import TICKS, write, writer
@@ -34,7 +35,8 @@ def read(path: str | Path, frames: int = 8, sampling: Sampling = "uniform", time
     `uniform`: index k * total // frames. `one_per_second`: the frames shown at 0, 1, 2, ... s after the first one,
     thinned evenly (both ends included) if there are more than `frames`. `times`: for each of `times` (seconds) the last
     frame at or before it. Frames are never repeated: a shorter video gives fewer frames, with a message in
-    `Clip.warnings`, which also reports files that are cut short or damaged. Raises VideoError or InputError.
+    `Clip.warnings`, which also reports files that are cut short or damaged. A picture (PNG, JPEG, WebP) is a clip of
+    one frame that lasts a second. Raises VideoError or InputError.
     """
     path = Path(path)
     _check_request(frames, sampling, times)
@@ -84,7 +86,7 @@ def _select(
         wanted = _frames_at(source, _requested_times(source, times))
     indices = np.unique(wanted)
     requested = len(wanted) if sampling == "times" else frames
-    if len(indices) == requested:
+    if len(indices) == requested or images.is_still(source.path):
         return indices, ()
     return indices, (f"{source.path}: {len(indices)} frames instead of {requested}: {_reason(sampling, total)}",)
 

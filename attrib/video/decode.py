@@ -89,7 +89,7 @@ def decoded(path: Path, *, careful: bool = False) -> Iterator[Any]:
 
     `careful`: by one thread, so that a damaged packet never costs an intact picture beside it.
     """
-    if images.is_animation(path):
+    if images.is_image(path):
         yield from images.pictures(path)
         return
     with opened(path) as (file, stream):

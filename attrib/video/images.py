@@ -1,4 +1,4 @@
-"""Animated WebP, which FFmpeg cannot decode, by Pillow."""
+"""Still pictures, upright by their EXIF orientation, and animated WebP, which FFmpeg cannot decode, by Pillow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from attrib.errors import VideoError
 
@@ -16,6 +16,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BASE = Fraction(1, 1000)  # seconds of a time stamp
+STILL = 1000  # time stamps that a still picture lasts
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}  # of pictures, by the file's ending
+
+
+def is_still(path: Path) -> bool:
+    """Return whether the file is a PNG, JPEG or WebP with one picture of at most 8 bits a colour."""
+    kind = FORMATS.get(path.suffix.lower())
+    if kind is None or not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=[kind]) as image:
+            return getattr(image, "n_frames", 1) == 1 and not image.mode.startswith(("I", "F"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
+def is_image(path: Path) -> bool:
+    """Return whether Pillow reads the file: a still picture or an animated WebP image."""
+    return is_animation(path) or is_still(path)
 
 
 def is_animation(path: Path) -> bool:
@@ -35,8 +54,8 @@ def pictures(path: Path) -> Iterator[Any]:
         for index in range(getattr(image, "n_frames", 1)):
             try:
                 image.seek(index)
-                pixels = image.convert("RGBA")
-            except (OSError, ValueError, EOFError):
+                pixels = ImageOps.exif_transpose(image).convert("RGBA")
+            except (OSError, ValueError, EOFError, SyntaxError):
                 yield None
                 continue
             flat = Image.alpha_composite(Image.new("RGBA", pixels.size, (0, 0, 0, 255)), pixels).convert("RGB")
@@ -57,13 +76,13 @@ def end(path: Path) -> float:
 
 
 def _shown(image: Image.Image) -> int:
-    """Milliseconds that the picture stays; browsers give 100 to one that claims none."""
+    """Milliseconds that the picture stays; browsers give 100 to one of an animation that claims none."""
     image.load()
-    return round(image.info.get("duration", 0)) or 100
+    return round(image.info.get("duration", 0)) or (100 if getattr(image, "n_frames", 1) > 1 else STILL)
 
 
 def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (OSError, ValueError) as error:
-        raise VideoError(f"{path}: cannot be read as an animated image: {error}") from None
+        raise VideoError(f"{path}: cannot be read as an image: {error}") from None

@@ -148,7 +148,7 @@ def open_source(path: Path, *, count: bool = False) -> Source:
     key = _identity(path)
     known = _known.get(key)
     if known is None or (count and not known.counted):
-        known = _of_images(path) if images.is_animation(path) else _of_packets(path, count)
+        known = _of_images(path) if images.is_image(path) else _of_packets(path, count)
         while len(_known) >= REMEMBERED:
             _known.pop(next(iter(_known)), None)
         _known[key] = known

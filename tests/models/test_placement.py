@@ -68,7 +68,7 @@ def test_a_run_records_what_was_chosen(checkpoint: Path) -> None:
     found = resolved(config.ModelSection(name=str(checkpoint)), model)
     assert (found.device, found.dtype) == (str(model.device), "float32")
     subject = Subject.bind(model, clip(2, 48, 48), QUESTION)
-    assert placement(subject).startswith(f"{model.device}, float32, 18 visual tokens, weights of 0.00 GiB")
+    assert placement(subject).startswith(f"{model.device}, float32, 18 visual tokens, weights of 0.4 MiB")
 
 
 def test_a_device_beside_a_device_map_is_refused() -> None:

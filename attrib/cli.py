@@ -12,7 +12,8 @@ import sys
 import typer
 
 from attrib.commands import app as live
-from attrib.commands import atlas, bench, compare, data, explain, figures, layers, listing, notebook, report, techreport
+from attrib.commands import atlas, bench, check, compare, data, explain, layers, listing, report
+from attrib.commands.export import figures, notebook, techreport
 from attrib.commands.terminal.console import notes
 from attrib.errors import AttribError
 
@@ -22,6 +23,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.command("list")(listing.list_registered)
 app.command()(explain.explain)
+app.command()(check.check)
 app.command()(bench.bench)
 app.command()(compare.compare)
 app.add_typer(data.data, name="data")

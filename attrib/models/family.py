@@ -55,6 +55,7 @@ class ModelFamily(ABC):
 
     def __init__(self, network: Any, processor: Any) -> None:
         self.network, self.processor = network, processor
+        self.changed: dict[str, Any] = {}  # settings of the official processor that are not the checkpoint's own
 
     @abstractmethod
     def grid(self, shot: Shot) -> TokenGrid:
@@ -101,6 +102,12 @@ class ModelFamily(ABC):
     def media_processor(self) -> Any:
         """Official processor of frames."""
         return self.processor.image_processor if self.as_images else self.processor.video_processor
+
+    def change(self, **settings: Any) -> None:
+        """Change settings of the official processor of frames; a check of the model applies and reports them."""
+        for name, value in settings.items():
+            setattr(self.media_processor, name, value)
+        self.changed.update(settings)
 
     def packing(self) -> dict[str, Any]:
         """Return more arguments for the processor."""

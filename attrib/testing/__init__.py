@@ -3,6 +3,7 @@
 from attrib.testing.imputers import check_imputer
 from attrib.testing.methods import check_method
 from attrib.testing.metrics import check_metric
+from attrib.testing.models import check_model
 from attrib.testing.toy_model import CELL, COLUMNS, FRAMES, ROWS, WORDS, ToyModel
 from attrib.testing.toy_world import (
     BLUE,
@@ -32,6 +33,7 @@ __all__ = [
     "check_imputer",
     "check_method",
     "check_metric",
+    "check_model",
     "toy_answer",
     "toy_clip",
     "toy_counterfactuals",

@@ -44,7 +44,7 @@ class Qwen2VL(ModelFamily):
         if pixels < cell:
             raise InputError(f"model.pixels: expected at least {cell}, those of one token, got {pixels}")
         least = min(int(video.size["shortest_edge"]), pixels)
-        video.size = SizeDict(shortest_edge=least, longest_edge=pixels)
+        self.change(size=SizeDict(shortest_edge=least, longest_edge=pixels))
 
     def grid(self, shot: Shot) -> TokenGrid:
         """Return one token for each block of merged patches and two frames."""

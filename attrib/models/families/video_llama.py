@@ -13,7 +13,7 @@ class VideoLlama3(Qwen2VL):
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)
-        processor.video_processor.use_token_compression = False
+        self.change(use_token_compression=False)
 
     def tower(self) -> Tower:
         """Return the encoder's layers, its last norm and the projector."""

@@ -1,0 +1,1 @@
+"""Commands that export a finished run: figures, notebook, technical report."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,6 +18,12 @@ import torch
 ROOT = Path(__file__).parent.parent
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
 torch.set_num_threads(1)  # tensors here are tiny, and pytest-xdist fills the other cores
+
+
+def pytest_collection_finish() -> None:
+    """Take what all tests share out of the garbage collector's rounds, which it would make long."""
+    gc.collect()
+    gc.freeze()
 
 
 Run = Callable[..., tuple[int, str, str]]

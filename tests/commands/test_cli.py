@@ -245,6 +245,7 @@ data: {{name: demo, root: "{world}", videos: 2, seed: 5}}
 methods: {{grad_cam: , random: }}
 metrics: {{srg: , object_auc: , segment_auc: }}
 imputers: [mean]
+resamples: 200
 """)
     code, out, err = attrib("bench", config, "--plugin", plugin, "-O", folder, "--json")
     assert code == 1

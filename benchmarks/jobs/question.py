@@ -43,9 +43,11 @@ def holds_run(directory: Path) -> bool:
 
 
 def question(settings: Config, network: VideoModel) -> dict[str, Any]:
-    """Settings that determine the results, by their path, with the number of frames that is really read."""
+    """Settings that determine the results, by their path, with the frames and the dtype that `auto` really has."""
     model = {f"model.{name}": getattr(settings.model, name) for name in MODEL}
     data = {f"data.{name}": value for name, value in _data(settings.data).items()}
+    if settings.model.dtype == "auto":
+        model["model.dtype"] = str(network.dtype).removeprefix("torch.")
     model["model.frames"] = FrameSampling.of(settings.model, network).frames
     return {**data, **model, "target": settings.target, "seed": settings.seed}
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from attrib.errors import UnsupportedModel
 from attrib.types import Clip, Question, Shot
 
 if TYPE_CHECKING:
@@ -116,6 +117,27 @@ class VideoModel(ABC):
     def dtype(self) -> torch.dtype:
         """Data type of the parameters."""
         return next(self.module.parameters()).dtype
+
+
+class OpaqueModel(VideoModel):
+    """A model that is asked in pixels only: neither its visual tokens nor its gradients are known."""
+
+    def encode(self, pixels: Float[Tensor, "b t 3 h w"]) -> Float[Tensor, "b n d"]:
+        """Raise UnsupportedModel."""
+        raise self._opaque()
+
+    def score_tokens(
+        self, tokens: Float[Tensor, "b n d"], question: Question, keep: Bool[Tensor, " n"] | None = None
+    ) -> Float[Tensor, "b o"]:
+        """Raise UnsupportedModel."""
+        raise self._opaque()
+
+    def _opaque(self) -> UnsupportedModel:
+        return UnsupportedModel(f"model {self.name!r} is a black box to attrib: its visual tokens are not known")
+
+    @abstractmethod
+    def option_logprobs(self, pixels: Float[Tensor, "b t 3 h w"], question: Question) -> Float[Tensor, "b o"]:
+        """Log-probabilities as in `VideoModel.score_tokens`, computed from pixels, without gradients."""
 
 
 def vocabulary_warnings(model: VideoModel, question: Question) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 from attrib import config, models, video
 from attrib.capabilities import AnswersFreely, WeighsLetters, require
 from attrib.errors import ConfigError, InputError
-from attrib.model import VideoModel
+from attrib.model import OpaqueModel, VideoModel
 from attrib.runtime.memory import fitting
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question, Sample, Shot
@@ -57,7 +57,10 @@ def placement(subject: Subject) -> str:
     weights = sum(each.nbytes for each in model.module.parameters())
     size = f"{weights / 2**30:.1f} GiB" if weights >= 2**30 else f"{weights / 2**20:.1f} MiB"
     dtype = str(model.dtype).removeprefix("torch.")
-    return f"{model.device}, {dtype}, {subject.grid.tokens} visual tokens, weights of {size}"
+    tokens = "a black box: no adapter for its family" if isinstance(model, OpaqueModel) else (
+        f"{subject.grid.tokens} visual tokens"
+    )  # fmt: skip
+    return f"{model.device}, {dtype}, {tokens}, weights of {size}"
 
 
 def explain_settings(

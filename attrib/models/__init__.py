@@ -35,10 +35,13 @@ def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
         model: VideoModel = entry(**chosen) if not isinstance(entry, type) else _missing_checkpoint(name)
         return model
     family = _family(name, chosen.get("revision"), chosen.get("offline", False))
-    adapter = registry.get("models", family)
-    from attrib.models.family import ModelFamily  # transformers takes seconds to import
+    from attrib.models.black_box import load_black_box  # transformers takes seconds to import
+    from attrib.models.family import ModelFamily
     from attrib.models.family_model import load_family
 
+    if family not in registry.names("models"):
+        return load_black_box(name, **chosen)
+    adapter = registry.get("models", family)
     if issubclass(adapter, ModelFamily):
         return load_family(adapter, name, **chosen)
     loaded: VideoModel = adapter.load(name, **chosen)
@@ -81,10 +84,15 @@ def _check_device(device: str, dtype: str) -> None:
 
 
 def _family(name: str, revision: str | None, offline: bool) -> str:
-    """The `model_type` of a checkpoint, if an adapter is registered for it."""
+    """Return the `model_type` of a checkpoint that has an adapter, or that transformers loads as a black box.
+
+    Raises InputError for any other.
+    """
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
+
     family = _model_type(name, revision, offline)
     families = [entry for entry in registry.names("models") if entry != "demo"]
-    if family not in families:
+    if family not in families and family not in KNOWN:
         converted = CONVERTED.get(family)
         hint = f"; the -HF conversion of this model ({converted}) would work" if converted in families else ""
         raise InputError(f"model {name!r} is of the family {family!r}; adapters exist for: {', '.join(families)}{hint}")

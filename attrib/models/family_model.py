@@ -34,7 +34,7 @@ from attrib.models.packing import encoded, preprocessed
 from attrib.models.prompting import Prompt, prompt
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
-from attrib.models.replying import generated, given, unknown_words
+from attrib.models.replying import generated, given, letter_id, unknown_words
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question, Shot
 from attrib.types.reply import Reply
@@ -201,10 +201,7 @@ class FamilyModel(
 
     @lru_cache(maxsize=26)  # noqa: B019  as above
     def _letter(self, letter: str) -> int:
-        ids: list[int] = self._tokenizer(letter, add_special_tokens=False).input_ids
-        if len(ids) != 1 or ids[0] == self._tokenizer.unk_token_id:
-            raise InputError(f"model {self.name!r}: the option letter {letter!r} is not one token of its vocabulary")
-        return ids[0]
+        return letter_id(self._tokenizer, letter, self.name)
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:

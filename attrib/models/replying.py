@@ -19,6 +19,14 @@ def refuse_reserved(tokenizer: Any, text: str, owner: str) -> None:
             raise InputError(f"{owner}: the text holds {special!r}, which the model reserves for itself")
 
 
+def letter_id(tokenizer: Any, letter: str, model: str) -> int:
+    """Return the token of an option letter. Raises InputError where it is not one token."""
+    ids: list[int] = tokenizer(letter, add_special_tokens=False).input_ids
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise InputError(f"model {model!r}: the option letter {letter!r} is not one token of its vocabulary")
+    return ids[0]
+
+
 def given(tokenizer: Any, text: str) -> Reply:
     """A text without the blanks around it, and its tokens by the tokenizer's offsets.
 

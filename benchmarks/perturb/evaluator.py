@@ -23,7 +23,7 @@ from torch import Tensor
 
 from attrib.capabilities import EncodesSteps
 from attrib.imputer import BoolArray, Canvas, Fill, Imputer, PixelImputer, TokenImputer
-from attrib.model import VideoModel
+from attrib.model import OpaqueModel, VideoModel
 from attrib.runtime.memory import BatchSize, fitting
 from attrib.subject import Subject
 
@@ -128,13 +128,17 @@ def _with_other_pixels(
         memory.fills[imputer] = imputer.prepare(Canvas(subject.pixels, *cell_shape(subject)[1:], subject.seed))
     fill, sizes = memory.fills[imputer], _of_model.setdefault(subject.model, Sizes(subject.model))
 
+    def asked(chunk: slice) -> Tensor:
+        return subject.model.option_logprobs(torch.stack([fill(cells) for cells in removed[chunk]]), subject.question)
+
     def answer(chunk: slice) -> Tensor:
         tokens = _encoded(subject, memory, sizes, [fill(cells) for cells in removed[chunk]])
         count = len(tokens)
         filler = tokens[-1:].expand(-count % min(GROUP, sizes.versions.size), -1, -1)
         return subject.model.score_tokens(torch.cat([tokens, filler]), subject.question)[:count]
 
-    return torch.cat(list(sizes.versions.run(len(removed), answer)))
+    how = asked if isinstance(subject.model, OpaqueModel) else answer
+    return torch.cat(list(sizes.versions.run(len(removed), how)))
 
 
 def _without_tokens(

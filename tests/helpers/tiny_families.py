@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def template(video: str = "", image: str = "") -> str:
     return CHATML.replace("'VIDEO'", repr(video)).replace("'IMAGE'", repr(image))
 
 
-def saved(directory: Path, config: Any, processor: Any, seed: int = 0) -> Path:
-    """Write a network with random weights and its processor."""
+def saved(directory: Path, config: Any, processor: Any, gains: Mapping[str, float] | None = None) -> Path:
+    """Write a network with random weights and its processor; `gains` multiply weights whose name matches a pattern."""
     kind = transformers.AutoModelForImageTextToText
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         network = kind.from_config(config, dtype=torch.float32).eval()
         with torch.no_grad():
             for name, weight in network.named_parameters():
@@ -60,6 +61,8 @@ def saved(directory: Path, config: Any, processor: Any, seed: int = 0) -> Path:
                     weight.normal_(0, 0.02)
                 else:
                     weight.add_(torch.randn_like(weight) * 0.05)
+                for pattern, gain in (gains or {}).items():
+                    weight.mul_(gain if re.search(pattern, name) else 1)
     network.generation_config.max_new_tokens = 6
     network.save_pretrained(directory)
     processor.save_pretrained(directory)

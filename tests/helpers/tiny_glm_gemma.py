@@ -90,6 +90,54 @@ def gemma3(directory: Path) -> Path:
     return saved(directory, config, processor)
 
 
+def gemma4(directory: Path) -> Path:
+    """Write a Gemma 4 with sliding, bidirectional and shared layers, embeddings of each layer, and a cap of logits."""
+    names = ("image", "boi", "eoi", "audio", "boa", "eoa", "video")
+    words = tokenizer([], **{f"{name}_token": f"<|{name}|>" for name in names})
+    ids = {f"{name}_token_id": words.convert_tokens_to_ids(f"<|{name}|>") for name in names if name != "eoa"}
+    cut = {"patch_size": 4, "pooling_kernel_size": 2}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "num_key_value_heads": 2, "head_dim": 16, "position_embedding_size": 128, **cut}  # fmt: skip
+    text = {
+        **TEXT, "vocab_size": len(words), "vocab_size_per_layer_input": len(words), "hidden_size_per_layer_input": 8,
+        "layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 1, "sliding_window": 100,
+        "use_bidirectional_attention": "vision", "final_logit_softcapping": 30.0, "global_head_dim": 32,
+        "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
+    }  # fmt: skip
+    config = transformers.Gemma4Config(text_config=text, vision_config=vision, **ids, tie_word_embeddings=False)
+    processor = transformers.Gemma4Processor(
+        transformers.Gemma4AudioFeatureExtractor(), transformers.Gemma4ImageProcessor(**cut), words,
+        transformers.Gemma4VideoProcessor(**cut), chat_template=template("<|video|>"),
+    )  # fmt: skip
+    return saved(directory, config, processor, {"q_norm": 0.25})
+
+
+def molmo2(directory: Path) -> Path:
+    """Write a Molmo2 that reads the first and the second of three layers of its encoder."""
+    ends = {"image_start": "<im_start>", "low_res_image_start": "<low_res_im_start>", "image_end": "<im_end>",
+            "frame_start": "<frame_start>", "frame_end": "<frame_end>"}  # fmt: skip
+    words = tokenizer(
+        [*ends.values(), "<im_patch>", "<im_col>", "<im_low>"], image_token="<|image|>", video_token="<|video|>"
+    )
+    ids = {f"{name}_token_id": words.convert_tokens_to_ids(token) for name, token in ends.items()}
+    heads = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16}
+    config = transformers.Molmo2Config(
+        text_config={**TEXT, "vocab_size": len(words), "additional_vocab_size": 4},
+        vision_config={
+            **heads, "intermediate_size": 48, "num_hidden_layers": 3, "image_size": [48, 48], "patch_size": 8
+        },
+        adapter_config={**heads, "vision_feature_layer": [1, 0], "intermediate_size": 48, "text_hidden_size": WIDTH},
+        image_patch_id=words.convert_tokens_to_ids("<im_patch>"), **ids,
+    )  # fmt: skip
+    frames: dict[str, Any] = {"size": {"height": 48, "width": 48}, "patch_size": 8, "pooling_size": [2, 2]}
+    processor = transformers.Molmo2Processor(
+        transformers.Molmo2ImageProcessor(**frames),
+        transformers.Molmo2VideoProcessor(**frames, do_resize=True, do_rescale=True, do_normalize=True), words,
+        chat_template=template("<|video|>"),
+    )  # fmt: skip
+    return saved(directory, config, processor, {"vision_tower.*o_proj": 0.3})
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
-    builder.__name__: builder for builder in (glm4v, glm46v, glm4v_moe, video_llama_3, gemma3)
+    builder.__name__: builder for builder in (glm4v, glm46v, glm4v_moe, video_llama_3, gemma3, gemma4, molmo2)
 }

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from attrib import models, registry
+from attrib.attention_record import AttentionRecord
 from attrib.errors import UnsupportedModel
 from attrib.models.checking.checks import CHECKS, ModelCheck, compare
 from attrib.models.checking.official import Case
@@ -22,6 +23,7 @@ from attrib.types import Clip
 
 TIMES = (0.033, 0.4, 1.0, 1.71, 2.9)  # uneven, and an odd number of frames
 BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS, **tiny_square_frames.BUILDERS}
+UNRULED = {("glm4v_moe", "libra"): "do not cover div", ("glm4v_moe", "attnlrp"): "do not cover div"}  # rules of lrp
 HYBRID = {"qwen3_5": "Qwen3_5TextModel: its layers 0, 1, 2 show no attention"}
 EVERY_LAYER = {"attention rows", "rollout", "relevance", "knock-out hides", "knock-out changes"}  # need all to attend
 REFUSED = {**{(family, check): reason for family, reason in HYBRID.items() for check in EVERY_LAYER},
@@ -102,6 +104,26 @@ def test_steps_and_batches_are_encoded_alike(case: FamilyCase) -> None:
         apart = torch.cat([case.model.option_logprobs(one[None], case.subject.question) for one in both])
     torch.testing.assert_close(alone, case.tokens[0], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("rule", ["cp", "libra", "attnlrp"])
+def test_rules_of_relevance_propagation_run_or_are_refused(case: FamilyCase, rule: str) -> None:
+    reason = UNRULED.get((case.name, rule), "do not cover" if case.name in HYBRID else "")
+    method = registry.get("methods", "lrp")(rule=rule)
+    if reason:
+        with pytest.raises(UnsupportedModel, match=reason):
+            method.attribute(case.subject)
+    else:
+        found = method.attribute(case.subject).values
+        assert np.isfinite(found).all() and np.abs(found).sum() > 0
+
+
+def test_attention_of_the_vision_encoder_is_refused(case: FamilyCase) -> None:
+    with (
+        pytest.raises(UnsupportedModel, match="attention of its vision encoder cannot be recorded"),
+        case.model.record_vision_attention(AttentionRecord(), case.subject.shot),
+    ):
+        pytest.fail("recorded")
 
 
 def test_every_parameter_is_in_one_block_and_is_given_back(case: FamilyCase) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attrib.attention_record import Knockout
 from attrib.errors import UnsupportedModel
@@ -101,7 +101,7 @@ def video_hidden(case: Case) -> float:
     """Return the change of a log-probability by other visual tokens while no text attends to any, in nats."""
     question, asked = case.subject.question, case.prompt
     every = (*asked.visual.tolist(), *asked.extra.tolist())
-    rows = tuple(row for row in range(len(asked.ids)) if row > min(every) and row not in set(every))
+    rows = tuple(row for row in range(len(asked.ids)) if row not in set(every))
     own, other = case.tokens, _noise(case.tokens, 1)
     with case.model.knock_out(Knockout(every, rows)):
         change = case.model.score_tokens(own, question) - case.model.score_tokens(other, question)
@@ -136,13 +136,14 @@ def without_biases(case: Case) -> Iterator[None]:
 def shares(case: Case) -> float:
     """Return the relative difference of all tokens' shares by the rule `cp`, without biases, to the log-odds.
 
-    Learnt tokens of the network itself, such as one at the clip's end, have a share too.
+    Learnt tokens of the network itself, such as one at the clip's end, and embeddings that its layers read have a share
+    too, as have placeholders to whose embeddings the visual tokens are added.
     """
     subject = case.subject.aimed(Target("contrast", (0, 1)))
     learnt = list(case.network.model.parameters(recurse=False))
     inputs = [case.tokens.clone().requires_grad_(), *learnt]
-    embedding = case.network.get_input_embeddings()
-    handle = embedding.register_forward_hook(lambda _, __, output: inputs.append(output.requires_grad_()))
+    embeddings = [each for each in case.model.family.decoder.modules() if isinstance(each, nn.Embedding)]
+    hooks = [each.register_forward_hook(lambda _, __, out: inputs.append(out.requires_grad_())) for each in embeddings]
     try:
         with without_biases(case), torch.enable_grad(), propagating(case.network, "cp"):
             for each in learnt:
@@ -150,9 +151,9 @@ def shares(case: Case) -> float:
             score = subject.score_tokens(inputs[0])
             gradients = torch.autograd.grad(score.sum(), inputs, materialize_grads=True)
     finally:
-        handle.remove()
+        for hook in hooks:
+            hook.remove()
         for each in learnt:
             each.requires_grad_(False)
-    *others, words = ((at.detach() * by).float().sum(dim=-1) for at, by in zip(inputs, gradients, strict=True))
-    words[:, case.prompt.visual.to(words.device)] = 0
-    return deviation(sum((each.sum() for each in others), words.sum()), score.detach(), 0.01)
+    shared = torch.stack([(at.detach() * by).float().sum() for at, by in zip(inputs, gradients, strict=True)])
+    return deviation(shared.sum(), score.detach(), 0.01)

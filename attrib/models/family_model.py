@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -31,10 +31,10 @@ from attrib.model import TokenGrid, VideoModel
 from attrib.models.family import Layout, ModelFamily
 from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import encoded, preprocessed
-from attrib.models.prompting import Prompt, prompt
+from attrib.models.prompting import Prompt, option_prompt, prompt
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
-from attrib.models.replying import generated, given, letter_id, unknown_words
+from attrib.models.replying import generated, given, letter_id, reserved, unknown_words
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question, Shot
 from attrib.types.reply import Reply
@@ -152,14 +152,21 @@ class FamilyModel(
 
     @torch.no_grad()
     def token_lens(self, tokens: Float[Tensor, "1 n d"], question: Question, reply: Reply) -> TokenLens:
-        """The user's words end at the first token that the model reserves for itself."""
+        """Logits of the user's words and the reply's."""
         asked = self._prompt(question, reply)
-        reserved, after = set(self._tokenizer.all_special_ids), int(asked.visual[-1]) + len(asked.extra) + 1
-        words = list(takewhile(lambda token: token not in reserved, asked.ids[after : asked.asked].tolist()))
+        places = self._words(asked, option_prompt(question))
+        words = asked.ids[places].tolist()
         ids, length = (*words, *reply.ids), len(asked.ids)
         logits = self.family.logits(self._answer_states(tokens, asked, length)[0], ids)
-        own = [*range(after, after + len(words)), *range(asked.asked, length)]
+        own = [*places, *range(asked.asked, length)]
         return TokenLens(ids, len(reply.ids), logits[asked.visual], logits[own])
+
+    def _words(self, asked: Prompt, text: str) -> list[int]:
+        """Return where the text stands after the video: the run of unreserved tokens that says it, else the first."""
+        special, after = reserved(self._tokenizer), int(asked.visual[-1]) + len(asked.extra) + 1
+        parts = groupby(range(after, asked.asked), lambda place: int(asked.ids[place]) in special)
+        runs = [list(run) for ends, run in parts if not ends]
+        return next((run for run in runs if text in self._tokenizer.decode(asked.ids[run])), runs[0] if runs else [])
 
     def reply(self, text: str) -> Reply:
         """A given answer in the tokenizer's tokens."""

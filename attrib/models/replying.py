@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +12,17 @@ from attrib.types.reply import Reply
 BROKEN = "\ufffd"  # what a character decodes to whose bytes are not all there
 
 
+def reserved(tokenizer: Any) -> Mapping[int, str]:
+    """Return the tokens that the model reserves for itself, by id; the unknown token is none of them."""
+    named = dict(zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True))
+    added = {index: str(token) for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return {index: token for index, token in {**named, **added}.items() if index != tokenizer.unk_token_id}
+
+
 def refuse_reserved(tokenizer: Any, text: str, owner: str) -> None:
     """Raises InputError for a text with a token that the model reserves for itself."""
-    for special in tokenizer.all_special_tokens:
-        if special in text and special != tokenizer.unk_token:
+    for special in reserved(tokenizer).values():
+        if special in text:
             raise InputError(f"{owner}: the text holds {special!r}, which the model reserves for itself")
 
 

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from attrib import models, registry
 from attrib.attention_record import AttentionRecord
-from attrib.errors import UnsupportedModel
+from attrib.errors import InputError, UnsupportedModel
 from attrib.models.checking.checks import CHECKS, ModelCheck, compare
 from attrib.models.checking.official import Case
 from attrib.models.family_model import FamilyModel
+from attrib.models.prompting import option_prompt
 from attrib.models.randomising import randomised
 from attrib.types import Clip
 
@@ -93,6 +94,22 @@ def test_places_of_the_tower_lie_in_their_cells(case: FamilyCase) -> None:
     at = np.unravel_index(int(change.argmax()), change.shape)
     middle = (at[1] + 0.5) / change.shape[1] * grid.rows, (at[2] + 0.5) / change.shape[2] * grid.columns
     assert (at[0], int(middle[0]), int(middle[1])) == cell
+
+
+@torch.no_grad()
+def test_the_lens_reads_the_users_words_after_the_video(case: FamilyCase) -> None:
+    lens = case.model.token_lens(case.tokens, case.subject.question, case.model.reply("left"))
+    assert case.processor.tokenizer.decode(lens.ids).strip() == option_prompt(case.question) + "left"
+    plain = case.network(**case.asked).logits[0, case.asked["input_ids"][0] == case.model.family.placeholder]
+    torch.testing.assert_close(lens.visual, plain[: len(lens.visual), list(lens.ids)], atol=1e-4, rtol=1e-4)
+
+
+def test_a_question_with_any_reserved_token_is_refused(case: FamilyCase) -> None:
+    tokenizer = case.processor.tokenizer
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    for token in added - {tokenizer.unk_token}:
+        with pytest.raises(InputError, match="reserves"):
+            case.model.text_tokens(replace(case.subject.question, text=f"Which {token}?"))
 
 
 def test_steps_and_batches_are_encoded_alike(case: FamilyCase) -> None:

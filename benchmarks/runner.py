@@ -71,7 +71,7 @@ def run(
     compute.check(plan)
     if not replace:
         refuse_other_question(directory, plan)
-    with RunDirectory.opened(directory, config, retry_failed, replace) as run:
+    with RunDirectory.opened(directory, plan.config, retry_failed, replace) as run:
         begun = run.store.log_size()
         done: list[_Done] = []
         try:

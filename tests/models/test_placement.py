@@ -71,6 +71,17 @@ def test_a_run_records_what_was_chosen(checkpoint: Path) -> None:
     assert placement(subject).startswith(f"{model.device}, float32, 18 visual tokens, weights of 0.4 MiB")
 
 
+def test_a_benchmark_keeps_what_was_chosen_and_goes_on(attrib: Run, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "data: {name: demo, videos: 1}\nmethods: {centre: }\nmetrics: {mass: }\nresamples: 100\noverlays: 0\n"
+    )
+    for _ in range(2):
+        code, _, err = attrib("bench", tmp_path / "c.yaml", "-O", tmp_path / "run")
+        assert code == 0, err
+    kept = config.parse(config.read(tmp_path / "run" / "config.yaml")).model
+    assert (kept.device, kept.dtype) == (str(load("demo").device), "float32")
+
+
 def test_a_device_beside_a_device_map_is_refused() -> None:
     with pytest.raises(InputError, match="chooses the devices itself"):
         load("demo", device="cpu", device_map="auto")

@@ -89,6 +89,12 @@ def test_links_and_paths_lead_somewhere(page: str) -> None:
     assert missing + [path for path in paths if "gradient_times_input" not in path and not (ROOT / path).exists()] == []
 
 
+def test_the_table_of_models_lists_every_family() -> None:
+    rows = re.findall(r"^\| (`.+?`) \|", TEXTS["docs/models.md"].split("## ")[0], re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row) if name != "model_type"]
+    assert sorted(listed) == sorted(set(registry.names("models")) - {"demo"})
+
+
 def test_a_wrong_name_would_be_noticed() -> None:
     assert modules("run `python -m attrib.benchmarks.speed` and `attrib.nowhere.Thing`") == {
         "attrib.benchmarks.speed", "attrib.nowhere.Thing"}  # fmt: skip

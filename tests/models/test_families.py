@@ -153,12 +153,20 @@ def test_every_parameter_is_in_one_block_and_is_given_back(case: FamilyCase) -> 
     assert all(torch.equal(value, before[name]) for name, value in case.model.module.state_dict().items())
 
 
-@pytest.mark.parametrize("name", ["attention_rollout", "relevance", "raw_attention"])
-def test_hybrid_decoders_are_refused_by_what_needs_every_layer(case: FamilyCase, name: str) -> None:
-    if case.name not in HYBRID:
-        pytest.skip("each of its layers attends")
-    with pytest.raises(UnsupportedModel, match=HYBRID[case.name]):
-        registry.get("methods", name)().attribute(case.subject)
+@pytest.mark.parametrize("family", HYBRID)
+def test_hybrid_decoders_are_refused_by_what_needs_every_layer(
+    family: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    case = made(family, tmp_path_factory)
+    for method in ("attention_rollout", "relevance", "raw_attention"):
+        with pytest.raises(UnsupportedModel, match=HYBRID[family]):
+            registry.get("methods", method)().attribute(case.subject)
+
+
+def test_every_family_but_that_of_the_built_in_model_has_a_tiny_checkpoint() -> None:
+    families = {name: registry.get("models", name) for name in registry.names("models") if name != "demo"}
+    tested = {families[name] for name in BUILDERS}
+    assert {name for name, family in families.items() if family not in tested} == {"perception_lm"}
 
 
 def test_a_frame_that_normalises_to_zero_has_its_tokens(tmp_path_factory: pytest.TempPathFactory) -> None:

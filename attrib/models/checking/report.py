@@ -18,11 +18,12 @@ from attrib.models.checking.costs import MethodRun, run_method
 from attrib.models.checking.official import Case
 from attrib.models.family_model import FamilyModel
 from attrib.runtime.progress import Progress, report_progress
-from attrib.types import Clip
+from attrib.types import Clip, Shot
 
 PACKAGES = ("attrib", "torch", "transformers")
 NOISE = (120, 160)  # height and width of the frames of a clip of noise
 SHORT_FRAMES, SHORT_TOKENS = 5, 1500  # most of the short clip, whose attention is stored in full
+LEAST_SIDE = 32  # pixels
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress
     if not isinstance(model, FamilyModel):
         raise InputError(f"model {model.name!r}: expected a checkpoint of a ModelFamily, got {type(model).__name__}")
     whole = Case(model, clip)
-    short, total = Case(model, _short(model, clip)), len(CHECKS) + len(methods)
+    short, total = Case(model, shortened(model, clip)), len(CHECKS) + len(methods)
     checks, runs = [], []
     for index, check in enumerate(CHECKS):
         report_progress(step, check.name, index, total)
@@ -77,17 +78,15 @@ def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress
     return ModelReport(_setting(whole, short), tuple(checks), tuple(runs))
 
 
-def _short(model: FamilyModel, clip: Clip) -> Clip:
+def shortened(model: FamilyModel, clip: Clip) -> Clip:
     """Return the first frames, thinned in space until their attention can be stored."""
     frames = min(len(clip), SHORT_FRAMES)
     end = clip.end if frames == len(clip) else float(clip.times[frames])
     first = replace(clip, frames=clip.frames[:frames], times=clip.times[:frames], end=end)
     found, side = first, min(clip.frames.shape[1:3])
-    for stride in (1, 2, 3, 4, 6, 8, 12, 16):
-        if side // stride < 32:
-            break
+    for stride in range(1, side // LEAST_SIDE + 1):
         found = replace(first, frames=np.ascontiguousarray(first.frames[:, ::stride, ::stride]))
-        if Case(model, found).subject.grid.tokens <= SHORT_TOKENS:
+        if model.grid(Shot.of(model.preprocess(found), found)).tokens <= SHORT_TOKENS:
             break
     return found
 

@@ -114,9 +114,12 @@ class ModelFamily(ABC):
         return {}
 
     def pack(self, pixels: Float[Tensor, "b t 3 h w"]) -> dict[str, Any]:
-        """Return the arguments of `get_video_features` for pixels in [0, 255], by the official video processor."""
+        """Return the arguments of `features` for pixels in [0, 255], by the official processor; images by clip."""
         packed = self.processed(list(pixels), do_resize=False)
-        return {name: value for name, value in packed.items() if isinstance(value, Tensor)}
+        found = {name: value for name, value in packed.items() if isinstance(value, Tensor)}
+        return (
+            {name: value.unflatten(0, pixels.shape[:2]) for name, value in found.items()} if self.as_images else found
+        )
 
     def processed(self, clips: Sequence[Tensor], **arguments: Any) -> Mapping[str, Any]:
         """Return the official processor's output for frames (t, 3, h, w) of each clip."""
@@ -129,6 +132,11 @@ class ModelFamily(ABC):
 
     def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
         """Return the visual tokens of packed clips."""
+        if self.as_images:
+            clips = len(next(iter(packed.values())))
+            images = {name: value.flatten(0, 1) for name, value in packed.items()}
+            frames = stacked(self.network.model.get_image_features(**images, return_dict=True).pooler_output)
+            return frames.reshape(clips, -1, frames.shape[-1])
         return stacked(self.network.model.get_video_features(**packed, return_dict=True).pooler_output)
 
     def outputs(self, tokens: Float[Tensor, "b n d"]) -> ModelOutput:

@@ -46,6 +46,6 @@ def install(package: Path, site: Path) -> Path:
     return site
 
 
-def python(arguments: list[str], site: Path, cwd: Path) -> str:
-    """Run Python in `cwd` with `site` first on the import path."""
-    return run([sys.executable, "-P", *arguments], cwd, PYTHONPATH=str(site))
+def python(arguments: list[str], site: Path, cwd: Path, *others: Path) -> str:
+    """Run Python in `cwd` with `site`, then `others`, first on the import path."""
+    return run([sys.executable, "-P", *arguments], cwd, PYTHONPATH=os.pathsep.join(map(str, (site, *others))))

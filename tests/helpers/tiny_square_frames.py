@@ -72,6 +72,21 @@ def smolvlm(directory: Path) -> Path:
     return saved(directory, config, processor)
 
 
+def llava(directory: Path) -> Path:
+    """Write a LLaVA-Interleave, whose family is not attrib's but that of tests/plugin."""
+    words = tokenizer([], image_token="<image>")
+    config = transformers.LlavaConfig(
+        text_config={**TEXT, "model_type": "qwen2", "vocab_size": len(words)}, vision_config=_siglip(image_size=40),
+        image_token_id=words.image_token_id, vision_feature_layer=-1, vision_feature_select_strategy="full",
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    processor = transformers.LlavaProcessor(
+        transformers.SiglipImageProcessor(size={"height": 40, "width": 40}), words, patch_size=8,
+        vision_feature_select_strategy="full", chat_template=template(image="<image>\n"),
+    )  # fmt: skip
+    return saved(directory, config, processor)
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
     builder.__name__: builder for builder in (llava_onevision, internvl, smolvlm)
 }

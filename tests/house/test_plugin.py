@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_square_frames import llava
 
 from attrib import config, registry
 from attrib.errors import UnknownName
@@ -57,6 +58,7 @@ def checks():
 print(json.dumps({
     "list": attrib("list", "methods", "--json"), "checks": checks(),
     "bench": attrib("bench", "small.yaml", "-O", "run", "--json"),
+    "model": attrib("check", "./llava", "--frames", "3", "--method", "plain_smoothgrad", "--json"),
 }))
 """
 
@@ -74,14 +76,15 @@ def printed(folder: Path) -> dict[str, str]:
         "methods:\n  plain_smoothgrad: {samples: 2}\n  uniform:\n"
         "metrics:\n  object_auc:\n  mass:\nresamples: 100\noverlays: 0\n"
     )
+    llava(folder / "llava")
     site = install(copy_tracked(folder, "tests/plugin") / "tests" / "plugin", folder / "site")
-    return json.loads(python(["-c", PROGRAM], site, folder))
+    return json.loads(python(["-c", PROGRAM], site, folder, ROOT))
 
 
 def test_its_method_is_listed_with_its_source(printed: dict[str, str]) -> None:
     listed = json.loads(printed["list"])["methods"]
     (found,) = [entry for entry in listed if entry["name"] == "plain_smoothgrad"]
-    assert found["source"] == "attrib-smoothgrad 0.3.0"
+    assert found["source"] == "attrib-example 0.3.0"
     assert found["parameters"] == ["samples", "sigma"]
     assert found["description"].startswith("Mean gradient over noisy copies")
     assert {"grad_cam", "uniform"} < {entry["name"] for entry in listed}
@@ -101,9 +104,18 @@ def test_it_is_benchmarked(printed: dict[str, str], folder: Path) -> None:
     assert len(volumes) == 2
 
 
-def test_without_the_package_the_method_is_unknown() -> None:
+def test_its_model_family_is_exact(printed: dict[str, str]) -> None:
+    """And a method of the package runs on it."""
+    found = json.loads(printed["model"])
+    assert found["setting"]["family"] == "llava (Llava)"
+    assert {each["verdict"] for each in found["checks"]} == {"holds"}
+    assert [(each["method"], each["outcome"]) for each in found["methods"]] == [("plain_smoothgrad", "runs")]
+
+
+def test_without_the_package_method_and_family_are_unknown() -> None:
     with pytest.raises(UnknownName, match="unknown method 'plain_smoothgrad'"):
         registry.get("methods", "plain_smoothgrad")
+    assert "llava" not in registry.names("models")
 
 
 def examples() -> list[str]:
@@ -131,6 +143,13 @@ def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> No
     }
     check_method(registry.get("methods", "gradient_times_input")())
     exec(examples()[1], {"GradientTimesInput": registry.get("methods", "gradient_times_input")})
+
+
+def test_the_family_in_contributing_is_the_packages_own() -> None:
+    """In at most 30 lines; it is installed and checked above."""
+    (family,) = [example for example in examples() if "ModelFamily" in example]
+    assert family == (ROOT / "tests" / "plugin" / "attrib_llava.py").read_text(encoding="utf-8")
+    assert len(family.splitlines()) <= 30
 
 
 @pytest.mark.usefixtures("plugin_files")

@@ -58,6 +58,7 @@ CHECKS = (
     ModelCheck("relevance", "of value + 1 % of maximum", equality.relevance, 1e-3, 0.5),
     ModelCheck("gradient", "of central differences", effects.slope, 0.03),
     ModelCheck("cells", "share moving other tokens", effects.cells, 0.05),
+    ModelCheck("batches", "nats, to clips one by one", effects.batches, 1e-5, 0.05),
     ModelCheck("dropped tokens", "nats, by noise in them", effects.dropped_tokens, 1e-5, 1e-2),
     ModelCheck("knock-out hides", "nats, by noise in tokens", effects.video_hidden, 1e-5, 1e-2),
     ModelCheck("knock-out changes", "nats, of the answer", effects.knockout_changes, 1e-3, at_least=True),

@@ -84,6 +84,15 @@ def _noise(like: Tensor, seed: int) -> Tensor:
 
 
 @torch.no_grad()
+def batches(case: Case) -> float:
+    """Return the difference of a log-probability between two clips at once and one by one, in nats."""
+    pixels, question = case.subject.pixels, case.subject.question
+    both = torch.stack([pixels, 1 - pixels])
+    apart = torch.cat([case.model.option_logprobs(one[None], question) for one in both])
+    return float((case.model.option_logprobs(both, question) - apart).abs().max())
+
+
+@torch.no_grad()
 def dropped_tokens(case: Case) -> float:
     """Return the change of a log-probability, in nats, by noise in dropped tokens or by keeping all explicitly."""
     keep = torch.rand(case.tokens.shape[1], generator=torch.Generator().manual_seed(2)) < 0.5

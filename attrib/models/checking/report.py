@@ -65,7 +65,7 @@ def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress
     Raises InputError for an adapter without an official network beside it, and a clip that the processor does not take.
     """
     if not isinstance(model, FamilyModel):
-        raise InputError(f"model {model.name!r}: expected a checkpoint of a ModelFamily, got {type(model).__name__}")
+        raise InputError(f"model {model.name!r}: no family's adapter runs it, so that there is none to check")
     whole = Case(model, clip)
     short, total = Case(model, shortened(model, clip)), len(CHECKS) + len(methods)
     checks, runs = [], []

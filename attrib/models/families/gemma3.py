@@ -32,14 +32,8 @@ class Gemma3(ModelFamily):
         return TokenGrid(shot.frames, side, side)
 
     def pack(self, pixels: Float[Tensor, "b t 3 h w"]) -> dict[str, Any]:
-        """Return the images of each clip."""
-        return {"pixel_values": super().pack(pixels)["pixel_values"].unflatten(0, pixels.shape[:2])}
-
-    def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
-        """Return the tokens of all images of a clip."""
-        pixels = packed["pixel_values"]
-        features: Tensor = self.network.model.get_image_features(pixels.flatten(0, 1), return_dict=True).pooler_output
-        return features.reshape(len(pixels), -1, features.shape[-1])
+        """Return the images without their numbers of crops."""
+        return {"pixel_values": super().pack(pixels)["pixel_values"]}
 
     def outputs(self, tokens: Float[Tensor, "b n d"]) -> ModelOutput:
         """Return them as one tensor."""

@@ -71,6 +71,6 @@ def _report(settings: ModelSection, file: Path | None, methods: list[str], step:
     step("loading the model", 0, 0)
     model = load(settings)
     sampling = FrameSampling.of(settings, model)
-    clip = noise(sampling.frames) if file is None else sampling.read(file)
+    clip = noise(model, sampling.frames) if file is None else sampling.read(file)
     warn(clip.warnings)
     return report(model, clip, methods, step)

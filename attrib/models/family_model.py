@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 DEFAULT_FRAMES = 16
 AT_ONCE = 448 * 448  # pixels that go through the vision encoder at once on a CPU
 LONGEST = 64  # tokens of a generated answer, unless the checkpoint says otherwise
-TRIAL = (2, 96, 128)  # frames, height and width of the clip that a checkpoint is tried with
+TRIAL = (2, 128, 128)  # frames, height and width of the clip that a checkpoint is tried with
 
 
 class FamilyModel(

@@ -20,9 +20,10 @@ WHITE = 255
 
 
 def preprocessed(family: ModelFamily, clip: Clip) -> Float[Tensor, "t 3 h w"]:
-    """Return the clip as the official processor resizes and crops it before it normalises, in [0, 1].
+    """Return the clip as the official processor resizes it before it normalises, in [0, 1].
 
-    A clip shorter than one step of the token grid is resized with its last frame repeated.
+    A clip shorter than one step of the token grid is resized with its last frame repeated. Raises InputError where the
+    processor crops, as saliency would lie in the wrong places of the frame.
     """
     frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
     missing = max(0, family.frames_per_step - len(frames))
@@ -37,19 +38,29 @@ def preprocessed(family: ModelFamily, clip: Clip) -> Float[Tensor, "t 3 h w"]:
 
 @contextmanager
 def _resized(processor: Any) -> Iterator[list[Tensor]]:
-    """Collect what the processor passes to its `rescale_and_normalize`."""
+    """Collect what the processor passes to its `rescale_and_normalize`. Raises InputError where it crops frames."""
     seen: list[Tensor] = []
-    normalise = processor.rescale_and_normalize
+    normalise, crop = processor.rescale_and_normalize, processor.center_crop
 
     def watched(images: Tensor, *args: Any, **kwargs: Any) -> Any:
         seen.append(images)
         return normalise(images, *args, **kwargs)
 
-    processor.rescale_and_normalize = watched
+    def whole(images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        cropped = crop(images, *args, **kwargs)
+        if cropped.shape != images.shape:
+            before, after = (f"{each.shape[-1]} x {each.shape[-2]}" for each in (images, cropped))
+            raise InputError(
+                f"this model's processor would cut frames of {before} pixels to the {after} in their centre; attrib "
+                "explains whole frames: crop the video to that shape first"
+            )
+        return cropped
+
+    processor.rescale_and_normalize, processor.center_crop = watched, whole
     try:
         yield seen
     finally:
-        del processor.rescale_and_normalize
+        del processor.rescale_and_normalize, processor.center_crop
 
 
 def encoded(family: ModelFamily, pixels: Float[Tensor, "b t 3 h w"], dtype: torch.dtype) -> Float[Tensor, "b n d"]:

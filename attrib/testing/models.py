@@ -23,6 +23,6 @@ def check_model(model: str | VideoModel, clip: Clip | None = None, methods: Sequ
     from attrib.models.checking.report import noise, report  # transformers takes seconds to import
 
     loaded = models.load(model) if isinstance(model, str) else model
-    found = report(loaded, clip or noise(5), methods)
+    found = report(loaded, clip or noise(loaded, 5), methods)
     assert not found.faults, "; ".join(found.faults)
     return found

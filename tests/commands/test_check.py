@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_square_frames
 from tiny_families import BUILDERS
 
 from attrib import video
@@ -83,3 +84,15 @@ def test_a_frame_too_few_for_the_official_processor_is_bad_input(attrib: Run, ti
     code, out, err = attrib("check", tiny, "--frames", 1, "--method", "none")
     assert (code, out) == (2, "")
     assert "the official processor does not take this clip" in err and err.count("\n") == 1
+
+
+def test_a_model_that_crops_is_checked_on_square_noise_and_refuses_a_wide_video(
+    attrib: Run, tmp_path: Path, clip: Path
+) -> None:
+    model = tiny_square_frames.llava_next_video(tmp_path / "model")
+    code, out, _ = attrib("check", model, "--frames", 3, "--method", "none", "--json")
+    found = json.loads(out)
+    assert code == 0 and found["faults"] == [] and "120x120" in found["setting"]["clip"]
+    code, _, err = attrib("check", model, "--video", clip, "--frames", 3, "--method", "none")
+    assert code == 2 and "would cut frames of 64 x 48 pixels to the 48 x 48 in their centre" in err
+    assert len(err.splitlines()) == 1

@@ -87,6 +87,25 @@ def llava(directory: Path) -> Path:
     return saved(directory, config, processor)
 
 
+def llava_next_video(directory: Path) -> Path:
+    """Write a LLaVA-NeXT-Video with 6 x 6 patches a frame, which become 3 x 3 tokens."""
+    words = tokenizer(["<image>", "<video>"])
+    ids = {f"{name}_token_index": words.convert_tokens_to_ids(f"<{name}>") for name in ("image", "video")}
+    vision = {**_siglip(image_size=48, num_hidden_layers=3), "model_type": "clip_vision_model"}
+    del vision["vision_use_head"]
+    config = transformers.LlavaNextVideoConfig(
+        text_config={**TEXT, "model_type": "llama", "vocab_size": len(words)}, vision_config=vision,
+        image_grid_pinpoints=[[48, 48]], **ids, tie_word_embeddings=False,
+    )  # fmt: skip
+    sizes = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
+    processor = transformers.LlavaNextVideoProcessor(
+        transformers.LlavaNextVideoVideoProcessor(**sizes), transformers.LlavaNextImageProcessor(**sizes), words,
+        patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=template("<video>\n", "<image>\n"),
+    )  # fmt: skip
+    return saved(directory, config, processor)
+
+
 BUILDERS: dict[str, Callable[[Path], Path]] = {
-    builder.__name__: builder for builder in (llava_onevision, internvl, smolvlm)
+    builder.__name__: builder for builder in (llava_onevision, internvl, smolvlm, llava_next_video)
 }

@@ -257,5 +257,5 @@ def test_a_model_without_a_family_has_no_adapter_to_check() -> None:
 
 
 def test_noise_has_uneven_times() -> None:
-    gaps = np.diff(noise(9).times)
-    assert len(noise(1)) == 1 and gaps.min() > 0 and len(set(gaps.round(3))) == 8
+    gaps = np.diff(noise(ToyModel(), 9).times)
+    assert len(noise(ToyModel(), 1)) == 1 and gaps.min() > 0 and len(set(gaps.round(3))) == 8

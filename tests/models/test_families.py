@@ -26,6 +26,7 @@ TIMES = (0.033, 0.4, 1.0, 1.71, 2.9)  # uneven, and an odd number of frames
 BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS, **tiny_square_frames.BUILDERS}
 UNRULED = {("glm4v_moe", "libra"): "do not cover div", ("glm4v_moe", "attnlrp"): "do not cover div"}  # rules of lrp
 HYBRID = {"qwen3_5": "Qwen3_5TextModel: its layers 0, 1, 2 show no attention"}
+CROPPED = {"llava_next_video"}  # takes square clips
 EVERY_LAYER = {"attention rows", "rollout", "relevance", "knock-out hides", "knock-out changes"}  # need all to attend
 REFUSED = {**{(family, check): reason for family, reason in HYBRID.items() for check in EVERY_LAYER},
            **{(family, "lrp shares"): "the rules of 'cp' do not cover" for family in HYBRID}}  # fmt: skip
@@ -39,7 +40,8 @@ class FamilyCase(Case):
 
 
 def made(name: str, tmp_path_factory: pytest.TempPathFactory) -> FamilyCase:
-    frames = np.random.default_rng(0).integers(0, 256, (len(TIMES), 50, 70, 3), dtype=np.uint8)
+    size = (60, 60) if name in CROPPED else (50, 70)
+    frames = np.random.default_rng(0).integers(0, 256, (len(TIMES), *size, 3), dtype=np.uint8)
     model = models.load(str(BUILDERS[name](tmp_path_factory.mktemp("tiny"))))
     assert isinstance(model, FamilyModel)
     return FamilyCase(model, Clip(frames, np.array(TIMES), 3.3), name=name)
@@ -177,3 +179,10 @@ def test_a_frame_that_normalises_to_zero_has_its_tokens(tmp_path_factory: pytest
         tokens = case.model.encode(pixels)
     assert tokens.shape == case.tokens.shape
     torch.testing.assert_close(exact, other, atol=1e-3, rtol=0)
+
+
+def test_a_clip_whose_sides_would_be_cut_off_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    case = made("llava_next_video", tmp_path_factory)
+    wide = Clip(np.zeros((2, 50, 75, 3), np.uint8), np.arange(2.0), 2.0)
+    with pytest.raises(InputError, match="would cut frames of 72 x 48 pixels to the 48 x 48 in their centre"):
+        case.model.preprocess(wide)

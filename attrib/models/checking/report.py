@@ -51,12 +51,17 @@ def _found(each: CheckResult) -> str:
     return f"expected at {'least' if each.at_least else 'most'} {each.limit:g} {each.meaning}; got {each.value:.3g}"
 
 
-def noise(frames: int) -> Clip:
-    """Return a clip of noise whose times are uneven."""
+def noise(model: VideoModel, frames: int) -> Clip:
+    """Return a clip of noise whose times are uneven; its frames are square where the model refuses others."""
     generator = np.random.default_rng(0)
     pictures = generator.integers(0, 256, (frames, *NOISE, 3), dtype=np.uint8)
     times = generator.uniform(0.2, 0.9, frames).cumsum().round(3)
-    return Clip(pictures, times - times[0] + 0.033, float(times[-1]) + 0.5)
+    clip = Clip(pictures, times - times[0] + 0.033, float(times[-1]) + 0.5)
+    try:
+        model.preprocess(clip)
+    except InputError:
+        return replace(clip, frames=np.ascontiguousarray(pictures[:, :, : NOISE[0]]))
+    return clip
 
 
 def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress | None = None) -> ModelReport:

@@ -16,7 +16,9 @@ from attrib.model import VideoModel
 if TYPE_CHECKING:
     from attrib.models.loading import LoadOptions
 
-CONVERTED = {"internvl_chat": "internvl", "llava_qwen": "llava_onevision"}  # remote code: its family in transformers
+CONVERTED = {  # remote code: its family in transformers
+    "internvl_chat": "internvl", "llava_qwen": "llava_onevision", "videollama3_qwen2": "video_llama_3"
+}  # fmt: skip
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 

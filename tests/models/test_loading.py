@@ -15,7 +15,7 @@ from checkpoints import write_checkpoint
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from attrib import models, registry, video
+from attrib import models, video
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import InputError, NotEnoughMemory, UnsupportedModel
 from attrib.models import load
@@ -243,14 +243,14 @@ def test_a_layer_without_attention_is_not_passed_over(whole: Path, asks: str) ->
     assert len(model.family.decoder._forward_hooks) + len(model.family.decoder._forward_pre_hooks) == hooks
 
 
-def test_a_family_of_remote_code_is_pointed_to_its_conversion(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_of_remote_code_is_pointed_to_its_conversion(copy: Path) -> None:
     configured(model_type="unheard_of")(copy)
     with pytest.raises(InputError, match=r"of the family 'unheard_of'; adapters exist for: [\w, ]+$"):
         load(str(copy))
-    configured(model_type="internvl_chat")(copy)
-    monkeypatch.setitem(registry._files["models"], "internvl", PerceptionLM)
-    with pytest.raises(InputError, match=r"the -HF conversion of this model \(internvl\) would work"):
-        load(str(copy))
+    for name, family in (("internvl_chat", "internvl"), ("videollama3_qwen2", "video_llama_3")):
+        configured(model_type=name)(copy)
+        with pytest.raises(InputError, match=rf"the -HF conversion of this model \({family}\) would work"):
+            load(str(copy))
 
 
 def test_a_device_that_lacks_the_dtype_or_holds_no_data_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             model = drawn(name, Path(folder), torch.device(given.device), getattr(torch, given.dtype))
             model.frames = given.frames
-            found = report(model, noise(given.frames), given.methods)
+            found = report(model, noise(model, given.frames), given.methods)
             console.rule(f"{name}, {given.frames} frames")
             show(found)
             record = {"model": name, **found.record()}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import BUILDERS
-from tiny_glm_gemma import gemma3
+from tiny_glm_gemma import gemma3, glm4v
 from torch import Tensor
 from transformers.modeling_outputs import ModelOutput
 from transformers.video_utils import VideoMetadata
@@ -26,6 +26,7 @@ from attrib.models.checking.costs import run_method
 from attrib.models.checking.official import Case, eager_attention
 from attrib.models.checking.report import SHORT_TOKENS, noise, report, shortened
 from attrib.models.families.gemma3 import Gemma3
+from attrib.models.families.glm4v import Glm4v
 from attrib.models.families.qwen_vl import Qwen3VL
 from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.packing import encoded, preprocessed
@@ -205,6 +206,19 @@ def test_a_cap_that_the_official_forward_leaves_out_is_named(tmp_path: Path) -> 
 def test_the_public_check_says_what_was_expected(folder: Path) -> None:
     with pytest.raises(AssertionError, match=r"log p of the options: expected at most 1e-05 nats.*; got"):
         check_model(load_family(Shifted, folder), CLIP)
+
+
+def test_bfloat16_has_limits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding is no fault, a wrong scale or order is; the limits in float32 would accuse all."""
+    model = load_family(Glm4v, glm4v(tmp_path), dtype="bfloat16")
+    found = {each.name: each for each in report(model, CLIP, ()).checks}
+    assert {each.verdict for each in found.values()} <= {"holds", "refused"}
+    assert found["gradient"].verdict == "refused" and found["attention rows"].meaning == "of the sum of all"
+    assert (found["attention rows"].value or 0) > 1e-3
+    other_scale(model, monkeypatch)
+    backwards(model, monkeypatch)
+    named = {line.partition(":")[0] for line in report(model, CLIP, ()).faults}
+    assert {"log p of the options", "attention rows", "rollout"} <= named
 
 
 def test_a_missing_tensor_is_refused_at_load(folder: Path, tmp_path: Path, attrib: Callable[..., Any]) -> None:

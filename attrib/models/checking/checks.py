@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from attrib.errors import InputError, UnsupportedModel, failure_message
 from attrib.models.checking import effects, equality
 from attrib.models.checking.official import Case
@@ -20,8 +18,8 @@ Verdict = Literal["holds", "differs", "refused"]
 class ModelCheck:
     """A measure of a case and its limit: at most, or with `at_least` at least. `meaning`: the number's unit, in words.
 
-    `half` is the limit in float16 and bfloat16, None where it is the same. `whole`: measured on the whole clip, else on
-    a short one.
+    `half` is the limit in float16 and bfloat16, None where it is the same, and `half_meaning` the unit there. `whole`:
+    measured on the whole clip, else on a short one.
     """
 
     name: str
@@ -29,12 +27,9 @@ class ModelCheck:
     measure: Callable[[Case], float]
     limit: float
     half: float | None = None
+    half_meaning: str = ""
     at_least: bool = False
     whole: bool = False
-
-    def limit_in(self, dtype: torch.dtype) -> float:
-        """Return the limit for a model of this type."""
-        return self.half if self.half is not None and dtype.itemsize < 4 else self.limit
 
 
 @dataclass(frozen=True)
@@ -50,12 +45,13 @@ class CheckResult:
     reason: str = ""
 
 
+SUM = "of the sum of all"
 CHECKS = (
     ModelCheck("prompt ids", "unlike the processor's", equality.prompt_ids, 0, whole=True),
     ModelCheck("log p of the options", "nats, to the plain forward", equality.option_logprobs, 1e-5, 0.05, whole=True),
-    ModelCheck("attention rows", "of weight + .1, to eager", equality.attention_rows, 1e-4, 0.5),
-    ModelCheck("rollout", "of value + 1 % of maximum", equality.rollout, 1e-3, 0.1),
-    ModelCheck("relevance", "of value + 1 % of maximum", equality.relevance, 1e-3, 0.5),
+    ModelCheck("attention rows", "of weight + .1, to eager", equality.attention_rows, 1e-4, 0.2, SUM),
+    ModelCheck("rollout", "of value + 1 % of maximum", equality.rollout, 1e-3, 0.05, SUM),
+    ModelCheck("relevance", "of value + 1 % of maximum", equality.relevance, 1e-3, 0.2, SUM),
     ModelCheck("gradient", "of central differences", effects.slope, 0.03),
     ModelCheck("cells", "share moving other tokens", effects.cells, 0.05),
     ModelCheck("batches", "nats, to clips one by one", effects.batches, 1e-5, 0.05),
@@ -72,7 +68,8 @@ def compare(check: ModelCheck, case: Case) -> CheckResult:
 
     Raises InputError for a clip that the official processor does not take.
     """
-    limit = check.limit_in(case.model.dtype)
+    limit = check.half if check.half is not None and case.rough else check.limit
+    meaning = check.half_meaning if check.half_meaning and case.rough else check.meaning
     value, verdict, reason = None, "differs", ""
     try:
         value = check.measure(case)
@@ -84,4 +81,4 @@ def compare(check: ModelCheck, case: Case) -> CheckResult:
         raise
     except Exception as error:  # a wrong adapter can fail anywhere
         reason = failure_message(error)
-    return CheckResult(check.name, check.meaning, verdict, value, limit, check.at_least, reason)  # type: ignore[arg-type]
+    return CheckResult(check.name, meaning, verdict, value, limit, check.at_least, reason)  # type: ignore[arg-type]

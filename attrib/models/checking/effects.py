@@ -43,7 +43,7 @@ def slope(case: Case) -> float:
     ratios = [change / float(size) for change in changes]
     best = min(pairwise(ratios), key=lambda pair: abs(pair[0] - pair[1]))
     found = min(abs(ratio - 1) for ratio in best)
-    if found > SETTLED and (abs(best[0] - best[1]) > SETTLED or case.model.dtype.itemsize < 4):
+    if found > SETTLED and (abs(best[0] - best[1]) > SETTLED or case.rough):
         raise UnsupportedModel("rounding hides the small differences; float32 may show them")
     return found
 

@@ -72,6 +72,11 @@ class Case:
         return prompt(self.model.family, self.subject.question, self.subject.shot, None)
 
     @property
+    def rough(self) -> bool:
+        """True in half precision, where single numbers are mostly rounding."""
+        return self.model.dtype.itemsize < 4
+
+    @property
     def network(self) -> Any:
         """The loaded network."""
         return self.model.module

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -17,7 +20,9 @@ from torch import Tensor
 from transformers.modeling_outputs import ModelOutput
 from transformers.video_utils import VideoMetadata
 
+from attrib import registry
 from attrib.errors import InputError
+from attrib.method import Method
 from attrib.model import TokenGrid
 from attrib.models import prompting, recording
 from attrib.models.checking import effects
@@ -30,6 +35,7 @@ from attrib.models.families.glm4v import Glm4v
 from attrib.models.families.qwen_vl import Qwen3VL
 from attrib.models.family_model import FamilyModel, load_family
 from attrib.models.packing import encoded, preprocessed
+from attrib.subject import Subject
 from attrib.testing import ToyModel, check_model, toy_clip
 from attrib.types import Clip, Question, Reply, Shot
 
@@ -263,6 +269,38 @@ def test_what_a_method_costs(case: Case) -> None:
     assert run_method("oracle", subject).reason == "needs evidence, tracks"
     found = run_method("token_norm", subject)
     assert found.outcome == "runs" and found.seconds is not None and found.frames is None  # too little memory to tell
+
+
+@dataclass(frozen=True)
+class HungryMethod(Method):
+    """Needs 256 MiB for a while, or as a bad one fails."""
+
+    bad: bool = False
+
+    def values(self, subject: Subject) -> Tensor:
+        if self.bad:
+            raise ZeroDivisionError("by nothing")
+        block = torch.ones(2**26)
+        time.sleep(0.1)
+        return block[: len(subject.clip)].reshape(-1, 1, 1).clone()
+
+
+@dataclass(frozen=True)
+class BrokenMethod(HungryMethod):
+    """Fails."""
+
+    bad: bool = True
+
+
+def test_memory_is_measured_and_a_failure_is_no_refusal(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
+    for method in (HungryMethod, BrokenMethod):
+        registry.register("methods", method)
+    free = psutil.virtual_memory().available
+    found, broken = (run_method(name, case.subject) for name in ("hungry_method", "broken_method"))
+    assert found.memory is not None and 2**27 < found.memory < 2**29
+    assert found.frames == pytest.approx(len(CLIP) * free / found.memory, rel=0.5)
+    assert broken.outcome == "failed" and broken.reason.startswith("ZeroDivisionError: by nothing")
 
 
 def test_a_model_without_a_family_has_no_adapter_to_check() -> None:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -15,6 +16,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutpu
 from attrib.attention_record import AttentionRecord
 from attrib.errors import InputError, UnsupportedModel
 from attrib.model import TokenGrid
+from attrib.models.tower_recording import TowerWatch, watching_blocks
 from attrib.types import Shot
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ class ModelFamily(ABC):
 
     def watching_tower(self, record: AttentionRecord, shot: Shot) -> AbstractContextManager[None]:
         """Record the tower's attention in the context, with `visual` and `cells` set. Raises UnsupportedModel."""
-        raise UnsupportedModel(f"{type(self).__name__}: the attention of its vision encoder cannot be recorded")
+        tower, watch = self.tower(), TowerWatch(type(self).__name__, record, partial(self.tower_layout, shot))
+        return watching_blocks(tower.encoder, list(tower.blocks), watch)
 
     def limit(self, pixels: int) -> None:
         """Let no clip have more than `pixels` in all its frames. Raises InputError for frames of one size."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from attrib import models, registry
-from attrib.attention_record import AttentionRecord
+from attrib.attention import flows
+from attrib.attention.statistics import tower_statistics
+from attrib.attention_record import AttentionRecord, LayerRecord
 from attrib.errors import InputError, UnsupportedModel
 from attrib.models.checking.checks import CHECKS, ModelCheck, compare
 from attrib.models.checking.official import Case
@@ -26,6 +29,8 @@ TIMES = (0.033, 0.4, 1.0, 1.71, 2.9)  # uneven, and an odd number of frames
 BUILDERS = {**tiny_families.BUILDERS, **tiny_glm_gemma.BUILDERS, **tiny_square_frames.BUILDERS}
 UNRULED = {("glm4v_moe", "libra"): "do not cover div", ("glm4v_moe", "attnlrp"): "do not cover div"}  # rules of lrp
 HYBRID = {"qwen3_5": "Qwen3_5TextModel: its layers 0, 1, 2 show no attention"}
+PROJECTIONS = {"proj", "out_proj", "o_proj", "projection_layer"}  # after a vision layer's attention
+TOWERS = {"qwen2_5_vl": "does not attend frame by frame", "gemma4": "pads its patches"}
 CROPPED = {"llava_next_video"}  # takes square clips
 EVERY_LAYER = {"attention rows", "rollout", "relevance", "knock-out hides", "knock-out changes"}  # need all to attend
 REFUSED = {**{(family, check): reason for family, reason in HYBRID.items() for check in EVERY_LAYER},
@@ -133,12 +138,34 @@ def test_rules_of_relevance_propagation_run_or_are_refused(case: FamilyCase, rul
         assert np.isfinite(found).all() and np.abs(found).sum() > 0
 
 
-def test_attention_of_the_vision_encoder_is_refused(case: FamilyCase) -> None:
-    with (
-        pytest.raises(UnsupportedModel, match="attention of its vision encoder cannot be recorded"),
-        case.model.record_vision_attention(AttentionRecord(), case.subject.shot),
-    ):
-        pytest.fail("recorded")
+def test_the_vision_encoders_attention_gives_its_own_output(case: FamilyCase) -> None:
+    """Recorded rows times values are what each layer projects; the tokens stay the same to the last bit."""
+    tower, layers, projected = case.model.family.tower(), list[LayerRecord](), dict[int, Tensor]()
+    handles = []
+    for index, block in enumerate(tower.blocks):
+        named = [(name.split("."), part) for name, part in block.named_modules()]
+        (last,) = [part for name, part in named if name[-1] in PROJECTIONS and "att" in name[0]]
+        handles.append(last.register_forward_pre_hook(lambda _, given, at=index: projected.update({at: given[0]})))
+    record = AttentionRecord(on_layer=layers.append)
+    try:
+        with torch.no_grad(), case.model.record_vision_attention(record, case.subject.shot):
+            refused = TOWERS.get(case.name)
+            with pytest.raises(UnsupportedModel, match=refused) if refused else nullcontext():
+                tokens = case.model.encode(case.subject.pixels[None])
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert torch.equal(case.model.encode(case.subject.pixels[None]), case.tokens)
+    if refused:
+        return
+    assert torch.equal(tokens, case.tokens) and [layer.index for layer in layers] == list(range(len(tower.blocks)))
+    for layer in layers:
+        rows = flows.rows(layer, 0, layer.query.shape[2])
+        found = (rows @ layer.value).transpose(1, 2).flatten(2)
+        torch.testing.assert_close(found, projected[layer.index].reshape(found.shape), rtol=1e-3, atol=1e-4)
+    statistics = tower_statistics(case.subject)
+    assert statistics.attention.shape[2:] == (case.subject.grid.steps, *record.cells)
+    assert float(statistics.visual_mass.max()) <= 1 + 1e-5
 
 
 def test_every_parameter_is_in_one_block_and_is_given_back(case: FamilyCase) -> None:

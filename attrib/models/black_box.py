@@ -74,7 +74,8 @@ class BlackBox(OpaqueModel, AnswersFreely):
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         if reply is not None:
             return torch.log_softmax(rows, dim=-1)[range(len(reply.ids)), list(reply.ids)]
-        letters = [letter_id(self._tokenizer, letter, self.name) for letter in question.letters]
+        last = int(inputs["input_ids"][0, -1])
+        letters = [letter_id(self._tokenizer, letter, self.name, last) for letter in question.letters]
         return torch.log_softmax(rows[-1, letters], dim=-1)
 
     def _inputs(self, pixels: Tensor, question: Question, said: tuple[int, ...] = ()) -> dict[str, Any]:

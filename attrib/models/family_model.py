@@ -112,13 +112,12 @@ class FamilyModel(
         """Share of the vocabulary's probability on the option letters, at the answer's row."""
         states = self._answer_states(tokens, self._prompt(question, None), 1)
         shares = torch.softmax(self.family.logits(states[0, -1]), dim=-1)
-        return float(shares[[self._letter(letter) for letter in question.letters]].sum())
+        return float(shares[self._letters(question)].sum())
 
     def _logprobs(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
         """Log-probabilities of option letters at the last row, or of a free answer's tokens at the row before each."""
         if question.reply is None:
-            letters = [self._letter(letter) for letter in question.letters]
-            return torch.log_softmax(self.family.logits(states[:, -1])[:, letters], dim=-1)
+            return torch.log_softmax(self.family.logits(states[:, -1])[:, self._letters(question)], dim=-1)
         logprobs = torch.log_softmax(self.family.logits(states), dim=-1)
         return logprobs[:, range(len(question.reply.ids)), list(question.reply.ids)]
 
@@ -206,9 +205,9 @@ class FamilyModel(
         """Return the words that become the unknown token; none where the vocabulary has bytes."""
         return unknown_words(self._tokenizer, (question.text, *question.options))
 
-    @lru_cache(maxsize=26)  # noqa: B019  as above
-    def _letter(self, letter: str) -> int:
-        return letter_id(self._tokenizer, letter, self.name)
+    def _letters(self, question: Question) -> list[int]:
+        last = int(self._prompt(question, None).ids[-1])
+        return [letter_id(self._tokenizer, letter, self.name, last) for letter in question.letters]
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:

@@ -26,12 +26,19 @@ def refuse_reserved(tokenizer: Any, text: str, owner: str) -> None:
             raise InputError(f"{owner}: the text holds {special!r}, which the model reserves for itself")
 
 
-def letter_id(tokenizer: Any, letter: str, model: str) -> int:
-    """Return the token of an option letter. Raises InputError where it is not one token."""
-    ids: list[int] = tokenizer(letter, add_special_tokens=False).input_ids
-    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
-        raise InputError(f"model {model!r}: the option letter {letter!r} is not one token of its vocabulary")
-    return ids[0]
+def letter_id(tokenizer: Any, letter: str, model: str, last: int) -> int:
+    """Return the token of an option letter after a prompt that ends with the token `last`.
+
+    After a word or a colon the answer begins with a blank, which most vocabularies hold within the letter's token.
+    Raises InputError where the letter is not one token.
+    """
+    end = "" if last in tokenizer.all_special_ids else str(tokenizer.decode([last]))
+    spaced = [" " + letter] if end and not end[-1].isspace() else []
+    for text in (*spaced, letter):
+        ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+        if len(ids) == 1 and ids[0] != tokenizer.unk_token_id:
+            return ids[0]
+    raise InputError(f"model {model!r}: the option letter {letter!r} is not one token of its vocabulary")
 
 
 def given(tokenizer: Any, text: str) -> Reply:

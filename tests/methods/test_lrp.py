@@ -72,7 +72,7 @@ def test_a_log_odds_of_three_follows_its_own_slopes(subject: Subject, rule: Rule
     handle = model.module.lm_head.register_forward_hook(lambda _, __, output: logits.append(output))  # type: ignore[union-attr, operator]
     shares = whole_sequence(subject, tokens, rule)
     handle.remove()
-    letters = [model._letter(letter) for letter in subject.question.letters]
+    letters = model._letters(subject.question)
     at = logits[0].detach()[:, letters].requires_grad_()
     (slope,) = torch.autograd.grad(subject.log_odds(torch.log_softmax(at, dim=-1)).sum(), at)
     assert float(shares.sum()) == pytest.approx(float((slope * at).detach().sum()), rel=1e-4)

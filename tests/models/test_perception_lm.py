@@ -95,7 +95,7 @@ def test_dropped_tokens_keep_the_others_positions(model: FamilyModel, clip: Clip
     keep = torch.rand(tokens.shape[1], generator=torch.Generator().manual_seed(0)) < 0.5
     asked = model._prompt(QUESTION, None)
     ids, visual = asked.ids, asked.visual
-    letters = [model._letter(letter) for letter in QUESTION.letters]
+    letters = model._letters(QUESTION)
     network = model.module
     embedded = network.get_input_embeddings()(ids)[None].clone()
     embedded[:, visual] = tokens

@@ -118,9 +118,13 @@ class Case:
 
     @cached_property
     def letters(self) -> list[int]:
-        """Ids of the option letters."""
-        ids: list[int] = self.processor.tokenizer.convert_tokens_to_ids(list(self.question.letters))
-        return ids
+        """Ids of the option letters: the last token of the prompt's end with the letter written after it."""
+        tokenizer, ids = self.processor.tokenizer, self.asked["input_ids"][0].tolist()
+        end = "" if ids[-1] in tokenizer.all_special_ids else str(tokenizer.decode(ids[-1:]))
+        gap = " " if end.strip() == end != "" else ""
+        return [
+            tokenizer(end + gap + letter, add_special_tokens=False).input_ids[-1] for letter in self.question.letters
+        ]
 
     @torch.no_grad()
     def logprobs(self) -> Float[Tensor, " o"]:

@@ -54,7 +54,7 @@ def explain(
     asked = request.with_answer(Question(question, tuple(options)), aim)
     network = model if isinstance(model, VideoModel) else load(parsed.model)
     clip = FrameSampling.of(parsed.model, network).read(source)
-    report_progress(step, f"asking the model on {network.device}", 0, len(objects))
+    report_progress(step, "asking the model", 0, len(objects))
     asked = asked if options else with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, aim, parsed.seed)
     rows = request.rows_by_word(subject, objects, words) if per_word else request.rows(subject, objects)

@@ -73,18 +73,18 @@ def test_an_answer_leaves_its_files_in_a_folder_of_its_own_until_it_is_removed(f
 
 def test_the_answer_shows_options_probabilities_and_costs_with_markup_as_text(shown: Shown) -> None:
     assert shown.methods == ("saliency", "centre")
-    assert '<p class="at-said">A. red</p>' in shown.answer
+    assert '<p class="at-said" dir="auto">A. red</p>' in shown.answer
     assert "B. &lt;b&gt;green&lt;/b&gt;" in shown.answer and "<b>" not in shown.answer
     shares = [float(share) for share in re.findall(r'at-number">([\d.]+) %', shown.answer)]
     assert len(shares) == 2 and shares[0] > 50 and sum(shares) == pytest.approx(100, abs=0.11)
-    assert re.findall(r'<tr class="at-chosen">\s*<th scope="row">(.*?)<', shown.answer) == ["A. red"]
+    assert re.findall(r'<tr class="at-chosen">\s*<th scope="row" dir="auto">(.*?)<', shown.answer) == ["A. red"]
     assert re.search(r"looked at 4 frames\. saliency \d+\.\d s, centre \d+\.\d s\.", shown.answer)
     assert set(shown.timelines) == {"saliency", "centre"}
 
 
 def test_another_option_can_be_explained_and_a_free_answer_too(folder: Path) -> None:
     other = Explainer(ToyModel(), folder).answer(asked(folder, target="option:1", methods=["saliency"]))
-    assert "Explained: B. &lt;b&gt;green&lt;/b&gt;." in other.answer
+    assert "Explained: <bdi>B. &lt;b&gt;green&lt;/b&gt;</bdi>." in other.answer
     free = Explainer(ToyModel(), folder).answer(asked(folder, options="", methods=["saliency"]))
     assert "at-chosen" not in free.answer and "at-number" in free.answer, "tokens, none of them chosen"
 

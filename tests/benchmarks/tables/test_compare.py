@@ -80,7 +80,10 @@ def test_runs_are_paired_on_their_samples_and_better_is_positive(make: Make) -> 
 
 def test_what_may_differ_names_the_runs(make: Make) -> None:
     model = {"name": "other", "dtype": "float64"}
-    runs = [make("a"), make("b", seed=3, model=model, data={**SETTINGS["data"], "root": "/there"}, workers=4)]
+    runs = [
+        make("a", model={"dtype": "float32"}),
+        make("b", seed=3, model=model, data={**SETTINGS["data"], "root": "/there"}, workers=4),
+    ]
     (runs[1] / "config.yaml").write_text((runs[1] / "config.yaml").read_text().replace("seed: 0", "seed: 7"))
     found = compare(runs).table
     assert list(dict.fromkeys(found["run"])) == [

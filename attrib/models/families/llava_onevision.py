@@ -8,7 +8,7 @@ import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling, ModelOutput
 
 from attrib.model import TokenGrid
-from attrib.models.family import Layout, ModelFamily, Tower, framewise, read_blocks
+from attrib.models.families.llava import Llava
 from attrib.types import Shot
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class LlavaOnevision(ModelFamily):
+class LlavaOnevision(Llava):
     """Two by two patches become one token by interpolation, so that an odd number of them leaves no rest."""
 
     @property
@@ -26,7 +26,7 @@ class LlavaOnevision(ModelFamily):
 
     def grid(self, shot: Shot) -> TokenGrid:
         """Return one token per pooled cell and frame."""
-        rows, columns = self._patches(shot)
+        rows, columns = self.patches(shot)
         return TokenGrid(shot.frames, -(-rows // 2), -(-columns // 2))
 
     def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
@@ -37,17 +37,3 @@ class LlavaOnevision(ModelFamily):
         """Return them as one tensor, with the learnt token again."""
         newline = self.network.model.image_newline.to(tokens).expand(len(tokens), self.extra, -1)
         return BaseModelOutputWithPooling(pooler_output=torch.cat([tokens, newline], dim=1))
-
-    def tower(self) -> Tower:
-        """Return the encoder's blocks and the projector."""
-        model = self.network.model
-        blocks = read_blocks(model.vision_tower.encoder.layers, self.network.config.vision_feature_layer)
-        return Tower(model.vision_tower, blocks, {"projector": model.multi_modal_projector})
-
-    def tower_layout(self, shot: Shot, tokens: int) -> Layout:
-        """Return frames of patches."""
-        return framewise(shot, tokens, *self._patches(shot))
-
-    def _patches(self, shot: Shot) -> tuple[int, int]:
-        patch = self.network.config.vision_config.patch_size
-        return shot.height // patch, shot.width // patch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -17,7 +16,7 @@ from attrib.errors import InputError, UnsupportedModel, one_line
 from attrib.model import OpaqueModel, TokenGrid
 from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import WHITE
-from attrib.models.prompting import metadata, option_prompt
+from attrib.models.prompting import official, option_prompt
 from attrib.models.replying import generated, given, letter_id, refuse_reserved, unknown_words
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question, Shot
@@ -85,26 +84,17 @@ class BlackBox(OpaqueModel, AnswersFreely):
         frames = (pixels.detach() * WHITE).round().clamp(0, WHITE).to("cpu", torch.uint8)
         if question.shot is None:
             raise InputError("question: expected the shot of the clip that it is about; Subject.bind sets it")
-        official = dict(self._official(frames, text, question.shot))
-        ids = official["input_ids"]
-        more = {name: pad(value, (0, len(said))) for name, value in official.items() if _same(value, ids)}
+        inputs = dict(official(self._processor, self._parts(frames), text, question.shot, {}))
+        ids = inputs["input_ids"]
+        more = {name: pad(value, (0, len(said))) for name, value in inputs.items() if _same(value, ids)}
         more["input_ids"] = torch.cat([ids, ids.new_tensor([said])], dim=1) if said else ids
         more["attention_mask"] = torch.ones_like(more["input_ids"])
-        return {name: self._moved(value) for name, value in {**official, **more}.items()}
+        return {name: self._moved(value) for name, value in {**inputs, **more}.items()}
 
-    def _official(self, frames: Tensor, text: str, shot: Shot) -> Mapping[str, Any]:
-        arguments: dict[str, Any] = {}
+    def _parts(self, frames: Tensor) -> list[dict[str, Any]]:
         if self._media == "video":
-            content = [{"type": "video", "video": frames}]
-            arguments = {"do_sample_frames": False, "video_metadata": [[metadata(shot)]]}
-        else:
-            content = [{"type": "image", "image": frame} for frame in frames]
-        conversation = [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
-        found: Mapping[str, Any] = self._processor.apply_chat_template(
-            conversation, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
-            processor_kwargs=arguments,
-        )  # fmt: skip
-        return found
+            return [{"type": "video", "video": frames}]
+        return [{"type": "image", "image": frame} for frame in frames]
 
     def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,17 +65,17 @@ def prompt(family: ModelFamily, question: Question, shot: Shot, reply: Reply | N
     """Return the prompt. Raises InputError for a question with reserved tokens and a template that fits no clip."""
     text = option_prompt(question)
     refuse_reserved(family.processor.tokenizer, text, "question")
-    official = dict(asked(family, text, shot))
+    inputs = dict(asked(family, text, shot))
     said = list(reply.ids[:-1]) if reply else []
-    own = official.pop("input_ids")[0]
+    own = inputs.pop("input_ids")[0]
     ids = torch.cat([own, own.new_tensor(said)])
-    official.pop("attention_mask", None)
+    inputs.pop("attention_mask", None)
     each = {
         name: pad(value[0], (0, len(said)))
-        for name, value in official.items()
+        for name, value in inputs.items()
         if isinstance(value, Tensor) and value.shape == (1, len(own))
     }
-    whole = {name: value for name, value in official.items() if name not in each and name not in PIXELS}
+    whole = {name: value for name, value in inputs.items() if name not in each and name not in PIXELS}
     places, expected = (own == family.placeholder).nonzero().flatten(), family.grid(shot).tokens
     if len(places) != expected + family.extra:
         raise InputError(f"its chat template places {len(places)} visual tokens, expected {expected + family.extra}")
@@ -87,15 +87,23 @@ def prompt(family: ModelFamily, question: Question, shot: Shot, reply: Reply | N
 def asked(family: ModelFamily, text: str, shot: Shot) -> Mapping[str, Any]:
     """Return the official processor's output for a blank clip of this size at these times, and the user's words."""
     blank = torch.zeros(shot.frames, 3, shot.height, shot.width, dtype=torch.uint8)
-    template = family.processor.chat_template
-    thinking = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
-    conversation = [{"role": "user", "content": [*family.content(blank), {"type": "text", "text": text}]}]
-    arguments: dict[str, Any] = {"do_resize": False, **family.packing()}
-    if not family.as_images:
-        arguments |= {"do_sample_frames": False, "video_metadata": [[metadata(shot)]]}
-    found: Mapping[str, Any] = family.processor.apply_chat_template(
+    return official(family.processor, family.content(blank), text, shot, {"do_resize": False, **family.packing()})
+
+
+def official(
+    processor: Any, media: Sequence[Mapping[str, Any]], text: str, shot: Shot, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return a processor's output for media parts, a video with these times or pictures, and the user's words.
+
+    A template that can let the model think before it answers is asked not to.
+    """
+    thinking = {"enable_thinking": False} if "enable_thinking" in str(processor.chat_template) else {}
+    conversation = [{"role": "user", "content": [*media, {"type": "text", "text": text}]}]
+    if media[0]["type"] == "video":
+        arguments = {**arguments, "do_sample_frames": False, "video_metadata": [[metadata(shot)]]}
+    found: Mapping[str, Any] = processor.apply_chat_template(
         conversation, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
-        processor_kwargs=arguments, **thinking,
+        processor_kwargs=dict(arguments), **thinking,
     )  # fmt: skip
     return found
 

@@ -83,8 +83,11 @@ def test_its_answer_is_that_of_the_official_processor_and_forward(folder: Path, 
 
 
 def test_a_video_goes_to_the_processor_as_a_video(tmp_path: Path) -> None:
-    """A family that has an adapter, asked both ways."""
+    """A family that has an adapter, asked both ways; its template would let it think first."""
     path = qwen3_vl(tmp_path / "qwen")
+    thinking = "{%- if enable_thinking is not defined or enable_thinking -%}{{ 'think' }}{%- endif -%}"
+    with (path / "chat_template.jinja").open("a") as file:
+        file.write(thinking)
     asked = Question(QUESTION.text, QUESTION.options)
     subjects = [Subject.bind(load(str(path)), clip(5), asked) for load in (models.load, load_black_box)]
     torch.testing.assert_close(subjects[1].logprobs, subjects[0].logprobs, atol=1e-5, rtol=0)

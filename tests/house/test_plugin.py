@@ -126,7 +126,7 @@ def examples() -> list[str]:
 
 @pytest.fixture
 def plugin_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test registers is gone in the next."""
+    """Plug-ins that a test registers are gone in the next."""
     monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
 
 

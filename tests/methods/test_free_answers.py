@@ -48,7 +48,7 @@ class Eager:
 
 
 def official(checkpoint: Path, subject: Subject) -> tuple[dict[str, Tensor], Tensor, int]:
-    """What the checkpoint's processor makes of clip and question, the answer's ids, and the video token's."""
+    """Output of the checkpoint's processor for clip and question, the answer's ids, and the video token's."""
     processor: Any = AutoProcessor.from_pretrained(checkpoint)
     content = [{"type": "video"}, {"type": "text", "text": subject.question.text}]
     text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)

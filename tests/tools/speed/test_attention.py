@@ -39,7 +39,7 @@ def model() -> FamilyModel:
 
 @pytest.mark.parametrize("method", RIVALS)
 def test_the_rival_computes_the_same(model: FamilyModel, method: str) -> None:
-    """What is timed against each other must give the same map."""
+    """Maps that are timed against each other must be the same."""
     subject = subject_of(model, 2)
     ours = registry.get("methods", method)().values(subject).flatten()
     stored = stored_attention(subject, method)

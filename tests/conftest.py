@@ -26,6 +26,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def scheduling() -> Iterator[None]:
+    """Fail a test that makes this thread a real-time one: what later tests start would inherit it, and could freeze."""
+    policy = getattr(os, "sched_getscheduler", int)  # int(0) where the platform has no such policies
+    before = policy(0)
+    yield
+    assert policy(0) == before
+
+
 Run = Callable[..., tuple[int, str, str]]
 
 

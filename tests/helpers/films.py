@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +34,23 @@ def picture(place: float, height: int = SIZE[0], width: int = SIZE[1]) -> np.nda
     return frame
 
 
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """Restore this thread's scheduling policy: for root, SVT-AV1 makes the thread that opens it a real-time one.
+
+    All processes that it starts later inherit that. On two cores, two busy threads of a browser then stop all others.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
+
+
+@same_scheduling()
 def make(path: Path, stamps: Sequence[int], film: Film = Film()) -> Path:
     """Write a file with one frame at each of `stamps`."""
     codec = film.options | ({"x265-params": "log-level=none"} if film.codec == "libx265" else {})

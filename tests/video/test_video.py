@@ -16,6 +16,7 @@ import pytest
 from attrib import video
 from attrib.errors import InputError, UnknownName, VideoError
 from attrib.video.source import Display, Source, open_source
+from tests.helpers.films import same_scheduling
 
 
 def pictures(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -28,6 +29,7 @@ def pictures(count: int, height: int = 48, width: int = 64) -> np.ndarray:
     return frames
 
 
+@same_scheduling()
 def encode(path: Path, frames: np.ndarray, codec: str = "libx264", **settings: Any) -> Path:
     """An independent writer: constant 10 frames per second, with options that `video.write` does not have."""
     options = settings.pop("options", {})

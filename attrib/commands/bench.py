@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from attrib.commands.options import Frames, JsonFlag, Plugins, Sets, assignments, check_output
 from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
+from attrib.commands.terminal.progress_lines import duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,21 +80,14 @@ def _show_forecast(forecast: Forecast, as_json: bool) -> None:
         return
     table = Table("items", "kept", "to compute", "failed", "time", box=None, pad_edge=False)
     for count in forecast.totals():
-        table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), _duration(count.seconds))
+        table.add_row(count.kind, str(count.kept), str(count.missing), str(count.failed), duration(count.seconds))
     screen.print(table, "")
     missing = sum(count.missing for count in forecast.counts)
     why = " (not all kinds of items were computed here before)" if forecast.seconds is None else ""
-    say(f"to compute: {missing} items with workers={forecast.workers}; time: {_duration(forecast.seconds)}{why}")
+    say(f"to compute: {missing} items with workers={forecast.workers}; time: {duration(forecast.seconds)}{why}")
     peak = "unknown: no map is kept here" if forecast.peak_memory is None else f"{forecast.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
     say("not counted: overlay videos")
-
-
-def _duration(seconds: float | None) -> str:
-    """Approximate duration in words, or `unknown`."""
-    if seconds is None:
-        return "unknown"
-    return f"about {math.ceil(seconds)} s" if seconds < 100 else f"about {math.ceil(seconds / 60)} min"
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

@@ -13,12 +13,24 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from attrib.commands.terminal import progress_lines
+
 screen, notes = Console(), Console(stderr=True)
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show a progress line with the time left, on standard error so that standard output stays clean."""
+def progress(quiet: bool, name: str = "") -> Iterator[Callable[[str, int, int], None]]:
+    """Show progress with the time left on standard error, so that standard output stays clean.
+
+    A terminal shows one line that changes. Without a terminal, or with the `name` of one of several processes, a line
+    is printed every 30 s.
+    """
+    if not quiet and (name or not notes.is_terminal):
+        with progress_lines.lines(
+            lambda line: note(f"{name}: {line}" if name else line), progress_lines.PERIOD
+        ) as step:
+            yield step
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -26,7 +38,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=notes, transient=True, disable=quiet or not notes.is_terminal) as progress:
+    with Progress(*columns, console=notes, transient=True, disable=quiet) as progress:
         task = progress.add_task("starting", total=None)
 
         def step(what: str, done: int, total: int) -> None:
@@ -47,7 +59,7 @@ def stopping(message: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         code, word = (143, "terminated") if isinstance(error, _Terminated) else (130, "interrupted")
-        notes.print(f"{word}; {message}", highlight=False, markup=False, soft_wrap=True)
+        note(f"{word}; {message}")
         raise typer.Exit(code) from None
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -71,6 +83,11 @@ def say(text: str) -> None:
     screen.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def note(text: str) -> None:
+    """Print a line on standard error without markup."""
+    notes.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
 def warn(warnings: Sequence[str], kind: Literal["warning", "note"] = "warning") -> None:
     """Print each warning or note as a line on standard error."""
     for warning in warnings:
@@ -82,5 +99,5 @@ def finish(failures: Sequence[str]) -> None:
     if failures:
         notes.print(f"[red]{len(failures)} failed:[/red]")
         for failure in failures:
-            notes.print(f"  {failure}", highlight=False, markup=False, soft_wrap=True)
+            note(f"  {failure}")
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ from attrib.errors import InputError, UnsupportedModel, one_line
 from attrib.model import OpaqueModel, TokenGrid
 from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import WHITE
-from attrib.models.prompting import official, option_prompt
+from attrib.models.prompting import last_token, official, option_prompt
 from attrib.models.replying import generated, given, letter_id, refuse_reserved, unknown_words
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question, Shot
@@ -73,7 +73,7 @@ class BlackBox(OpaqueModel, AnswersFreely):
         rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
         if reply is not None:
             return torch.log_softmax(rows, dim=-1)[range(len(reply.ids)), list(reply.ids)]
-        last = int(inputs["input_ids"][0, -1])
+        last = self._last_token()
         letters = [letter_id(self._tokenizer, letter, self.name, last) for letter in question.letters]
         return torch.log_softmax(rows[-1, letters], dim=-1)
 
@@ -91,6 +91,9 @@ class BlackBox(OpaqueModel, AnswersFreely):
         more["attention_mask"] = torch.ones_like(more["input_ids"])
         return {name: self._moved(value) for name, value in {**inputs, **more}.items()}
 
+    def _last_token(self) -> int:
+        return last_token(self._processor, self._parts(torch.zeros(1, 3, 1, 1, dtype=torch.uint8)))
+
     def _parts(self, frames: Tensor) -> list[dict[str, Any]]:
         if self._media == "video":
             return [{"type": "video", "video": frames}]
@@ -103,7 +106,7 @@ class BlackBox(OpaqueModel, AnswersFreely):
 
     def reply(self, text: str) -> Reply:
         """A given answer in the tokenizer's tokens."""
-        return given(self._tokenizer, text)
+        return given(self._tokenizer, text, self._last_token())
 
     @torch.no_grad()
     def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:

@@ -31,7 +31,7 @@ from attrib.model import TokenGrid, VideoModel
 from attrib.models.family import Layout, ModelFamily
 from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import encoded, preprocessed
-from attrib.models.prompting import Prompt, option_prompt, prompt
+from attrib.models.prompting import Prompt, last_token, option_prompt, prompt
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
 from attrib.models.replying import generated, given, letter_id, reserved, unknown_words
@@ -59,6 +59,8 @@ class FamilyModel(
         self.name, self.revision, self.family = name, revision, family
         family.network.eval().requires_grad_(False)
         self._tokenizer: Any = family.processor.tokenizer
+        blank = torch.zeros(family.frames_per_step, 3, 1, 1, dtype=torch.uint8)
+        self._last = last_token(family.processor, family.content(blank))
         self._record: AttentionRecord | None = None  # of the forwards now running
         self._watched = False  # whether the tower's attention is followed
         self._visual = torch.empty(0, dtype=torch.long)  # where the visual tokens stood in the last forward's sequence
@@ -169,7 +171,7 @@ class FamilyModel(
 
     def reply(self, text: str) -> Reply:
         """A given answer in the tokenizer's tokens."""
-        return given(self._tokenizer, text)
+        return given(self._tokenizer, text, self._last)
 
     @torch.no_grad()
     def generate(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> Reply:
@@ -206,8 +208,7 @@ class FamilyModel(
         return unknown_words(self._tokenizer, (question.text, *question.options))
 
     def _letters(self, question: Question) -> list[int]:
-        last = int(self._prompt(question, None).ids[-1])
-        return [letter_id(self._tokenizer, letter, self.name, last) for letter in question.letters]
+        return [letter_id(self._tokenizer, letter, self.name, self._last) for letter in question.letters]
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:

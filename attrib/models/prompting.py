@@ -97,15 +97,26 @@ def official(
 
     A template that can let the model think before it answers is asked not to.
     """
-    thinking = {"enable_thinking": False} if "enable_thinking" in str(processor.chat_template) else {}
-    conversation = [{"role": "user", "content": [*media, {"type": "text", "text": text}]}]
     if media[0]["type"] == "video":
         arguments = {**arguments, "do_sample_frames": False, "video_metadata": [[metadata(shot)]]}
-    found: Mapping[str, Any] = processor.apply_chat_template(
-        conversation, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt",
-        processor_kwargs=dict(arguments), **thinking,
+    found: Mapping[str, Any] = _templated(
+        processor, [*media, {"type": "text", "text": text}], tokenize=True, return_dict=True, return_tensors="pt",
+        processor_kwargs=dict(arguments),
     )  # fmt: skip
     return found
+
+
+def last_token(processor: Any, media: Sequence[Mapping[str, Any]]) -> int:
+    """Return the token that every prompt with such media parts ends with: the one before the answer."""
+    text = _templated(processor, [*media, {"type": "text", "text": "?"}], tokenize=False)
+    return int(processor.tokenizer(text, add_special_tokens=False).input_ids[-1])
+
+
+def _templated(processor: Any, content: Sequence[Mapping[str, Any]], **arguments: Any) -> Any:
+    """Return what the chat template makes of the user's turn, up to where the answer begins, without thinking aloud."""
+    thinking = {"enable_thinking": False} if "enable_thinking" in str(processor.chat_template) else {}
+    conversation = [{"role": "user", "content": list(content)}]
+    return processor.apply_chat_template(conversation, add_generation_prompt=True, **thinking, **arguments)
 
 
 def metadata(shot: Shot) -> VideoMetadata:

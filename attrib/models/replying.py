@@ -32,24 +32,31 @@ def letter_id(tokenizer: Any, letter: str, model: str, last: int) -> int:
     After a word or a colon the answer begins with a blank, which most vocabularies hold within the letter's token.
     Raises InputError where the letter is not one token.
     """
-    end = "" if last in tokenizer.all_special_ids else str(tokenizer.decode([last]))
-    spaced = [" " + letter] if end and not end[-1].isspace() else []
-    for text in (*spaced, letter):
+    for text in dict.fromkeys((_blank_after(tokenizer, last) + letter, letter)):
         ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
         if len(ids) == 1 and ids[0] != tokenizer.unk_token_id:
             return ids[0]
     raise InputError(f"model {model!r}: the option letter {letter!r} is not one token of its vocabulary")
 
 
-def given(tokenizer: Any, text: str) -> Reply:
-    """A text without the blanks around it, and its tokens by the tokenizer's offsets.
+def _blank_after(tokenizer: Any, last: int) -> str:
+    """Return the blank that divides an answer from a word or a colon before it; nothing after a line or a turn."""
+    end = "" if last in tokenizer.all_special_ids else str(tokenizer.decode([last]))
+    return " " if end and not end[-1].isspace() else ""
+
+
+def given(tokenizer: Any, text: str, last: int) -> Reply:
+    """A text without the blanks around it, and its tokens by the tokenizer's offsets where a prompt ends in `last`.
 
     Raises InputError for an empty text and for one that the vocabulary does not hold.
     """
     text = text.strip()
     refuse_reserved(tokenizer, text, "answer")
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    spans = [(int(start), int(end)) for start, end in encoded.offset_mapping]
+    for blank in dict.fromkeys((_blank_after(tokenizer, last), "")):
+        encoded = tokenizer(blank + text, add_special_tokens=False, return_offsets_mapping=True)
+        spans = [(max(start - len(blank), 0), end - len(blank)) for start, end in encoded.offset_mapping]
+        if spans and spans[0][1]:  # not a token for the blank alone, which no answer begins with
+            break
     for token, (start, end) in zip(encoded.input_ids, spans, strict=True):
         if token == tokenizer.unk_token_id:
             raise InputError(f"answer: {text[start:end]!r} is not in the model's vocabulary")

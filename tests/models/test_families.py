@@ -67,6 +67,12 @@ def test_it_holds(case: FamilyCase, check: ModelCheck) -> None:
         assert found.verdict == "holds", found
 
 
+def test_every_prompt_ends_with_the_same_token(case: FamilyCase) -> None:
+    """So that letters and given answers are tokenised as what continues it."""
+    asked = case.model._prompt(case.subject.question, None)
+    assert case.model._last == asked.ids[-1]
+
+
 def test_a_clip_that_does_not_change_keeps_all_its_tokens(case: FamilyCase) -> None:
     frames = np.broadcast_to(case.clip.frames[:1], case.clip.frames.shape).copy()
     still = Case(case.model, replace(case.clip, frames=frames))
@@ -173,8 +179,9 @@ def test_every_parameter_is_in_one_block_and_is_given_back(case: FamilyCase) -> 
     found = [id(each) for part in blocks.values() for block in part.values() for each in block]
     assert sorted(found) == sorted(id(each) for each in case.model.module.parameters())
     before = {name: value.clone() for name, value in case.model.module.state_dict().items()}
+    tokens = case.tokens  # computed at its first use, which must not be by the random network
     with randomised(blocks["vision"], 0), torch.no_grad():
-        assert float((case.model.encode(case.subject.pixels[None]) - case.tokens).abs().max()) > 1e-3
+        assert float((case.model.encode(case.subject.pixels[None]) - tokens).abs().max()) > 1e-3
     assert all(torch.equal(value, before[name]) for name, value in case.model.module.state_dict().items())
 
 

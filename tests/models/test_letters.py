@@ -1,4 +1,4 @@
-"""Tokens of the option letters, which depend on how the prompt ends."""
+"""Tokens of option letters and of given answers, which depend on how the prompt ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from attrib.errors import InputError
-from attrib.models.replying import letter_id
+from attrib.models.replying import given, letter_id
 
 
 @pytest.fixture
@@ -49,3 +49,15 @@ def test_a_letter_without_a_token_for_the_blank_is_taken_alone_and_none_is_refus
     assert letter_id(tokenizer, "C", "m", last) == tokenizer.convert_tokens_to_ids("C")
     with pytest.raises(InputError, match="the option letter 'É' is not one token"):
         letter_id(tokenizer, "É", "m", last)
+
+
+@pytest.mark.parametrize("prompt", ["Assistant:", "<turn>model\n"])
+@pytest.mark.parametrize("text", ["A cup", "B", "cup", "É A"])
+def test_a_given_answer_continues_the_prompt(tokenizer: PreTrainedTokenizerFast, prompt: str, text: str) -> None:
+    """As in the whole text, where the blank has a token with the answer's first letter; without it elsewhere."""
+    start = tokenizer(prompt).input_ids
+    reply = given(tokenizer, f" {text}\n", start[-1])
+    merged = prompt.endswith(":") and text[0] in "AB"
+    whole = tokenizer(f"{prompt} {text}" if merged else prompt + text).input_ids
+    assert [*start, *reply.ids] == whole
+    assert reply.text == text and reply.spans[0] == (0, 1) and reply.spans[-1][1] == len(text)

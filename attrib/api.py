@@ -1,4 +1,4 @@
-"""Python entry points: explain one answer, run a benchmark."""
+"""Python entry points: explain one answer, run a benchmark. Torch is imported after bad input is refused."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import config
+from attrib import config, video
 from attrib.explaining import request
-from attrib.explaining.binding import FrameSampling, bind_sample, explain_settings, load, with_reply
-from attrib.explaining.explanation import Explanation, attribute
-from attrib.method import Method
-from attrib.model import VideoModel
 from attrib.runtime.progress import Progress, report_progress
 from attrib.settings.benchmark import bench_settings, run_directory
-from attrib.subject import Subject, Target
 from attrib.types import Question, Sample
 
 if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
+    from attrib.explaining.explanation import Explanation
+    from attrib.method import Method
+    from attrib.model import VideoModel
 
 OPTIONS = {"target": "--target", "methods": "--method", "data": "--data"}  # arguments, not settings
 
@@ -49,16 +47,23 @@ def explain(
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     request.check(options, answer, bool(words or per_word), target)
-    objects, parsed = request.method_objects(methods), explain_settings(model, settings, OPTIONS)
+    chosen, parsed = request.labelled(methods), request.explain_settings(model, settings, OPTIONS)
+    asked = Question(question, tuple(options))
+    video.check_file(Path(source))
+    from attrib.explaining import rows
+    from attrib.explaining.binding import FrameSampling, load, with_reply
+    from attrib.explaining.explanation import attribute
+    from attrib.subject import Subject, Target
+
+    objects = rows.method_objects(chosen)
     aim = Target.parse(target) if options else Target("answer", words=() if per_word else words)
-    asked = request.with_answer(Question(question, tuple(options)), aim)
-    network = model if isinstance(model, VideoModel) else load(parsed.model)
+    network = load(parsed.model) if isinstance(model, str) else model
     clip = FrameSampling.of(parsed.model, network).read(source)
     report_progress(step, "asking the model", 0, len(objects))
-    asked = asked if options else with_reply(asked, network, clip, answer)
+    asked = rows.with_answer(asked, aim) if options else with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, aim, parsed.seed)
-    rows = request.rows_by_word(subject, objects, words) if per_word else request.rows(subject, objects)
-    return attribute(subject, rows, step)
+    planned = rows.by_word(subject, objects, words) if per_word else rows.by_method(subject, objects)
+    return attribute(subject, planned, step)
 
 
 def explain_sample(
@@ -75,13 +80,19 @@ def explain_sample(
     `sample` is one of a data set's, such as `PerceptionTest(root).sample("video_7110")`. Methods that need an
     annotation can be asked for, and are among the default ones; all else is as with `explain`.
     """
-    objects, parsed = request.method_objects(methods, annotated=True), explain_settings(model, settings, OPTIONS)
-    aim = Target.parse(target)
-    network = model if isinstance(model, VideoModel) else load(parsed.model)
+    chosen, parsed = request.labelled(methods), request.explain_settings(model, settings, OPTIONS)
+    video.check_file(Path(sample.video))
+    from attrib.explaining import rows
+    from attrib.explaining.binding import bind_sample, load
+    from attrib.explaining.explanation import attribute
+    from attrib.subject import Target
+
+    objects, aim = rows.method_objects(chosen, annotated=True), Target.parse(target)
+    network = load(parsed.model) if isinstance(model, str) else model
     report_progress(step, f"asking the model on {network.device}", 0, len(objects))
-    asked = replace(sample, question=request.with_answer(sample.question, aim))
+    asked = replace(sample, question=rows.with_answer(sample.question, aim))
     subject = replace(bind_sample(network, parsed, asked, aim), sample=sample)
-    return attribute(subject, request.rows(subject, objects), step)
+    return attribute(subject, rows.by_method(subject, objects), step)
 
 
 def bench(
@@ -99,10 +110,11 @@ def bench(
     InputError for bad input, and where `output` holds a run of other data, model, target or seed: `replace` removes
     that run first.
     """
+    directory = Path(output) if output is not None else run_directory(settings)
+    parsed = _bench_config(settings, overrides)
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
-    directory = Path(output) if output is not None else run_directory(settings)
-    return run(_bench_config(settings, overrides), directory, step, retry_failed, replace)
+    return run(parsed, directory, step, retry_failed, replace)
 
 
 def bench_forecast(
@@ -114,12 +126,15 @@ def bench_forecast(
     replace: bool = False,
 ) -> Forecast:
     """Forecast what `bench` with the same arguments would compute and cost. Writes nothing to `output`."""
+    directory = Path(output) if output is not None else run_directory(settings)
+    parsed = _bench_config(settings, overrides)
     from attrib.benchmarks.forecast import forecast
 
-    directory = Path(output) if output is not None else run_directory(settings)
-    return forecast(_bench_config(settings, overrides), directory, step, retry_failed, replace)
+    return forecast(parsed, directory, step, retry_failed, replace)
 
 
 def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: Iterable[str]) -> config.Config:
     base = settings if isinstance(settings, Mapping) else bench_settings(settings)
-    return config.parse(config.override(base, overrides))
+    given = config.override(base, overrides)
+    config.check_names(given)
+    return config.parse(given)

@@ -192,6 +192,19 @@ def build(
 
     A removal metric's `imputer` is a label of `imputers`, or the name of a registered imputer.
     """
+    name, given = registered(kind, label, parameters)
+    cls = registry.get(kind, name)
+    imputer = _imputer(cls, given.get("imputer"), imputers or {}, f"{kind}.{label}") if removes(cls) else None
+    if imputer:
+        given["imputer"] = imputer.item
+    return Entry(label, name, make(cls, given, f"{kind}.{label}"), imputer)
+
+
+def registered(kind: registry.Kind, label: str, parameters: Any) -> tuple[str, Parameters]:
+    """Return the registered name that a label and its parameters name, and the other parameters. Loads nothing.
+
+    Raises UnknownName and ConfigError.
+    """
     if not _names_a_file(label):
         what = f"expected labels of 1 to {MOST_LABEL} printable bytes, without slash and not starting with a dot"
         raise ConfigError(f"{kind}: {what}, got {shown(label)}")
@@ -201,11 +214,23 @@ def build(
     name = given.pop(kind[:-1], label)
     if not isinstance(name, str):
         raise ConfigError(f"{kind}.{label}.{kind[:-1]}: expected a name, got {shown(name)}")
-    cls = registry.get(kind, name)
-    imputer = _imputer(cls, given.get("imputer"), imputers or {}, f"{kind}.{label}") if removes(cls) else None
-    if imputer:
-        given["imputer"] = imputer.item
-    return Entry(label, name, make(cls, given, f"{kind}.{label}"), imputer)
+    registry.check(kind, name)
+    return name, given
+
+
+def check_names(settings: Mapping[str, Any]) -> None:
+    """Raise UnknownName or ConfigError for a name in a benchmark's raw settings that is not registered. Loads nothing.
+
+    `parse` does not: a run whose plug-ins are no longer installed can still be read.
+    """
+    for kind in ("methods", "metrics"):
+        section = settings.get(kind)
+        for label, parameters in section.items() if isinstance(section, Mapping) else ():
+            if isinstance(label, str) and isinstance(parameters, Mapping | None):
+                registered(kind, label, parameters)
+    data = settings.get("data")
+    if isinstance(data, Mapping) and isinstance(data.get("name"), str):
+        registry.check("datasets", data["name"])
 
 
 def removes(cls: Any) -> bool:
@@ -286,6 +311,8 @@ def metric_entries(config: Config) -> list[Entry]:
 def imputer_entries(config: Config) -> dict[str, Entry]:
     """Imputers of the benchmark by label. Raises ConfigError for an unknown imputer or a bad parameter."""
     try:
+        for label, given in config.imputers.items():
+            registered("imputers", label, given)  # all names, before any is loaded
         return {label: build("imputers", label, given) for label, given in config.imputers.items()}
     except UnknownName as error:
         raise ConfigError(f"imputers: {error}") from None

@@ -37,13 +37,18 @@ def names(kind: Kind) -> list[str]:
     return sorted({*_entries(kind), *_files[kind]})
 
 
+def check(kind: Kind, name: str) -> None:
+    """Raise UnknownName with the nearest name if no object of the kind has this one. Loads nothing."""
+    if name not in names(kind):
+        raise UnknownName(kind[:-1], name, names(kind))
+
+
 def get(kind: Kind, name: str) -> Any:
     """Load the registered object. Raises UnknownName with the nearest name, ConfigError if it cannot be loaded."""
     if name in _files[kind]:
         return _files[kind][name]
-    entry = _entries(kind).get(name)
-    if entry is None:
-        raise UnknownName(kind[:-1], name, names(kind))
+    check(kind, name)
+    entry = _entries(kind)[name]
     try:
         return entry.load()
     except (Exception, SystemExit) as error:
@@ -55,9 +60,8 @@ def source(kind: Kind, name: str) -> str:
     """Origin of an entry: the distribution's name and version, the plug-in file, or `__main__` (a notebook)."""
     if name in _files[kind]:
         return _home(_files[kind][name])
-    entry = _entries(kind).get(name)
-    if entry is None:
-        raise UnknownName(kind[:-1], name, names(kind))
+    check(kind, name)
+    entry = _entries(kind)[name]
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
 
 

@@ -24,11 +24,14 @@ def app(
         raise InputError("the app needs Gradio: pip install 'attrib[app]'")
     load_plugins(plugin)
     from attrib import config
-    from attrib.app.server import serving
-    from attrib.explaining.binding import explain_settings, load
+    from attrib.explaining.request import explain_settings
 
     settings = config.override({}, assignments(sets, frames))
-    network = load(explain_settings(model, settings).model)
+    chosen = explain_settings(model, settings).model
+    from attrib.app.server import serving
+    from attrib.explaining.binding import load
+
+    network = load(chosen)
     with stopping("the app's files are removed"), serving(network, port, settings) as (address, server, listening):
         say(f"attrib app: {address}  (stop with Ctrl-C)")
         server.run(sockets=[listening])

@@ -69,9 +69,9 @@ def atlas(
         raise InputError("--output: expected a directory for the atlas")
     folder = output or source / "layers"
     check_output(folder)
+    settings, samples = _set_of_videos(source, assignments(sets, frames))
     from attrib.benchmarks.atlas.jobs import Options
 
-    settings, samples = _set_of_videos(source, assignments(sets, frames))
     chart(settings, samples, folder, Options(top, draws, causal.value), figures, as_json)
 
 

@@ -35,9 +35,12 @@ def check(
     """
     load_plugins(plugin)
     from attrib import config
-    from attrib.explaining.binding import explain_settings
+    from attrib.explaining.request import explain_settings
+    from attrib.video import check_file
 
     settings = explain_settings(model, config.override({}, assignments(sets, frames))).model
+    if video is not None:
+        check_file(video)
     names = _chosen(method or [])
     with stopping("there is no report"), progress(as_json) as step:
         report = _report(settings, video, names, step)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import JsonFlag, Plugins, check_output, load_plugins
+from attrib.commands.options import JsonFlag, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import print_json, say, screen
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def compare(
     """Compare runs that differ in model, seed, methods or machine; runs on different questions are refused."""
     if output is not None:
         check_output(output.parent)
+    check_runs(*runs)
     load_plugins(plugin)
     from attrib.benchmarks.tables.compare import compare as compared
     from attrib.runtime.files import writing

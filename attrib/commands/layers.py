@@ -82,11 +82,14 @@ def layers(
     sample, _ = asked(TypedQuestion(source, question, option, {}), AnnotatedQuestion(data, video, question_id, split))
     check_output(output)
     from attrib import config
-    from attrib.explaining.binding import explain_settings
+    from attrib.explaining.request import explain_settings
+    from attrib.video import check_file
+
+    settings = explain_settings(model, config.override({}, assignments(sets, frames)), OPTIONS)
+    check_file(sample.video)
     from attrib.explaining.layers import PageSelection
     from attrib.subject import Target
 
-    settings = explain_settings(model, config.override({}, assignments(sets, frames)), OPTIONS)
     choice = PageSelection(reduction.value, layer, every, columns, columns_by.value)
     _draw(output, sample, choice, (settings, Target.parse(target)), as_json)
 

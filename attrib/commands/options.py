@@ -66,6 +66,14 @@ def assignments(sets: Sequence[str] | None, frames: int | None) -> list[str]:
     return [*texts, f"model.frames={frames}"]
 
 
+def check_runs(*runs: Path) -> None:
+    """Raise InputError for a directory without a finished run; called before the code that reads runs is imported."""
+    from attrib.settings.benchmark import run_settings
+
+    for run in runs:
+        run_settings(run)
+
+
 def check_output(folder: Path) -> None:
     """Raise InputError for a directory that cannot be written to; called before the work starts."""
     existing = folder.absolute()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import FinishedRunPath, Plugins, check_output, load_plugins
+from attrib.commands.options import FinishedRunPath, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import progress, say, stopping, warn
 
 SHOWN = 60  # samples with a player by default
@@ -22,6 +22,7 @@ def report(
     plugin: Plugins = None,
 ) -> None:
     """Write report.html: leaderboard, figures, tasks and a player for each sample; it opens without a server."""
+    check_runs(run)
     load_plugins(plugin)
     check_output(run if output is None else output)
     from attrib.benchmarks.report import page

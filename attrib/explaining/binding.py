@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from attrib import config, models, video
 from attrib.capabilities import AnswersFreely, WeighsLetters, require
-from attrib.errors import ConfigError, InputError
+from attrib.explaining.request import check_target
 from attrib.model import OpaqueModel, VideoModel
 from attrib.runtime.memory import fitting
 from attrib.subject import Subject, Target
@@ -61,27 +59,6 @@ def placement(subject: Subject) -> str:
         f"{subject.grid.tokens} visual tokens"
     )  # fmt: skip
     return f"{model.device}, {dtype}, {tokens}, weights of {size}"
-
-
-def explain_settings(
-    model: str | VideoModel, settings: Mapping[str, Any] | None, options: Mapping[str, str] | None = None
-) -> config.ExplainConfig:
-    """Parse the settings of one answer; `model` names the model. Raises ConfigError if the settings name another model.
-
-    `options`: as for `config.parse_explain`.
-    """
-    parsed = config.parse_explain(settings or {}, options)
-    if not isinstance(model, str):
-        return parsed
-    if "name" in parsed.model.model_fields_set and parsed.model.name != model:
-        raise ConfigError(f"model.name: expected {model!r} (given by --model), got {parsed.model.name!r}")
-    return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})
-
-
-def check_target(options: Sequence[str], target: str) -> None:
-    """Raise InputError for a target other than the default when the question has no options."""
-    if not options and target != "predicted":
-        raise InputError(f"target {target!r}: applies to options only; name them with --option")
 
 
 def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None = None) -> Question:

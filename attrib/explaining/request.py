@@ -1,18 +1,16 @@
-"""Check a request to explain one answer, and turn it into one subject for each method."""
+"""Check a request to explain one answer: its texts, names and settings, before torch is imported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from attrib import config, registry
-from attrib.errors import InputError
-from attrib.explaining.binding import check_target
-from attrib.explaining.explanation import Rows
-from attrib.method import Control, Method, can_explain
-from attrib.subject import Subject, Target
-from attrib.types import Question
+from attrib import config, models
+from attrib.errors import ConfigError, InputError
 from attrib.types.question import check_options
+
+if TYPE_CHECKING:
+    from attrib.model import VideoModel
 
 
 def check(options: Sequence[str], answer: str | None, by_words: bool, target: str) -> None:
@@ -27,40 +25,41 @@ def check(options: Sequence[str], answer: str | None, by_words: bool, target: st
         raise InputError("answer: the text is empty")
 
 
-def with_answer(question: Question, target: Target) -> Question:
-    """Return the question with the right answer that a target `correct:K` names."""
-    if target.kind == "correct" and target.options and target.options[0] < len(question.options):
-        return Question(question.text, question.options, target.options[0], question.id)
-    return question
+def check_target(options: Sequence[str], target: str) -> None:
+    """Raise InputError for a target other than the default when the question has no options."""
+    if not options and target != "predicted":
+        raise InputError(f"target {target!r}: applies to options only; name them with --option")
 
 
-def rows(subject: Subject, methods: Mapping[str, Method]) -> Rows:
-    """Return one row for each method."""
-    return {label: (label, method, subject) for label, method in methods.items()}
+def labelled(methods: Any) -> dict[str, Any] | None:
+    """Return the methods by row label: parameters, None or a Method object. None stands for the default methods.
 
-
-def rows_by_word(subject: Subject, methods: Mapping[str, Method], words: Sequence[str]) -> Rows:
-    """Return one row for each method and word, by default the content words. Raises InputError without any."""
-    reply = subject.question.reply
-    assert reply is not None  # `check` refuses words with options
-    chosen = tuple(dict.fromkeys(word.casefold() for word in words)) or reply.content_words
-    if not chosen:
-        raise InputError(f"words: the answer {reply.text!r} has no content word; choose words with --word")
-    subjects = {word: subject.aimed(Target("answer", words=(word,))) for word in chosen}
-    return {f"{label}.{word}": (label, methods[label], aimed) for label in methods for word, aimed in subjects.items()}
-
-
-def method_objects(methods: Any, annotated: bool = False) -> dict[str, Method]:
-    """Methods by label; by default all except controls and, unless `annotated`, methods that need an annotation."""
+    Raises InputError for no method at all, UnknownName and ConfigError for a bad label or name.
+    """
     if methods is None:
-        every = {name: config.build("methods", name).item for name in registry.names("methods")}
-        usable = {name: item for name, item in every.items() if can_explain(item, annotated)}
-        return {name: item for name, item in usable.items() if not isinstance(item, Control)}
+        return None
     if not isinstance(methods, Mapping):
         methods = dict.fromkeys([methods] if isinstance(methods, str) else methods)
     if not methods:
         raise InputError("methods: expected at least one, got none")
-    return {
-        label: method if isinstance(method, Method) else config.build("methods", label, method).item
-        for label, method in methods.items()
-    }
+    for label, parameters in methods.items():
+        if isinstance(parameters, Mapping | None):
+            config.registered("methods", label, parameters)
+    return dict(methods)
+
+
+def explain_settings(
+    model: str | VideoModel, settings: Mapping[str, Any] | None, options: Mapping[str, str] | None = None
+) -> config.ExplainConfig:
+    """Parse the settings of one answer; `model` names the model.
+
+    `options`: as for `config.parse_explain`. Raises ConfigError if the settings name another model, and InputError if
+    there can be no model of that name.
+    """
+    parsed = config.parse_explain(settings or {}, options)
+    if not isinstance(model, str):
+        return parsed
+    if "name" in parsed.model.model_fields_set and parsed.model.name != model:
+        raise ConfigError(f"model.name: expected {model!r} (given by --model), got {parsed.model.name!r}")
+    models.check_name(model)
+    return parsed.model_copy(update={"model": parsed.model.model_copy(update={"name": model})})

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Unpack, cast
 
 from attrib import registry
 from attrib.errors import InputError, UnknownName
-from attrib.model import VideoModel
 
 if TYPE_CHECKING:
+    from attrib.model import VideoModel
     from attrib.models.loading import LoadOptions
 
 CONVERTED = {  # remote code: its family in transformers
@@ -31,6 +31,7 @@ def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
     themselves. Raises InputError when there is no such model, its family has no adapter, or device or dtype is not
     available.
     """
+    check_name(name)
     chosen = placed(options)
     if name in registry.names("models"):
         entry = registry.get("models", name)
@@ -48,6 +49,17 @@ def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
         return load_family(adapter, name, **chosen)
     loaded: VideoModel = adapter.load(name, **chosen)
     return loaded
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless `name` is registered, a directory or an id OWNER/NAME. Imports no model library."""
+    known = registry.names("models")
+    if name in known or Path(name).is_dir() or (name.count("/") == 1 and not Path(name).is_absolute()):
+        return
+    raise InputError(
+        f"unknown model {name!r}: expected a registered model ({', '.join(known)}), a checkpoint directory or an id "
+        "OWNER/NAME"
+    )
 
 
 def placed(options: LoadOptions) -> LoadOptions:
@@ -105,11 +117,6 @@ def _model_type(name: str, revision: str | None, offline: bool) -> str:
     path = Path(name)
     if path.is_dir():
         return _read_model_type(path / "config.json")
-    if path.is_absolute() or name.count("/") != 1:
-        known = ", ".join(registry.names("models"))
-        raise InputError(
-            f"unknown model {name!r}: expected a registered model ({known}), a checkpoint directory or an id OWNER/NAME"
-        )
     from transformers.utils.hub import cached_file
 
     try:

@@ -17,6 +17,14 @@ def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
     return Path("runs") / ("custom" if isinstance(settings, Mapping) else Path(settings or "demo").stem)
 
 
+def run_settings(run: Path) -> dict[str, Any]:
+    """Read the settings of a finished run. Raises InputError for a directory without."""
+    try:
+        return config.read(run / "config.yaml")
+    except InputError as error:
+        raise InputError(f"{run}: expected a finished run: {error}") from error
+
+
 def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path] = ()) -> dict[str, Any]:
     """Settings of a YAML file, by default the built-in benchmark's, with the classes of each plug-in file added.
 

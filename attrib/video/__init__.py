@@ -15,7 +15,7 @@ import numpy as np
 from attrib.errors import InputError, UnknownName, VideoError
 from attrib.types import Clip
 from attrib.video import images
-from attrib.video.decode import Frame, MissingFrame
+from attrib.video.decode import Frame, MissingFrame, check_file
 from attrib.video.display import resizing
 from attrib.video.encode import TICKS, write, writer
 from attrib.video.source import Source, open_source
@@ -23,7 +23,7 @@ from attrib.video.source import Source, open_source
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["SAMPLINGS", "TICKS", "Frame", "Sampling", "read", "write", "writer"]
+__all__ = ["SAMPLINGS", "TICKS", "Frame", "Sampling", "check_file", "read", "write", "writer"]
 
 Sampling = Literal["uniform", "one_per_second", "times"]
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)

@@ -35,9 +35,8 @@ class MissingFrame(Exception):
     """The decoder did not deliver a frame that the packets announced; handled within `attrib.video`."""
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a file as its container and video stream. Raises VideoError for errors here and within the context."""
+def check_file(path: Path) -> None:
+    """Raise VideoError for a file that is missing, empty or a directory."""
     try:
         status = path.stat()
     except (FileNotFoundError, ValueError):  # ValueError: a zero byte in the name
@@ -48,6 +47,12 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise VideoError(f"{path}: is a directory, expected a video file")
     if status.st_size == 0:
         raise VideoError(f"{path}: the file is empty")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a file as its container and video stream. Raises VideoError for errors here and within the context."""
+    check_file(path)
     try:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:
             stream = _video_stream(path, file)

@@ -18,6 +18,7 @@ from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles, metric_roles, roles
 from attrib.config import Config
 from attrib.errors import AttribError, InputError, UnknownName
+from attrib.settings.benchmark import run_settings
 from attrib.types import SaliencyVolume, Sample
 
 SAME_PLUGIN = "to read a run with a plug-in file, give the same --plugin FILE"
@@ -96,8 +97,9 @@ class FinishedRun:
 
 def read(directory: Path) -> FinishedRun:
     """Read a finished run. Raises InputError if the directory has none."""
+    given = run_settings(directory)
     try:
-        settings = config.parse(config.read(directory / "config.yaml"))
+        settings = config.parse(given)
         environment = json.loads((directory / "environment.json").read_text(encoding="utf-8"))
         results = _parquet(directory / "results.parquet")
         pd.read_csv(directory / "leaderboard.csv", usecols=["metric", "direction"])  # readers rely on it

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrib.config import Config, Entry, method_entries
-from attrib.method import AnnotatedControl, Control
-from attrib.metric import Direction
+
+if TYPE_CHECKING:
+    from attrib.metric import Direction
 
 RowKind = Literal["method", "control", "bound"]
 
@@ -27,6 +28,8 @@ class Roles:
 
 def roles(settings: Config) -> Roles:
     """Return the labels of the configured controls and upper bounds."""
+    from attrib.method import AnnotatedControl, Control  # needs torch
+
     entries = method_entries(settings)
     bounds = frozenset(entry.label for entry in entries if isinstance(entry.item, AnnotatedControl))
     controls = frozenset(entry.label for entry in entries if isinstance(entry.item, Control))

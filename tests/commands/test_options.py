@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from attrib.cli import app
 from attrib.errors import ConfigError, InputError
-from attrib.explaining.binding import explain_settings
+from attrib.explaining.request import explain_settings
 
 
 def refused(*arguments: str) -> str:
@@ -24,7 +24,7 @@ def test_a_model_that_is_named_twice_is_refused(tmp_path: Path) -> None:
     assert refused("explain", *given) == refused("layers", *given) == words
     with pytest.raises(ConfigError, match="given by --model"):
         explain_settings("demo", {"model": {"name": "other"}})
-    assert explain_settings("other", {"model": {"name": "other"}}).model.name == "other"
+    assert explain_settings("my/other", {"model": {"name": "my/other"}}).model.name == "my/other"
 
 
 @pytest.mark.parametrize(

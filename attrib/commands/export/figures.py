@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import FinishedRunPath, Plugins, check_output, load_plugins
+from attrib.commands.options import FinishedRunPath, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import progress, say, stopping, warn
 
 
@@ -19,6 +19,7 @@ def figures(
     plugin: Plugins = None,
 ) -> None:
     """Draw figures for papers: each as PDF and PNG at print size, with its numbers (.csv) and captions."""
+    check_runs(run)
     load_plugins(plugin)
     folder = output or run / "figures"
     from attrib.benchmarks.export.figures.write import write_figures

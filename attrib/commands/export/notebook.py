@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import FinishedRunPath, Plugins, check_output, load_plugins
+from attrib.commands.options import FinishedRunPath, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import say, stopping
 
 
@@ -28,6 +28,7 @@ def notebook(
     plugin: Plugins = None,
 ) -> None:
     """Write a notebook that explains example videos, shows the figures and checks a number; runs on Colab too."""
+    check_runs(run)
     load_plugins(plugin)
     path = output or run / "notebook.ipynb"
     from attrib.benchmarks.export.notebook.write import run_notebook, write_notebook

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from attrib.commands.options import FinishedRunPath, Plugins, check_output, load_plugins
+from attrib.commands.options import FinishedRunPath, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import finish, progress, say, stopping, warn
 
 
@@ -33,6 +33,7 @@ def techreport(
     plugin: Plugins = None,
 ) -> None:
     """Write a technical report of two pages (PDF) from the run; a longer report is an error."""
+    check_runs(run)
     load_plugins(plugin)
     path = output or run / "techreport.pdf"
     from attrib.benchmarks.export.techreport.text import Wanted

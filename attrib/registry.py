@@ -9,13 +9,15 @@ import re
 import sys
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
 
 from attrib.errors import ConfigError, InputError, UnknownName, first_line
+from attrib.runtime.outline import Uncertain, outline
 
 Kind = Literal["methods", "metrics", "imputers", "models", "datasets"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -56,13 +58,31 @@ def get(kind: Kind, name: str) -> Any:
         raise ConfigError(message) from error
 
 
+def outlined(kind: Kind, name: str) -> Any:
+    """Return the registered object, or a stand-in with its docstring, dataclass fields and `needs`, read from source.
+
+    Nothing is imported where the source alone tells them. Raises UnknownName, and ConfigError as `get`.
+    """
+    if name not in _files[kind]:
+        check(kind, name)
+        entry = _entries(kind)[name]
+        with suppress(Uncertain):
+            return outline(entry.module, entry.attr)
+    return get(kind, name)
+
+
 def source(kind: Kind, name: str) -> str:
     """Origin of an entry: the distribution's name and version, the plug-in file, or `__main__` (a notebook)."""
     if name in _files[kind]:
         return _home(_files[kind][name])
     check(kind, name)
     entry = _entries(kind)[name]
-    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+    return _named(entry.dist) if entry.dist else entry.value
+
+
+@cache
+def _named(distribution: Distribution) -> str:
+    return f"{distribution.name} {distribution.version}"
 
 
 def load_plugin(path: str | Path) -> dict[Kind, list[str]]:

@@ -47,7 +47,7 @@ def list_registered(
 
 
 def _entry(kind: Any, name: str) -> dict[str, Any]:
-    item = registry.get(kind, name)
+    item = registry.outlined(kind, name)
     parameters = [field.name for field in fields(item)] if is_dataclass(item) else []
     words = (item.__doc__ or "").strip().splitlines()[:1]
     needs, source = sorted(getattr(item, "needs", ())), registry.source(kind, name)

@@ -82,7 +82,8 @@ def answer(explanation: Explanation) -> str:
                 for item in summary["tokens"]]  # fmt: skip
     costs = ", ".join(f"{name} {volume.provenance.seconds:.1f} s" for name, volume in explanation.volumes.items())
     warnings = [text.removeprefix(f"{subject.clip.path}: ") for text in (*explanation.warnings, *explanation.notes)]
-    notes = ". ".join([f"The model looked at {len(subject.clip)} frames", costs, *warnings, ""]).strip()
+    sentences = [text[:1].upper() + text[1:] for text in warnings]
+    notes = ". ".join([f"The model looked at {len(subject.clip)} frames", costs, *sentences, ""]).strip()
     return _ANSWER.render(
         headline=headline, bars=bars, explained=subject.description, notes=notes, caption="probabilities",
         failures=[f"{name} failed: {error}" for name, error in explanation.failures.items()],

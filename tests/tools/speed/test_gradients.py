@@ -33,7 +33,10 @@ def sample() -> Sample:
 
 @pytest.fixture(scope="module")
 def subject(sample: Sample) -> Subject:
-    return subject_of(demo(), sample)
+    """Four frames, to be quick."""
+    model = demo()
+    model.frames = 4
+    return subject_of(model, sample)
 
 
 def test_equal_nodes_are_equal_maps_and_errors_are_captums_own(subject: Subject, sample: Sample) -> None:

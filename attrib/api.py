@@ -11,11 +11,13 @@ from attrib import config, video
 from attrib.explaining import request
 from attrib.runtime.progress import Progress, report_progress
 from attrib.settings.benchmark import bench_settings, run_directory
+from attrib.settings.shard import parse_shard
 from attrib.types import Question, Sample
 
 if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
+    from attrib.benchmarks.shards import ShardOutcome
     from attrib.explaining.explanation import Explanation
     from attrib.method import Method
     from attrib.model import VideoModel
@@ -115,6 +117,26 @@ def bench(
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
     return run(parsed, directory, step, retry_failed, replace)
+
+
+def bench_shard(
+    shard: str,
+    settings: Mapping[str, Any] | str | Path | None = None,
+    output: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    step: Progress | None = None,
+    retry_failed: bool = False,
+) -> ShardOutcome:
+    """Compute one shard of a benchmark, `I/N` or `auto`, into a directory that all shards share; write no tables.
+
+    `bench` with the same other arguments then computes what is left and writes the results. Raises InputError as
+    `bench` does.
+    """
+    part, directory = parse_shard(shard), Path(output) if output is not None else run_directory(settings)
+    parsed = _bench_config(settings, overrides)
+    from attrib.benchmarks.shards import run_shard
+
+    return run_shard(parsed, directory, part, step, retry_failed)
 
 
 def bench_forecast(

@@ -63,8 +63,8 @@ class Method(ABC):
         """
         name = name or type(self).__name__
         started = time.perf_counter()
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
+        if subject.model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(subject.model.device)
         batch = self.batch if isinstance(self, Batched) else 1
         with seeded(subject.seed), fitting(subject.model.dtype, name, len(subject.clip), batch):
             attribution = self.values_and_reports(subject)

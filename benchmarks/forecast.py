@@ -21,6 +21,8 @@ from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
 from attrib.runtime.progress import Progress, report_progress
+from attrib.settings.shard import Shard
+from attrib.types import Sample
 
 Kind = tuple[str, ...]  # ("answers",), ("volumes", method) or ("scores", method, group): records of similar cost
 
@@ -41,16 +43,33 @@ class Count:
 
 
 @dataclass(frozen=True)
+class ShardsForecast:
+    """Seconds that the longest shard takes, and those of the checks between samples, which may be left after them."""
+
+    longest: float | None
+    rest: float | None
+
+
+@dataclass(frozen=True)
 class Forecast:
     """Counts by kind and method, the number of processes, and the peak memory in bytes of the cached maps.
 
-    `seconds` is the estimate for the whole run; None if the cost of one kind is unknown.
+    `seconds` is the estimate for the whole run; None if the cost of one kind is unknown. So is that of each sample in
+    `by_sample`, in the data set's order; `rest` is that of the checks that read other samples' maps.
     """
 
     counts: tuple[Count, ...]
     seconds: float | None
     workers: int
     peak_memory: int | None
+    by_sample: tuple[float | None, ...]
+    rest: float | None
+
+    def shards(self, count: int) -> ShardsForecast:
+        """Forecast of `count` shards, each on a GPU of its own."""
+        shares = [_sum(Shard(number, count).of(self.by_sample)) for number in range(1, count + 1)]
+        known = [share for share in shares if share is not None]
+        return ShardsForecast(max(known) if len(known) == count else None, self.rest)
 
     def totals(self) -> list[Count]:
         """Sum the counts over all methods, by kind."""
@@ -72,18 +91,28 @@ def forecast(
 
 
 def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) -> Forecast:
-    states: Counter[tuple[Kind, State]] = Counter()
+    states: dict[str, Counter[tuple[Kind, State]]] = {sample.id: Counter() for sample in plan.samples}
+    rest: Counter[tuple[Kind, State]] = Counter()
     peaks = []
     for number, sample in enumerate(plan.samples):
         report_progress(step, sample.id, number, len(plan.samples))
         for kind, state, record in _states(SampleJob(plan, run, sample)):
-            states[kind, state] += 1
+            states[sample.id][kind, state] += 1
             peaks.append(record.value["peak_memory"] if kind[0] == "volumes" and record and record.value else None)
-    states.update(_check_states(plan, run))
-    counts = _counts(states, _costs(log))
-    seconds = _total("", counts).seconds
+    for sample, alone, kind, state in _check_states(plan, run):
+        (states[sample.id] if alone else rest)[kind, state] += 1
+    costs = _costs(log)
+
+    def seconds(some: Mapping[tuple[Kind, State], int]) -> float | None:
+        total = _total("", _counts(some, costs)).seconds
+        return None if total is None else total / plan.workers
+
+    together = sum(states.values(), Counter[tuple[Kind, State]]()) + rest
     known = [peak for peak in peaks if peak is not None]
-    return Forecast(counts, None if seconds is None else seconds / plan.workers, plan.workers, max(known, default=None))
+    return Forecast(
+        _counts(together, costs), seconds(together), plan.workers, max(known, default=None),
+        tuple(map(seconds, states.values())), seconds(rest),
+    )  # fmt: skip
 
 
 def _states(item: SampleJob) -> Iterator[tuple[Kind, State, Record | None]]:
@@ -125,8 +154,11 @@ def _curve_states(job: VolumeJob, group: str, blocked: bool) -> Iterator[tuple[K
         yield ("curves", job.method.label, group), "failed" if blocked else _state(record), None
 
 
-def _check_states(plan: Plan, run: RunDirectory) -> Iterator[tuple[Kind, State]]:
-    """Yield kind and state of every check; checks that depend on a failed answer or map count as failed."""
+def _check_states(plan: Plan, run: RunDirectory) -> Iterator[tuple[Sample, bool, Kind, State]]:
+    """Yield the sample of every check, the flag of one that reads only its own maps, kind and state.
+
+    Checks that depend on a failed answer or map count as failed.
+    """
     for kind, check in compute.checks(plan, run).items():
         for sample in check.samples:
             jobs, item = check.jobs(sample), SampleJob(plan, run, sample)
@@ -138,7 +170,8 @@ def _check_states(plan: Plan, run: RunDirectory) -> Iterator[tuple[Kind, State]]
                     failed = record is not None and bool(errors(record))
                 else:
                     failed = any(each and each.error for each in (answer, VolumeJob(item, method).peek()))
-                yield (kind, method.label), "failed" if failed else "kept" if record else "missing"
+                state: State = "failed" if failed else "kept" if record else "missing"
+                yield sample, check.alone, (kind, method.label), state
 
 
 def _state(record: Record | None) -> State:
@@ -167,5 +200,10 @@ def _counts(states: Mapping[tuple[Kind, State], int], costs: Mapping[Kind, float
 
 def _total(kind: str, counts: Sequence[Count]) -> Count:
     kept, missing, failed = (sum(getattr(count, state) for count in counts) for state in ("kept", "missing", "failed"))
-    known = [count.seconds for count in counts if count.seconds is not None]
-    return Count(kind, "", kept, missing, failed, sum(known) if len(known) == len(counts) else None)
+    return Count(kind, "", kept, missing, failed, _sum([count.seconds for count in counts]))
+
+
+def _sum(seconds: Sequence[float | None]) -> float | None:
+    """Sum of the seconds; None if some are unknown."""
+    known = [each for each in seconds if each is not None]
+    return sum(known) if len(known) == len(seconds) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
 from attrib.model import vocabulary_warnings
 from attrib.runtime.progress import Progress, report_progress
+from attrib.types import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Done:
+class Done:
     """Results of one sample."""
 
     rows: tuple[dict[str, Any], ...]
@@ -73,9 +73,9 @@ def run(
         refuse_other_question(directory, plan)
     with RunDirectory.opened(directory, plan.config, retry_failed, replace) as run:
         begun = run.store.log_size()
-        done: list[_Done] = []
+        done: list[Done] = []
         try:
-            for each in _samples(plan, run, step):
+            for each in sample_results(plan, run, plan.samples, step):
                 done.append(each)
             overlay_failures = tuple(overlays.draw(plan, run, _without_map(done), step))
         finally:
@@ -85,7 +85,7 @@ def run(
         results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
         tables = write.summarise(results, checks.nulls, plan.metrics, config)
         write.write(directory, tables)
-        log = list(run.store.logged(begun))
+        log = list(run.store.logged_here(begun))
     report_progress(step, "done", len(done), len(done))
     failures = *(failure for each in done for failure in each.failures), *overlay_failures, *checks.failures
     alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
@@ -95,24 +95,30 @@ def run(
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 
 
-def _samples(plan: Plan, run: RunDirectory, step: Progress | None) -> Iterator[_Done]:
-    """Yield the results of each sample, in the data set's order."""
-    count, total = len(plan.samples), len(plan.samples) * len(plan.methods)
-    report_progress(step, plan.samples[0].id, 0, total)
+def sample_results(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Progress | None) -> Iterator[Done]:
+    """Compute the missing results of the samples; yield the results of each, in order."""
+    each = len(plan.methods)
+    total = len(samples) * each
     own = step if plan.workers == 1 else None  # progress within a sample, which other processes cannot report
-    results = map_in_processes(partial(_sample, plan, run, own), range(count), plan.workers)
-    for number, (sample, done) in enumerate(zip(plan.samples, results, strict=True), 1):
-        report_progress(step, sample.id, number * len(plan.methods), total)
+
+    def within(number: int) -> Progress:
+        return lambda what, done, _: report_progress(own, what, number * each + done, total)
+
+    def one(number: int) -> Done:
+        return _sample(SampleJob(plan, run, samples[number]), within(number))
+
+    results = map_in_processes(one, range(len(samples)), plan.workers)
+    for number, (sample, done) in enumerate(zip(samples, results, strict=True), 1):
+        report_progress(step, sample.id, number * each, total)
         yield done
 
 
-def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) -> _Done:
+def _sample(item: SampleJob, step: Progress) -> Done:
     """Compute the missing results of one sample and return all of them; read the video only if one is missing."""
-    item = SampleJob(plan, run, plan.samples[index])
-    total = len(plan.samples) * len(plan.methods)
+    plan = item.plan
     rows, read, failures = [], [], list(_failures(item))
     for number, method in enumerate(plan.methods):
-        report_progress(step, f"{item.sample.id}  {method.label}", index * len(plan.methods) + number, total)
+        report_progress(step, f"{item.sample.id}  {method.label}", number, len(plan.methods))
         job = VolumeJob(item, method)
         for row, failure in _rows(job):
             rows.append(row)
@@ -122,7 +128,7 @@ def _sample(plan: Plan, run: RunDirectory, step: Progress | None, index: int) ->
             failures += [failure] if failure else []
     warnings = [f"{item.sample.video_id}: {text}" for text in (item.answer.value or {}).get("warnings", ())]
     warnings += [*item.sample.warnings, *vocabulary_warnings(plan.model, item.sample.question)]
-    return _Done(tuple(rows), tuple(read), tuple(failures), tuple(warnings))
+    return Done(tuple(rows), tuple(read), tuple(failures), tuple(warnings))
 
 
 def _failures(item: SampleJob) -> Iterator[Failure]:
@@ -180,6 +186,6 @@ def _answered(item: SampleJob) -> dict[str, Any]:
     return {"answer": question.letters[chosen], "letter_mass": mass, "correct": correct, "gated": item.gate.value}
 
 
-def _without_map(done: Sequence[_Done]) -> set[tuple[str, str]]:
+def _without_map(done: Sequence[Done]) -> set[tuple[str, str]]:
     """Samples and labels of methods whose map failed."""
     return {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}

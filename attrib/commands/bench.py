@@ -12,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from attrib.commands.options import Frames, JsonFlag, Plugins, Sets, assignments, check_output
+from attrib.commands.terminal import shards
 from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
 from attrib.commands.terminal.progress_lines import duration
+from attrib.errors import InputError
+from attrib.settings.shard import Shard, parse_shard, refuse_unshared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.jobs.store import Failure
     from attrib.benchmarks.runner import Outcome
+    from attrib.benchmarks.shards import ShardOutcome
 
 
 def bench(
@@ -45,19 +49,39 @@ def bench(
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count cached and missing items; write nothing.")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Compute only part I of N, beside the other parts; the command without it then finishes the run. "
+            "auto: by Slurm's array task, or the rank of torchrun or accelerate.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
     from attrib import api
     from attrib.settings.benchmark import bench_settings, run_directory
 
+    part = _part(shard, replace, dry_run)
     settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file)
+    options = {"--set": sets or (), "--plugin": plugin or (), "--frames": (frames,) if frames else ()}
+    command = shards.command_line(config_file, directory, options)
     if dry_run:
         with progress(as_json) as step:
             forecast = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)
-        _show_forecast(forecast, as_json)
+        _show_forecast(forecast, part, as_json)
+        if part and not as_json:
+            shards.show_forecast(part, forecast.shards(part.count), command)
         return
     check_output(directory)
+    if part:
+        kept = f"what was computed is kept in {directory}: the same command goes on from there"
+        with stopping(kept), progress(as_json, f"shard {part}") as step:
+            done = api.bench_shard(f"{part}", settings, directory, assignments(sets, frames), step, retry_failed)
+        _show_shard(part, done, command, as_json)
+        return
     again = "the same command without --replace" if replace else "the same command"
     kept = f"what was computed is kept in {directory}: {again} goes on from there"
     with stopping(kept), progress(as_json) as step:
@@ -70,13 +94,37 @@ def bench(
     finish([_failure(item) for item in outcome.failures])
 
 
+def _part(shard: str | None, replace: bool, dry_run: bool) -> Shard | None:
+    """Parse --shard. Raises InputError for one that removes the others' work, and for several whole runs at once."""
+    if shard is None:
+        if not dry_run:
+            refuse_unshared()
+        return None
+    if replace:
+        raise InputError("--shard and --replace: would remove what other shards compute; choose a new directory (-O)")
+    return parse_shard(shard)
+
+
+def _show_shard(part: Shard, outcome: ShardOutcome, command: str, as_json: bool) -> None:
+    warn(outcome.warnings)
+    if as_json:
+        print_json({"shard": f"{part}", **asdict(outcome), "directory": str(outcome.directory), "command": command})
+    else:
+        shards.show_shard(part, outcome, command)
+    try:
+        finish([_failure(item) for item in outcome.failures])
+    except typer.Exit:
+        if not part.launched:  # a launcher would end the other shards
+            raise
+
+
 def _failure(failure: Failure) -> str:
     return f"{' '.join(filter(None, (failure.sample, failure.method, failure.metric)))}: {failure.error}"
 
 
-def _show_forecast(forecast: Forecast, as_json: bool) -> None:
+def _show_forecast(forecast: Forecast, part: Shard | None, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(forecast))
+        print_json({**asdict(forecast), "shards": asdict(forecast.shards(part.count)) if part else None})
         return
     table = Table("items", "kept", "to compute", "failed", "time", box=None, pad_edge=False)
     for count in forecast.totals():

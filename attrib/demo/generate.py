@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from attrib import video
 from attrib.demo.evidence import edits
@@ -23,7 +25,7 @@ from attrib.demo.world import annotate, render
 from attrib.demo.world.families import FAMILIES, Family
 from attrib.demo.world.scene import EVENTS, FRAMES, RATE, VERSION, Scene
 from attrib.demo.world.table import sample
-from attrib.errors import InputError
+from attrib.errors import InputError, NotWritten
 from attrib.runtime.files import write_text
 
 MOST_VIDEOS, SEEDS = 10_000, 100_000
@@ -48,9 +50,26 @@ def generate(
         "world": VERSION, "videos": videos, "seed": seed, "split": split, "counterfactuals": counterfactuals,
     }  # fmt: skip
     if not _complete(directory, settings):
-        write_text(directory / f"generated_{split}.json", "{}")  # mark the set as incomplete
-        _write(directory, settings)
+        with _alone(directory):
+            if not _complete(directory, settings):  # another process may just have written it
+                write_text(directory / f"generated_{split}.json", "{}")  # mark the set as incomplete
+                _write(directory, settings)
     return directory
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process writes into the directory. Raises NotWritten if it cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / ".generating.lock")
+        lock.acquire()
+    except OSError as error:
+        raise NotWritten(f"{directory}: cannot be written: {error.strerror or error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def items(videos: int, seed: int = 0) -> Iterator[GeneratedItem]:

@@ -6,6 +6,7 @@ This package alone imports transformers.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -25,8 +26,9 @@ DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
     """Load the model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
 
-    `device` auto (the default) is a CUDA or ROCm GPU if there is one, else the CPU; `dtype` auto (the default) is the
-    checkpoint's own on a GPU and float32 on a CPU. `device_map` auto spreads the model over all GPUs, by the package
+    `device` auto (the default) is a CUDA or ROCm GPU if there is one, else the CPU; of several processes of torchrun or
+    accelerate (LOCAL_RANK) each takes its own. `dtype` auto (the default) is the checkpoint's own on a GPU and float32
+    on a CPU. `device_map` auto spreads the model over all GPUs, by the package
     accelerate. `pixels` is the most that a clip may have in all its frames, for families that choose the frames' size
     themselves. Raises InputError when there is no such model, its family has no adapter, or device or dtype is not
     available.
@@ -75,12 +77,18 @@ def placed(options: LoadOptions) -> LoadOptions:
     if device == "auto":
         import torch
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = _gpu(torch.cuda.device_count()) if torch.cuda.is_available() else "cpu"
     if dtype == "auto" and device == "cpu":
         dtype = "float32"
     _check_device(device, "float32" if dtype == "auto" else dtype)
     given = {name: value for name, value in options.items() if value is not None}
     return cast("LoadOptions", {**given, "device": device, "dtype": dtype})
+
+
+def _gpu(count: int) -> str:
+    """Return the GPU of this process: the only one that it sees, or of `count` the one of its LOCAL_RANK."""
+    rank = os.environ.get("LOCAL_RANK", "")
+    return f"cuda:{int(rank) % count}" if count > 1 and rank.isdecimal() else "cuda"
 
 
 def _missing_checkpoint(family: str) -> VideoModel:

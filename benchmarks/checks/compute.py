@@ -40,10 +40,15 @@ class Checks:
 
 @dataclass(frozen=True)
 class Check:
-    """One kind of check: the jobs of a sample by method, and the samples to check."""
+    """One kind of check: the jobs of a sample by method, the samples to check, and the others whose maps a job reads.
+
+    `alone`: the jobs of a sample depend on no other sample.
+    """
 
     jobs: Callable[[Sample], Mapping[str, CheckJob]]
     samples: tuple[Sample, ...]
+    others: Callable[[Sample], Sequence[Sample]]
+    alone: bool = False
 
 
 def check(plan: Plan) -> None:
@@ -76,12 +81,11 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     failures: list[Failure] = []
     for kind, each in checks(plan, run).items():
         rows = []
-        shared = map_in_processes(partial(_records, each), each.samples, plan.workers)
-        for number, (sample, records) in enumerate(zip(each.samples, shared, strict=True), 1):
+        shared = map_in_processes(partial(records, each), each.samples, plan.workers)
+        for number, (sample, found) in enumerate(zip(each.samples, shared, strict=True), 1):
             report_progress(step, f"{kind}  {sample.id}", number, len(each.samples))
-            rows += [row for label, record in records.items() for row in schema.rows(sample, label, record)]
-            first = (schema.failure(kind, sample, label, record) for label, record in records.items())
-            failures += [failure for failure in first if failure]
+            rows += [row for label, record in found.items() for row in schema.rows(sample, label, record)]
+            failures += failures_of(kind, sample, found)
         rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []
         tables[kind] = schema.write(run.directory, kind, rows)
     summaries = _summaries(plan, tables, results)
@@ -91,9 +95,12 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     return Checks(**tables, **summaries, failures=tuple(failures))
 
 
-def checks(plan: Plan, run: RunDirectory) -> dict[str, Check]:
-    """Return the configured checks by kind, which is also the name of their table; compute nothing."""
-    config, code, lengths = plan.config, CodeHashes(), _lengths(plan, run)
+def checks(plan: Plan, run: RunDirectory, answered: bool = True) -> dict[str, Check]:
+    """Return the configured checks by kind, which is also the name of their table; compute nothing.
+
+    Unless the model has `answered` about every sample, only checks that are `alone` have their final jobs.
+    """
+    config, code, lengths = plan.config, CodeHashes(), _lengths(plan, run) if answered else {}
 
     def context(metrics: Sequence[Entry], rows: Callable[..., Any]) -> CheckContext:
         return CheckContext(plan, run, tuple(metrics), digest(code.of(rows), code.of_module(jobs.__name__)), lengths)
@@ -101,20 +108,34 @@ def checks(plan: Plan, run: RunDirectory) -> dict[str, Check]:
     wanted: dict[str, Check] = {}
     if config.sanity.videos:
         chosen = sampling.spread_out(plan.samples, config.sanity.videos, config.seed)
-        wanted["sanity"] = Check(partial(jobs.sanity_jobs, context((), sanity.sanity_rows)), chosen)
+        own = context((), sanity.sanity_rows)
+        wanted["sanity"] = Check(partial(jobs.sanity_jobs, own), chosen, lambda sample: (), alone=True)
     if config.floors.videos:
         chosen = sampling.spread_out(plan.samples, config.floors.videos, config.seed)
         own = context(nulls.alignment(plan.metrics), floors.floor_rows)
-        wanted["floors"] = Check(partial(jobs.floor_jobs, own), chosen)
+        wanted["floors"] = Check(partial(jobs.floor_jobs, own), chosen, partial(_swapped, plan, lengths))
     if config.null_pairs:
         own, served = context(null_metrics(plan), nulls.pairing_rows), _served(plan, lengths)
-        wanted["nulls"] = Check(partial(jobs.null_jobs, own, served), plan.samples)
+        partners = partial(jobs.null_jobs, own, served)
+        wanted["nulls"] = Check(partners, plan.samples, lambda sample: served.get(sample.id, ()))
     return wanted
 
 
-def _records(check: Check, sample: Sample) -> dict[str, Record]:
+def records(check: Check, sample: Sample) -> dict[str, Record]:
     """Return the records of a sample by method, computed if missing."""
     return {label: job.record() for label, job in check.jobs(sample).items()}
+
+
+def failures_of(kind: str, sample: Sample, records: Mapping[str, Record]) -> list[Failure]:
+    """Return the first failure of each method on a sample."""
+    first = (schema.failure(kind, sample, label, record) for label, record in records.items())
+    return [failure for failure in first if failure]
+
+
+def _swapped(plan: Plan, lengths: Mapping[str, int], sample: Sample) -> list[Sample]:
+    """Return the sample whose map is the floor `swapped_video`, if there is one."""
+    other = sampling.swapped(sample, plan.samples, lengths, plan.config.seed)
+    return [other] if other else []
 
 
 def _served(plan: Plan, lengths: Mapping[str, int]) -> dict[str, list[Sample]]:

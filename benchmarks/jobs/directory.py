@@ -1,7 +1,8 @@
-"""One run directory, for one process at a time: its configuration, cached records and results.
+"""One run directory, for one run or several shards at a time: its configuration, cached records and results.
 
     config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see store)  volumes/SAMPLE/METHOD.npz
     rivals/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv ...
+    *.lease (see lock)  shard-1-of-2.yaml (settings of a shard at work)  log.shard-1-of-2.jsonl
 
 Every file is written atomically, so that a run that stops at any moment can resume.
 """
@@ -23,11 +24,12 @@ from typing import Any, Literal
 import pandas as pd
 import yaml
 
-from attrib.benchmarks.jobs.lock import locked
-from attrib.benchmarks.jobs.store import Store, file_name
+from attrib.benchmarks.jobs.lock import declared, leased, locked, refuse_others, remove_expired
+from attrib.benchmarks.jobs.store import SHARD_LOGS, Store, file_name
 from attrib.config import Config
 from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
+from attrib.settings.shard import Shard
 from attrib.types import Sample
 
 # A row without a value has a `reason` (undefined) or an `error` (failed); both are "" in a row with a value.
@@ -72,21 +74,38 @@ class RunDirectory:
 
         Raises NotWritten if the directory cannot be written, InputError if another process is using it.
         """
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise NotWritten(f"{directory}: cannot be created: {error.strerror}") from error
+        _create(directory)
         with locked(directory):
             if replace:
                 remove_run(directory)
             remove_parts(directory)
+            remove_expired(directory)
             run = RunDirectory.at(directory, retry_failed)
-            run.store.mend_log()
-            settings = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
-            write_text(directory / "config.yaml", settings)
-            write_text(directory / "environment.json", json.dumps(environment(), indent=2) + "\n")
+            run._begin(config)
             yield run
             remove_parts(directory)  # of worker processes that were killed
+
+    @staticmethod
+    @contextmanager
+    def shared(directory: Path, config: Config, shard: Shard, retry_failed: bool = False) -> Iterator[RunDirectory]:
+        """Create the directory, hold the shard's lease, and write the configuration.
+
+        Raises NotWritten if the directory cannot be written; InputError if a run, this shard, or a shard of another
+        configuration is at work there.
+        """
+        _create(directory)
+        with leased(directory, shard.file_name), declared(directory, shard.file_name, _answer(config)):
+            refuse_others(directory, shard.file_name)
+            run = RunDirectory(directory, Store(directory, retry_failed, f"log.{shard.file_name}.jsonl"))
+            run._begin(config)
+            yield run
+
+    def _begin(self, config: Config) -> None:
+        """Write configuration and environment, and mend the log."""
+        self.store.mend_log()
+        settings = yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+        write_text(self.directory / "config.yaml", settings)
+        write_text(self.directory / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
     def volume_path(self, sample: Sample, method: str, folder: VolumeFolder = "volumes") -> Path:
         """Path of a volume; the folder `rivals` has the volumes of the strongest other option."""
@@ -112,6 +131,19 @@ class RunDirectory:
             table.to_csv(path, index=False)
 
 
+def _create(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(f"{directory}: cannot be created: {error.strerror}") from error
+
+
+def _answer(config: Config) -> dict[str, Any]:
+    """Settings, without those that say where the work is done."""
+    settings = config.model_dump(exclude={"workers": True, "model": {"device", "device_map"}})
+    return {**settings.pop("model"), **settings}
+
+
 def remove_run(directory: Path) -> None:
     """Remove the files that a run writes: configuration, log, cached records, volumes, overlay videos and tables.
 
@@ -123,8 +155,8 @@ def remove_run(directory: Path) -> None:
             shutil.rmtree(path)
         with suppress(OSError):  # not there, or not empty
             (directory / name).rmdir()
-    for name in FILES:
-        (directory / name).unlink(missing_ok=True)
+    for path in (*(directory / name for name in FILES), *directory.glob(SHARD_LOGS)):
+        path.unlink(missing_ok=True)
 
 
 def environment() -> dict[str, Any]:

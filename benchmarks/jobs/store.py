@@ -2,6 +2,7 @@
 
 items/A/B.json is the record named (A, B). Each computation adds a line to log.jsonl after its record is written: the
 item, the computed pieces of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
+A shard has a log of its own, log.shard-1-of-2.jsonl, since machines that share a disk would mix their lines.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from attrib.benchmarks.jobs.keys import digest
 from attrib.errors import InputError, NotWritten, failure_message
 from attrib.runtime.files import write_text
 
+LOG, SHARD_LOGS = "log.jsonl", "log.shard-*.jsonl"
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
 State = Literal["kept", "missing", "failed"]
@@ -48,10 +50,11 @@ class Record:
 
 @dataclass(frozen=True)
 class Store:
-    """Records in a directory. With `retry_failed`, records of errors count as missing."""
+    """Records in a directory. With `retry_failed`, records of errors count as missing. `log`: file name of its log."""
 
     directory: Path
     retry_failed: bool = False
+    log: str = LOG
 
     def get_or_compute(
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None
@@ -120,25 +123,22 @@ class Store:
         *folders, last = map(file_name, name)
         return self.directory.joinpath("items", *folders, f"{last}.json")
 
-    def logged(self, start: int = 0) -> Iterator[dict[str, Any]]:
-        """Yield the log's lines from byte `start` on, except truncated ones."""
-        if not self._log_path.exists():
-            return
-        with self._log_path.open("rb") as file:
-            file.seek(start)
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:
-                    continue
+    def logged(self) -> Iterator[dict[str, Any]]:
+        """Yield the lines of the run's log and of its shards' logs, except truncated ones."""
+        for path in (self.directory / LOG, *sorted(self.directory.glob(SHARD_LOGS))):
+            yield from _lines(path)
+
+    def logged_here(self, start: int) -> Iterator[dict[str, Any]]:
+        """Yield the lines of this store's log from byte `start` on, except truncated ones."""
+        yield from _lines(self._log_path, start)
 
     def log_size(self) -> int:
-        """Size of the log in bytes."""
+        """Size of this store's log in bytes."""
         return self._log_path.stat().st_size if self._log_path.exists() else 0
 
     @property
     def _log_path(self) -> Path:
-        return self.directory / "log.jsonl"
+        return self.directory / self.log
 
     def mend_log(self) -> None:
         """Terminate a truncated last line, so that the next line is not lost with it."""
@@ -163,6 +163,18 @@ class Store:
                 file.write(line)
         except OSError as error:
             raise NotWritten(f"{self._log_path}: cannot be written: {error.strerror or error}") from error
+
+
+def _lines(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(start)
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
 
 
 def file_name(text: str) -> str:

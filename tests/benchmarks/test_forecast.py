@@ -13,7 +13,7 @@ from runs import same_question
 
 import attrib
 from attrib import api, registry
-from attrib.benchmarks.forecast import Count, Forecast
+from attrib.benchmarks.forecast import Count, Forecast, ShardsForecast
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.method import Control
 from attrib.metric import Direction, Metric, Score
@@ -141,3 +141,26 @@ def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callab
     unknown = api.bench_forecast(settings(methods={"uniform": None, "centre": None}), folder)
     assert unknown.seconds is None
     assert {count.kind: count.seconds for count in unknown.totals()}["volumes"] is None
+
+
+def test_shards_take_as_long_as_the_longest_and_the_checks_between_samples_come_after() -> None:
+    found = Forecast((), 100.0, 1, None, by_sample=(10.0, 1.0, 2.0, 30.0, 5.0), rest=7.0)
+    assert found.shards(1) == ShardsForecast(48.0, 7.0)
+    assert found.shards(2) == ShardsForecast(31.0, 7.0)  # 10 + 2 + 5, 1 + 30
+    assert found.shards(9) == ShardsForecast(30.0, 7.0)
+    unknown = Forecast((), None, 1, None, by_sample=(10.0, None), rest=None)
+    assert unknown.shards(2) == ShardsForecast(None, None)
+
+
+def test_the_samples_and_the_rest_are_the_whole(settings: Callable[..., Any], tmp_path: Path) -> None:
+    BROKEN["on"] = False
+    folder, checks = tmp_path / "run", {"floors": {"videos": 2}, "null_pairs": 1, "null_metrics": ["mass"]}
+    attrib.bench(settings(**checks), folder)
+    done = api.bench_forecast(settings(**checks), folder)
+    assert (done.by_sample, done.rest) == ((0.0, 0.0), 0.0)
+    same_question(folder, settings(seed=1))
+    found = api.bench_forecast(settings(seed=1, **checks), folder)
+    assert None not in found.by_sample and found.rest and found.seconds
+    assert sum(each or 0 for each in found.by_sample) + found.rest == pytest.approx(found.seconds)
+    costs = {count.kind: count.seconds for count in found.totals()}
+    assert found.rest == pytest.approx((costs["floors"] or 0) + (costs["nulls"] or 0))

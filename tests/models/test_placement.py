@@ -143,3 +143,21 @@ def test_the_command_says_where_the_model_runs(attrib: Run, tmp_path: Path) -> N
     assert code == 0 and "model: demo on cpu, float32, " in out
     code, _, err = attrib("explain", path, *options, "-O", tmp_path / "more", "--set", "model.pixels=100")
     assert code == 2 and err.count("\n") == 1 and "makes all frames of one size" in err
+
+
+@pytest.mark.parametrize(
+    ("rank", "seen", "device"),
+    [("1", 4, "cuda:1"), ("5", 4, "cuda:1"), ("3", 1, "cuda"), (None, 4, "cuda"), ("", 2, "cuda")],
+)
+def test_each_of_several_processes_takes_a_gpu_of_its_own(
+    rank: str | None, seen: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchrun and accelerate count the processes of a machine; a scheduler may show each only one GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: seen)
+    monkeypatch.setattr(models, "_check_device", lambda *_: None)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert placed({})["device"] == device
+    assert placed({"device": "cpu"})["device"] == "cpu"

@@ -1,7 +1,8 @@
-"""One process at a time in a run directory, however it ends."""
+"""One run, or several shards, at a time in a run directory, however they end."""
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from attrib.benchmarks.jobs import lock
-from attrib.benchmarks.jobs.lock import locked
+from attrib.benchmarks.jobs.lock import alive, declared, leased, locked, refuse_others
 from attrib.errors import InputError, NotWritten
 
 FORK = multiprocessing.get_context("fork")
@@ -96,3 +97,85 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(NotWritten, match="lock: cannot be written"), locked(tmp_path):
         pass
+
+
+def lease(folder: Path, name: str, age: float, duration: float) -> Path:
+    """Write the lease of a process on another machine, last touched `age` seconds ago."""
+    path = folder / f"{name}.lease"
+    path.write_text(f"filelock/2\npid=1\nhost=elsewhere\nmode=lease\ntoken=abc\nduration={duration}\n")
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def keep(folder: Path, name: str, held: Connection) -> None:
+    with leased(folder, name):
+        held.send(True)
+        time.sleep(60)
+
+
+def test_a_shard_excludes_runs_and_itself_but_no_other_shard_and_nothing_once_it_is_killed(tmp_path: Path) -> None:
+    here, there = FORK.Pipe()
+    process = FORK.Process(target=keep, args=(tmp_path, "shard-1-of-2", there))
+    process.start()
+    here.recv()
+    message = rf"shard 1/2 \(process {process.pid} on .+\) is at work here; wait"
+    with pytest.raises(InputError, match=message), locked(tmp_path):
+        pass
+    with pytest.raises(InputError, match=message), leased(tmp_path, "shard-1-of-2"):
+        pass
+    with leased(tmp_path, "shard-2-of-2"):
+        refuse_others(tmp_path, "shard-2-of-2")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert not alive(tmp_path)
+    with leased(tmp_path, "shard-1-of-2"):
+        refuse_others(tmp_path, "shard-1-of-2")
+    message = r"run \(process .+\) is at work here"
+    with locked(tmp_path), leased(tmp_path, "shard-1-of-2"), pytest.raises(InputError, match=message):
+        refuse_others(tmp_path, "shard-1-of-2")
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_lease_of_another_machine_counts_until_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE", 0.5)
+    lease(tmp_path, "shard-1-of-2", age=-100, duration=0.5)  # touched just now, by a clock that is ahead
+    with pytest.raises(InputError, match=r"shard 1/2 \(process 1 on elsewhere\) is at work here"), locked(tmp_path):
+        pass
+    with pytest.raises(InputError, match="elsewhere"), leased(tmp_path, "shard-1-of-2"):
+        pass
+    old = lease(tmp_path, "shard-1-of-2", age=10, duration=0.5)
+    with locked(tmp_path):
+        assert old.exists()
+        lock.remove_expired(tmp_path)
+        assert not old.exists()
+    lease(tmp_path, "shard-1-of-2", age=10, duration=0.5)
+    with leased(tmp_path, "shard-1-of-2"):
+        assert f"pid={os.getpid()}\n" in (tmp_path / "shard-1-of-2.lease").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def test_a_disk_without_locks_is_guarded_by_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_locks(*_: object, **__: object) -> bool:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock, "lock_descriptor", without_locks)
+    monkeypatch.setattr(lock, "unlock_descriptor", without_locks)
+    with locked(tmp_path), pytest.raises(InputError, match=r"run \(process .+\) is at work here"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_shards_of_another_configuration_are_refused_while_one_is_at_work(tmp_path: Path) -> None:
+    one, two = {"seed": 0, "methods": {"a": None}}, {"seed": 0, "methods": {"a": None, "b": None}}
+    first, second = "shard-1-of-2", "shard-2-of-2"
+    message = r"shard 1/2 \(process \d+ on .+\) is at work here with methods \{'a': None\}, this configuration has"
+    with leased(tmp_path, first), declared(tmp_path, first, one), leased(tmp_path, second):
+        with declared(tmp_path, second, dict(one)):
+            pass
+        with pytest.raises(InputError, match=message), declared(tmp_path, second, two):
+            pass
+    with leased(tmp_path, "shard-2-of-2"), declared(tmp_path, "shard-2-of-2", two):
+        pass
+    assert not list(tmp_path.iterdir())

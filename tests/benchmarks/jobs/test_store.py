@@ -91,7 +91,7 @@ def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
     parts.mend_log()
     parts.get_or_compute(("three",), "k", lambda: 1)
     assert [line["item"] for line in parts.logged()] == ["one", "three"]
-    assert [line["item"] for line in parts.logged(size)] == ["three"]
+    assert [line["item"] for line in parts.logged_here(size)] == ["three"]
     assert (tmp_path / "log.jsonl").read_bytes().count(b"\n") == 3
 
 

@@ -47,7 +47,7 @@ class TAM(Method):
         reply = question.reply or require(subject.model, AnswersFreely, "free answers").reply(
             question.options[subject.option]
         )
-        lens = model.token_lens(subject.model.encode(subject.pixels[None]), question, reply)
+        lens = model.token_lens(subject.visual, question, reply)
         explained = subject.explained if question.reply else range(lens.answer)
         first = len(lens.ids) - lens.answer
         maps = torch.stack([activation(lens, first + token) for token in explained])

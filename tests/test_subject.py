@@ -223,3 +223,16 @@ def test_targets_of_the_other_kind_are_refused() -> None:
 def test_a_question_with_neither_options_nor_answer_is_refused() -> None:
     with pytest.raises(InputError, match="expected options, or a free answer to explain; got neither"):
         Subject.bind(ToyModel(), toy_clip(), replace(QUESTION, options=(), answer=None))
+
+
+def test_visual_tokens_are_those_of_its_own_model_and_pixels() -> None:
+    """However a subject was made from another one; and the same tensor, not encoded again, for another target."""
+    subject = toy_subject()
+    tokens = subject.visual
+    assert subject.towards(1).visual is tokens and replace(subject, seed=3).visual is tokens
+    brighter = replace(subject, pixels=subject.pixels / 2)
+    torch.testing.assert_close(brighter.visual, subject.model.encode(subject.pixels[None] / 2))
+    assert not torch.equal(brighter.visual, tokens)
+    torch.testing.assert_close(subject.visual, tokens, atol=0, rtol=0)
+    other = replace(subject, model=ToyModel())
+    assert other.visual is not subject.visual and not other.visual.requires_grad

@@ -181,9 +181,7 @@ def run(
     """
     model = require(subject.model, RecordsAttention, method)
     record.tokens = subject.tokens
-    with torch.no_grad():
-        tokens = subject.model.encode(subject.pixels[None])
-    wanted = record.on_gradient is not None
+    tokens, wanted = subject.visual, record.on_gradient is not None
     with model.record_attention(record), torch.enable_grad() if wanted else torch.no_grad():
         with save_on_cpu() if offload else nullcontext():
             score = subject.score_tokens(tokens)

@@ -76,7 +76,7 @@ def letter_mass(subject: Subject) -> float | None:
     if not subject.question.options or not isinstance(subject.model, WeighsLetters):
         return None
     with fitting(subject.model.dtype, "asking the model", len(subject.clip)):
-        return subject.model.letter_mass(subject.model.encode(subject.pixels[None]), subject.question)
+        return subject.model.letter_mass(subject.visual, subject.question)
 
 
 def bind_sample(

@@ -38,7 +38,7 @@ class Inputs:
         """Return the subject's pixels, or its visual tokens in at least float32."""
         if space == "pixels":
             return Inputs(subject.pixels[None], subject.score, None)
-        return Inputs(_tokens(subject, subject.pixels), subject.score_tokens, subject.grid)
+        return Inputs(_exact(subject.visual), subject.score_tokens, subject.grid)
 
     @property
     def variable(self) -> Tensor:
@@ -71,15 +71,17 @@ def baseline_of(subject: Subject, space: Space, kind: Baseline) -> Tensor:
     `mean_token`: the mean visual token at every position.
     """
     if kind == "mean_token":
-        tokens = _tokens(subject, subject.pixels)
+        tokens = _exact(subject.visual)
         return tokens.mean(dim=1, keepdim=True).expand_as(tokens).contiguous()
     pixels = _pixel_baseline(subject.pixels, kind)
-    return pixels[None] if space == "pixels" else _tokens(subject, pixels)
+    if space == "pixels":
+        return pixels[None]
+    with torch.no_grad():
+        return _exact(subject.model.encode(pixels[None]))
 
 
-@torch.no_grad()
-def _tokens(subject: Subject, pixels: Tensor) -> Float[Tensor, "1 n d"]:
-    tokens = subject.model.encode(pixels[None])
+def _exact(tokens: Float[Tensor, "1 n d"]) -> Float[Tensor, "1 n d"]:
+    """Return the tokens in at least float32."""
     return tokens.to(torch.promote_types(tokens.dtype, torch.float32))
 
 

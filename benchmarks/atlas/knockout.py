@@ -44,7 +44,7 @@ class KnockoutScene:
     def of(subject: Subject, sample: Sample, draws: int, seed: int) -> KnockoutScene:
         """Run one forward pass. Raises UndefinedError where no token shows evidence, or too few do not."""
         sets = token_sets(subject, sample, draws, seed)
-        tokens, record = subject.model.encode(subject.pixels[None]), AttentionRecord(tokens=subject.tokens)
+        tokens, record = subject.visual, AttentionRecord(tokens=subject.tokens)
         with require(subject.model, RecordsAttention, "knockout").record_attention(record):
             score = float(subject.score_tokens(tokens)[0])
         return KnockoutScene(subject, sets, record.visual, record.explained_rows, tokens, score)

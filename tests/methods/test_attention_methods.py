@@ -15,6 +15,7 @@ from attrib.attention.method import AttentionMethod
 from attrib.attention.statistics import high_activity
 from attrib.methods.attention_gradient import AttentionGradient
 from attrib.methods.attention_rollout import AttentionRollout
+from attrib.methods.input_x_gradient import InputXGradient
 from attrib.methods.legrad import LeGrad
 from attrib.methods.raw_attention import RawAttention
 from attrib.methods.relevance import Relevance
@@ -233,3 +234,17 @@ def test_the_maps_differ(subject: Subject) -> None:
     maps = torch.stack([method.values(subject).detach().flatten() for method in METHODS])
     correlation = torch.corrcoef(maps)
     assert float(correlation.triu(1).abs().max()) < 0.999
+
+
+def test_the_tower_runs_once_for_all_methods_that_start_from_visual_tokens(subject: Subject) -> None:
+    """Asking the model, three methods, and gradients of tokens: each frame goes through the first block once."""
+    blocks = subject.model.module.get_submodule("model.vision_tower.timm_model.blocks")
+    frames: list[int] = []
+    handle = blocks[0].register_forward_hook(lambda _, inputs, __: frames.append(len(inputs[0])))
+    try:
+        bound = Subject.bind(subject.model, subject.clip, subject.question)
+        for method in (RawAttention(), AttentionRollout(), Relevance(), InputXGradient(space="tokens")):
+            method.attribute(bound)
+    finally:
+        handle.remove()
+    assert sum(frames) == len(subject.clip)

@@ -63,11 +63,14 @@ def leased(directory: Path, name: str) -> Iterator[None]:
     path = directory / f"{name}.lease"
     lease = SoftFileLease(path, lease_duration=LEASE)
     try:
-        lease.acquire(PATIENCE)
+        try:
+            lease.acquire(PATIENCE)
+        except Timeout:
+            if not _ends(path):
+                raise
+            lease.acquire(LEASE + PATIENCE)  # takes over after it has seen no touch for a while
     except Timeout:
-        if not _expired(path):
-            raise _refusal(directory, path) from None
-        lease.acquire(LEASE + PATIENCE)  # takes over after it has seen no touch for a while
+        raise _refusal(directory, path) from None
     except OSError as error:
         raise NotWritten(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
@@ -85,7 +88,7 @@ def declared(directory: Path, name: str, settings: Mapping[str, Any]) -> Iterato
     path = directory / f"{name}.yaml"
     write_text(path, yaml.safe_dump(dict(settings), allow_unicode=True))
     try:
-        for other in alive(directory):
+        for other in sorted(directory.glob("shard-*-of-*.lease")):
             with suppress(OSError):  # one that has not written its settings will see these
                 theirs = yaml.safe_load(other.with_suffix(".yaml").read_text(encoding="utf-8"))
                 _refuse_other(other, settings, theirs)
@@ -96,7 +99,7 @@ def declared(directory: Path, name: str, settings: Mapping[str, Any]) -> Iterato
 
 def _refuse_other(lease: Path, settings: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
     for name, value in settings.items():
-        if theirs.get(name) != value:
+        if theirs.get(name) != value and not _expired(lease):
             difference = f"{name} {shown(theirs.get(name))}, this configuration has {shown(value)}"
             raise InputError(f"{lease.parent}: {_holder(lease)} is at work here with {difference}; {REMEDY}")
 
@@ -106,14 +109,9 @@ def refuse_others(directory: Path, own: str) -> None:
 
     Call it while the lease `own` is held: of two that begin at once, at least one then sees the other.
     """
-    for path in alive(directory):
-        if RUN in (own, path.stem) and path.stem != own:
+    for path in sorted(directory.glob("*.lease")):
+        if RUN in (own, path.stem) and path.stem != own and not _ends(path):
             raise _refusal(directory, path)
-
-
-def alive(directory: Path) -> list[Path]:
-    """Leases of the directory that are alive."""
-    return [path for path in sorted(directory.glob("*.lease")) if not _expired(path)]
 
 
 def remove_expired(directory: Path) -> None:
@@ -124,6 +122,29 @@ def remove_expired(directory: Path) -> None:
     for path in directory.glob("shard-*-of-*.yaml"):
         if not path.with_suffix(".lease").exists():
             path.unlink(missing_ok=True)
+
+
+def _ends(path: Path) -> bool:
+    """Return whether a lease has ended or ends now. One of another machine is watched until it is touched or expires.
+
+    A job that waits for a killed one may begin elsewhere within seconds.
+    """
+    touched = _touched(path)
+    while not _expired(path):
+        with suppress(FileNotFoundError):
+            here = _owner(path).get("host", "").split("?")[0] == socket.gethostname()  # `?`: a container's suffix
+            if here or _touched(path) != touched:
+                return False
+        time.sleep(LEASE / 300)
+    return True
+
+
+def _touched(path: Path) -> int:
+    """Time of a lease's last touch, in nanoseconds; 0 if it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _expired(path: Path) -> bool:

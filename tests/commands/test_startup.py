@@ -48,6 +48,8 @@ REFUSED = {  # arguments and the end of the message
     "bench an unknown imputer": ([*BENCH, "imputers=[blurr]"], "did you mean 'blur'?"),
     "bench an unknown data set": ([*BENCH, "data.name=dem"], "did you mean 'demo'?"),
     "bench with a bad setting": ([*BENCH, "seed=x", "--dry-run"], "got 'x'"),
+    "bench an impossible shard": (["bench", "-O", "out", "--shard", "5/4"], "or auto, such as 4/4"),
+    "bench no shard in sight": (["bench", "-O", "out", "--shard", "auto"], "give I/N"),
     "atlas without a file": (["atlas", "no.yaml", "-O", "out"], "No such file or directory"),
     "data without a folder": (["data", "check", "no"], "no such file or directory"),
     **{f"{command} without a run": ([command, "no"], "config.yaml: cannot be read: No such file or directory")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from attrib.benchmarks.jobs import lock
-from attrib.benchmarks.jobs.lock import alive, declared, leased, locked, refuse_others
+from attrib.benchmarks.jobs.lock import declared, leased, locked, refuse_others
 from attrib.errors import InputError, NotWritten
 
 FORK = multiprocessing.get_context("fork")
@@ -128,7 +129,6 @@ def test_a_shard_excludes_runs_and_itself_but_no_other_shard_and_nothing_once_it
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert not alive(tmp_path)
     with leased(tmp_path, "shard-1-of-2"):
         refuse_others(tmp_path, "shard-1-of-2")
     message = r"run \(process .+\) is at work here"
@@ -137,13 +137,34 @@ def test_a_shard_excludes_runs_and_itself_but_no_other_shard_and_nothing_once_it
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
-def test_a_lease_of_another_machine_counts_until_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_of_another_machine_counts_while_it_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LEASE", 1.0)
+    theirs = lease(tmp_path, "shard-1-of-2", age=0, duration=1.0)
+    ended = threading.Event()
+
+    def touch() -> None:
+        while not ended.wait(0.1):
+            os.utime(theirs)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    message = r"shard 1/2 \(process 1 on elsewhere\) is at work here"
+    try:
+        with pytest.raises(InputError, match=message), locked(tmp_path):
+            pass
+        with pytest.raises(InputError, match=message), leased(tmp_path, "shard-1-of-2"):
+            pass
+    finally:
+        ended.set()
+        thread.join()
+    os.utime(theirs)
+    with locked(tmp_path):  # it was killed just now, for all that one can know
+        assert time.time() - theirs.stat().st_mtime > 0.9
+    theirs.unlink()
+
+
+def test_an_old_lease_of_another_machine_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LEASE", 0.5)
-    lease(tmp_path, "shard-1-of-2", age=-100, duration=0.5)  # touched just now, by a clock that is ahead
-    with pytest.raises(InputError, match=r"shard 1/2 \(process 1 on elsewhere\) is at work here"), locked(tmp_path):
-        pass
-    with pytest.raises(InputError, match="elsewhere"), leased(tmp_path, "shard-1-of-2"):
-        pass
     old = lease(tmp_path, "shard-1-of-2", age=10, duration=0.5)
     with locked(tmp_path):
         assert old.exists()

@@ -170,7 +170,7 @@ class VolumeJob:
         if isinstance(metric.item, ContrastMetric):
             score = metric.item.score(self.volume, self.towards_rival.volume, subject, sample)
         elif isinstance(metric.item, RemakingMetric):
-            remake = partial(self.method.item.attribute, label=self.method.label)
+            remake = partial(self.method.item.attribute, name=self.method.label)
             score = metric.item.score(self.volume, remake, subject, sample)
         else:
             score = metric.item.score(self.volume, subject, sample)

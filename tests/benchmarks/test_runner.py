@@ -120,6 +120,19 @@ def test_a_second_run_computes_nothing_and_gives_the_same(settings: Callable[...
     assert list(second.results.columns) == list(COLUMNS)
 
 
+def test_every_registered_metric_runs(settings: Callable[..., Any], tmp_path: Path) -> None:
+    """One video of 4 frames, and a map that noise in the pixels changes: no metric fails, most have a value."""
+    every = {name: {} for name in registry.names("metrics") if name != "raises"}
+    every |= {"synergy": {"neutral": "Which object?"}, "max_sensitivity": {"share": 1.0, "draws": 1}}
+    few = {**settings()["data"], "videos": 1}
+    wanted = settings(data=few, model={"frames": 4}, methods={"input_x_gradient": {}}, metrics=every, imputers=["mean"])
+    outcome = attrib.bench(wanted, tmp_path)
+    assert outcome.failures == ()
+    values = outcome.results.groupby("metric")["value"].max()
+    assert set(values.index) >= set(every) and values.notna().mean() > 0.75, values
+    assert values["max_sensitivity"] > 0
+
+
 def test_new_metrics_score_the_kept_volumes(settings: Callable[..., Any], tmp_path: Path) -> None:
     attrib.bench(settings(), tmp_path)
     again = attrib.bench(settings(metrics={"segment_auc": None, "segment_energy": None}), tmp_path)

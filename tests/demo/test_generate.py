@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from attrib import video
+from attrib.benchmarks.jobs.workers import one_thread
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo import evidence, generate
 from attrib.demo.training.settings import TRAINING_SEEDS
@@ -192,3 +194,23 @@ def test_a_place_that_cannot_be_written_is_bad_input(tmp_path: Path) -> None:
 
 def test_every_family_is_asked_in_its_own_words() -> None:
     assert len({family.question for family in FAMILIES.values()}) == len(FAMILIES)
+
+
+def test_processes_that_begin_at_once_write_a_set_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = generate._write
+
+    def noted(directory: Path, settings: dict[str, Any]) -> None:
+        with (tmp_path / "writes").open("a") as file:
+            file.write("x")
+        write(directory, settings)
+
+    monkeypatch.setattr(generate, "_write", noted)
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=generate.generate, args=(tmp_path / "world", 2)) for _ in range(3)]
+    with one_thread():
+        for process in processes:
+            process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "writes").read_text() == "x"

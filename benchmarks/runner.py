@@ -83,6 +83,7 @@ def run(
             curves.write(directory, (curve for each in done for curve in each.curves))
         checks = compute.compute(plan, run, results, step)
         results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
+        report_progress(step, "tables", 0, 0)
         tables = write.summarise(results, checks.nulls, plan.metrics, config)
         write.write(directory, tables)
         log = list(run.store.logged_here(begun))

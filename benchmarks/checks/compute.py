@@ -81,6 +81,7 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     failures: list[Failure] = []
     for kind, each in checks(plan, run).items():
         rows = []
+        report_progress(step, kind, 0, len(each.samples))
         shared = map_in_processes(partial(records, each), each.samples, plan.workers)
         for number, (sample, found) in enumerate(zip(each.samples, shared, strict=True), 1):
             report_progress(step, f"{kind}  {sample.id}", number, len(each.samples))

@@ -34,6 +34,7 @@ def compute(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Prog
     for kind, check in checks(plan, run, answered).items():
         wanted = [sample for sample in check.samples if sample.id in own]
         ready = [sample for sample in wanted if check.alone or (answered and inputs.there(check, sample))]
+        report_progress(step, kind, 0, len(ready))
         shared = map_in_processes(partial(records, check), ready, plan.workers)
         for number, (sample, found) in enumerate(zip(ready, shared, strict=True), 1):
             report_progress(step, f"{kind}  {sample.id}", number, len(ready))

@@ -129,7 +129,12 @@ def test_a_control_that_is_the_same_in_all_videos_has_an_object_auc_of_one_half_
     settings: Settings, tmp_path: Path
 ) -> None:
     own = settings(methods={"centre": None, "motion": None}, metrics={"object_auc": None}, null_metrics=None)
-    attrib.bench(own | {"sanity": {"videos": 0}, "floors": {"videos": 0}}, tmp_path)
+    steps: list[tuple[str, int]] = []
+    only_nulls = own | {"sanity": {"videos": 0}, "floors": {"videos": 0}}
+    attrib.bench(only_nulls, tmp_path, step=lambda what, done, total: steps.append((what, done)))
+    first = steps.index(("nulls", 0))
+    assert [done for _, done in steps[first:-2]] == list(range(len(steps[first:-2])))
+    assert [what for what, _ in steps[-2:]] == ["tables", "done"], "each part of the work is named when it begins"
     rows = pd.read_parquet(tmp_path / "results.parquet").set_index(["metric", "task", "method"]).sort_index()
     plain, twin = (rows.loc[(label, "many")] for label in ("object_auc", "object_auc_corrected"))
     assert set(twin.loc["centre", "value"]) == {0.5} and len(twin.loc["centre"]) == 4

@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from attrib.benchmarks.stats.bootstrap import LEVEL, Floats, intervals, totals
+from attrib.benchmarks.stats.bootstrap import LEVEL, intervals
 from attrib.benchmarks.stats.permutation import Pools, one_sided, repaired, sign_flip
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import Floats, totals
 
 # Distributions that resemble metrics: quantile function and mean.
 SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {
@@ -126,11 +127,9 @@ def _re_paired(shape: str, size: tuple[int, int], generator: np.random.Generator
     videos, samples = size
     values = simulated(shape, (videos, samples, 1 + PARTNERS), generator).reshape(-1, 1 + PARTNERS)
     count = len(values)
-    pools = Pools(
-        values.ravel(), np.arange(count) * (1 + PARTNERS), np.full(count, 1 + PARTNERS),
-        np.repeat(np.arange(videos), samples), np.full(count, 1 / count),
-    )  # fmt: skip
-    return repaired(pools, Resampling(RESAMPLES, int(generator.integers(2**31))))
+    shares = np.full((count, 1), 1 / count)
+    pools = Pools(values[:, None], np.repeat(np.arange(videos), samples), shares)
+    return float(repaired(pools, Resampling(RESAMPLES, int(generator.integers(2**31))))[0])
 
 
 def _share(hits: object) -> tuple[float, float, float]:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.benchmarks.stats.bootstrap import Floats, clustered_interval, totals
+from attrib.benchmarks.stats.bootstrap import clustered_interval
 from attrib.benchmarks.stats.permutation import sign_flip
 from attrib.benchmarks.stats.resampling import USUAL, Resampling
+from attrib.benchmarks.stats.totals import Floats, totals
 
 SELECTING = ("object_auc", "shuffled_auc")  # the statistic that heads are chosen by: the first that has values
 RANDOM_CHOICES = 1000

@@ -11,8 +11,9 @@ from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.mean_curves import CURVE, HEIGHTS, interpolated_curves
 from attrib.benchmarks.perturb.curves import STEPS
 from attrib.benchmarks.report.json_values import number
-from attrib.benchmarks.stats.bootstrap import intervals, totals
+from attrib.benchmarks.stats.bootstrap import intervals
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import totals
 
 RESAMPLES = 1_000  # enough for a band
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import sparse, stats
 
-from attrib.benchmarks.stats.bootstrap import DRAWS_AT_ONCE, Floats, Totals
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.stats.resampling import USUAL, Resampling
+from attrib.benchmarks.stats.totals import Floats, Indices, Totals
 
 POWER = 0.8
 SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: a difference worth detecting, and its deviation over videos
@@ -24,50 +24,81 @@ def sign_flip(data: Totals, resampling: Resampling = USUAL) -> Floats:
 
     Under the null a video's differences are as likely with the other sign, all of them at once. B random choices.
     """
-    contributed = data.contributions()
-    observed = np.abs(contributed.sum(axis=0)) - TIE * np.abs(contributed).sum(axis=0)
-    generator = np.random.default_rng(resampling.seed)
-    rows = max(1, DRAWS_AT_ONCE // max(1, *contributed.shape))
-    reached = np.zeros(contributed.shape[1])
-    for start in range(0, resampling.resamples, rows):
-        signs = generator.choice((-1.0, 1.0), (min(rows, resampling.resamples - start), len(contributed)))
-        reached += (np.abs(signs @ contributed) >= observed).sum(axis=0)
+    observed = data.by_columns(_observed)
+    reached = np.zeros(len(observed))
+    for signs in resampling.signs(data.count):
+        flipped = np.zeros((len(observed), len(signs)))
+        for stratum, sums in data.products(signs):
+            flipped += sums * data.shares[stratum][:, None]
+        reached += (np.abs(flipped) >= observed[:, None]).sum(axis=1)
     return np.where(data.present.any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
+
+
+def _observed(data: Totals) -> Floats:
+    """Size of each column's mean, less what rounding may change."""
+    contributed = data.contributions()
+    return np.asarray(np.abs(contributed.sum(axis=0)) - TIE * np.abs(contributed).sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
 class Pools:
-    """Each sample's own value and those against other annotation: `values[starts[i]]` own, then `counts[i] - 1` others.
+    """Each sample's own value and those against other annotation, of many columns. Higher is better.
 
-    `videos` (n,) are indices, `weights` (n,) each sample's share of the mean. Higher is better.
+    `values` (samples, columns, 1 + others): the own one first, then the others, NaN after the last. `videos` (samples,)
+    are indices, `weights` (samples, columns) each sample's share of the mean, 0 where it has not both.
     """
 
     values: Floats
-    starts: NDArray[np.intp]
-    counts: NDArray[np.intp]
-    videos: NDArray[np.intp]
+    videos: Indices
     weights: Floats
 
 
-def repaired(pools: Pools, resampling: Resampling = USUAL) -> float:
-    """One-sided p of the weighted mean of own values against re-paired ones: p = (1 + #>=) / (1 + B).
+def repaired(pools: Pools, resampling: Resampling = USUAL) -> Floats:
+    """One-sided p of the weighted means of own values against re-paired ones, (columns,): p = (1 + #>=) / (1 + B).
 
     Each draw pairs every map with one annotation of its pool, its own among them (without it few partners would make p
     too small). Samples of one video draw the same position, for what they share. NaN without samples.
     """
-    if not len(pools.starts):
-        return float("nan")
-    generator = np.random.default_rng(resampling.seed)
-    near = TIE * float(np.abs(pools.values).max()) * float(np.abs(pools.weights).sum())
-    observed = float(pools.values[pools.starts] @ pools.weights) - near
-    seen = int(pools.videos.max()) + 1
-    rows = max(1, DRAWS_AT_ONCE // seen)
-    reached = 0
-    for start in range(0, resampling.resamples, rows):
-        share = generator.random((min(rows, resampling.resamples - start), seen))[:, pools.videos]
-        chosen = pools.values[pools.starts + (share * pools.counts).astype(np.intp)]
-        reached += int((chosen @ pools.weights >= observed).sum())
-    return (1 + reached) / (1 + resampling.resamples)
+    if not len(pools.videos):
+        return np.full(pools.weights.shape[1], np.nan)
+    weighted = np.nan_to_num(pools.values) * pools.weights[:, :, None]
+    near = TIE * np.abs(weighted).max(axis=2, initial=0).sum(axis=0)
+    observed = weighted[:, :, 0].sum(axis=0) - near
+    groups = [
+        (columns, counts, np.ascontiguousarray(weighted[:, columns].transpose(0, 2, 1)).reshape(-1, len(columns)))
+        for columns, counts in _of_equal_pools(pools)
+    ]
+    generator, reached = np.random.default_rng(resampling.seed), np.zeros(len(observed))
+    for rows in resampling.rows(len(pools.videos)):
+        share = generator.random((rows, int(pools.videos.max()) + 1))[:, pools.videos]
+        for columns, counts, values in groups:
+            reached[columns] += (_sums(share, counts, values) >= observed[columns]).sum(axis=0)
+    return np.where((pools.weights > 0).any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
+
+
+def _of_equal_pools(pools: Pools) -> list[tuple[list[int], Indices]]:
+    """Groups of columns with pools of one size in each sample that they use: (columns, sizes)."""
+    groups: list[tuple[list[int], Indices]] = []
+    sizes, used = (~np.isnan(pools.values)).sum(axis=2), pools.weights > 0
+    for column in range(sizes.shape[1]):
+        own = np.where(used[:, column], sizes[:, column], 0)
+        for columns, known in groups:
+            if ((own == known) | (own == 0) | (known == 0)).all():
+                columns.append(column)
+                np.maximum(known, own, out=known)
+                break
+        else:
+            groups.append(([column], own))
+    return groups
+
+
+def _sums(share: Floats, counts: Indices, values: Floats) -> Floats:
+    """(draws, columns) sums of each sample's value at its share of its pool; `values` (samples x pool, columns)."""
+    rows, samples = share.shape
+    at = (share * counts).astype(np.int32) + np.arange(samples, dtype=np.int32) * np.int32(len(values) // samples)
+    starts = np.arange(rows + 1, dtype=np.int32) * np.int32(samples)
+    chosen = sparse.csr_array((np.ones(at.size), at.ravel(), starts), shape=(rows, len(values)))
+    return np.asarray(chosen @ values)
 
 
 def max_t(data: Totals, resampling: Resampling = USUAL) -> Floats:
@@ -89,14 +120,11 @@ def _above(data: Totals, resampling: Resampling, held_against: Callable[[Floats]
     contributed = data.contributions()
     usable = data.present.sum(axis=0) > 1
     contributed = contributed[:, usable]
-    squares = (contributed**2).sum(axis=0)
-    generator = np.random.default_rng(resampling.seed)
-    observed = _t(contributed.sum(axis=0), squares, data.present.sum(axis=0)[usable])
+    squares, videos = (contributed**2).sum(axis=0), data.present.sum(axis=0)[usable]
+    observed = _t(contributed.sum(axis=0), squares, videos)
     reached = np.zeros(len(observed))
-    rows = max(1, DRAWS_AT_ONCE // max(1, *contributed.shape))
-    for start in range(0, resampling.resamples, rows):
-        signs = generator.choice((-1.0, 1.0), (min(rows, resampling.resamples - start), len(contributed)))
-        flipped = held_against(_t(signs @ contributed, squares, data.present.sum(axis=0)[usable]))
+    for signs in resampling.signs(len(contributed)):
+        flipped = held_against(_t(signs @ contributed, squares, videos))
         reached += (flipped >= observed - TIE * np.abs(observed)).sum(axis=0)
     result = np.full(len(usable), np.nan)
     result[usable] = (1 + reached) / (1 + resampling.resamples)

@@ -9,8 +9,8 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.multiple import ALPHA, holm
+from attrib.benchmarks.stats.totals import Floats
 
 LEAST_SHARE = 0.5  # a method with values in fewer blocks is left out, since blocks without it would be dropped
 

@@ -1,8 +1,17 @@
-"""Number of resamples of a statistic, and their seed."""
+"""Number of resamples of a statistic, their seed, and the draws themselves, some at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS_AT_ONCE = 2_000_000  # bounds the memory of the resampling, whatever the number of videos
+KEPT = 200_000_000  # numbers of one byte: up to so many, the last draws are kept for the next columns
 
 
 @dataclass(frozen=True)
@@ -12,5 +21,38 @@ class Resampling:
     resamples: int = 10_000
     seed: int = 0
 
+    def counts(self, videos: int) -> Iterator[NDArray[Any]]:
+        """Yield blocks (draws, videos): how often each video is among as many drawn with replacement."""
+        if self.resamples * videos > KEPT:
+            yield from _counts(self, videos)
+        else:
+            yield from _kept_counts(self, videos)
+
+    def signs(self, videos: int) -> Iterator[NDArray[Any]]:
+        """Yield blocks (draws, videos) of 1 and -1."""
+        generator = np.random.default_rng(self.seed)
+        for rows in self.rows(videos):
+            yield generator.choice((-1.0, 1.0), (rows, videos))
+
+    def rows(self, width: int) -> Iterator[int]:
+        """Yield the numbers of draws of `width` values that are made at once; they add up to all."""
+        most = max(1, DRAWS_AT_ONCE // max(1, width))
+        for start in range(0, self.resamples, most):
+            yield min(most, self.resamples - start)
+
 
 USUAL = Resampling()
+
+
+def _counts(resampling: Resampling, videos: int) -> Iterator[NDArray[Any]]:
+    generator = np.random.default_rng(resampling.seed)
+    for rows in resampling.rows(videos):
+        drawn = generator.integers(0, videos, (rows, videos))
+        drawn += videos * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+
+
+@lru_cache(maxsize=1)
+def _kept_counts(resampling: Resampling, videos: int) -> tuple[NDArray[Any], ...]:
+    kind = np.uint8 if videos < 256 else np.uint16
+    return tuple(block.astype(kind) for block in _counts(resampling, videos))

@@ -2,88 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.permutation import Pools, repaired
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import Floats, Indices
 from attrib.benchmarks.tables.matrix import Matrix
 
 KINDS = ("pairing", "shift")
+MAP = ["method", "metric", "null"]
 
 
 @dataclass(frozen=True, eq=False)
 class Nulls:
-    """Defined null scores of each (null, method, metric): sample names and values, by sample and then partner."""
+    """Defined null scores: `values` (samples, maps, turns), NaN after a map's last on a sample.
 
-    groups: Mapping[tuple[str, str, str], tuple[NDArray[Any], Floats]]
+    `maps`: (method, metric, null) in sorted order; a `turn` is which of its null scores it is, sorted by partner.
+    """
+
+    samples: pd.Index
+    maps: tuple[tuple[str, str, str], ...]
+    values: Floats
+
+    def of(self, samples: Sequence[str], maps: Sequence[int]) -> Floats:
+        """Return the scores (samples, maps, turns) of these samples and maps, NaN for a sample without any."""
+        at = self.samples.get_indexer(pd.Index(samples, dtype="object"))
+        values = np.append(self.values[:, maps], np.full((1, len(maps), self.values.shape[2]), np.nan), axis=0)
+        return np.asarray(values[at])
 
 
 def gather(nulls: pd.DataFrame | None) -> Nulls:
-    """Group the table of nulls; the order of its rows does not matter. Without a column `null` all are re-pairings."""
+    """Arrange the table of nulls, whatever the order of its rows; without a column `null` all are re-pairings."""
     if nulls is None or nulls.empty:
-        return Nulls({})
-    rows = ordered(nulls)
-    return Nulls({
-        tuple(names): (group["sample"].to_numpy(str), group["value"].to_numpy(np.float64))
-        for names, group in rows.groupby(["null", "method", "metric"], sort=True)
-    })  # fmt: skip
+        return Nulls(pd.Index([], dtype="object"), (), np.empty((0, 0, 0)))
+    rows = nulls[nulls["value"].notna()]
+    kinds = rows["null"] if "null" in rows else pd.Series("pairing", rows.index)
+    names = [pd.factorize(each, sort=True) for each in (rows["method"], rows["metric"], kinds, rows["sample"])]
+    sizes = [len(different) for _, different in names]
+    of_map = np.ravel_multi_index([which for which, _ in names[:3]], sizes[:3]) if len(rows) else np.empty(0, np.intp)
+    which, present = pd.factorize(of_map, sort=True)
+    partner, _ = pd.factorize(rows["partner"].fillna(""), sort=True)
+    values, group = rows["value"].to_numpy(np.float64), which * sizes[3] + names[3][0]
+    order = _order(group, partner, values)
+    turns = _turns(group[order])
+    result = np.full((sizes[3], len(present), int(turns.max(initial=-1)) + 1), np.nan)
+    result[names[3][0][order], which[order], turns] = values[order]
+    maps = zip(*np.unravel_index(present, sizes[:3]), strict=True) if len(rows) else ()
+    method, metric, null = (different.astype("object") for _, different in names[:3])
+    samples = pd.Index(names[3][1].astype("object"))
+    return Nulls(samples, tuple((str(method[a]), str(metric[b]), str(null[c])) for a, b, c in maps), result)
 
 
-def ordered(nulls: pd.DataFrame) -> pd.DataFrame:
-    """Sort the defined rows by sample and partner, whatever their order; those of one partner (shifts) at random.
+def _order(group: Indices, partner: Indices, values: Floats) -> Indices:
+    """Order of the rows by group and partner, whatever their own; those of one partner at random.
 
     Sorted by value, one draw would pick a high value in every sample of a video.
     """
-    rows = nulls[nulls["value"].notna()]
-    rows = rows.assign(null="pairing") if "null" not in rows else rows
-    names = ["null", "method", "metric", "sample", "partner"]
-    rows = rows.assign(partner=rows["partner"].fillna("")).sort_values([*names, "value"])
-    return rows.sample(frac=1, random_state=0).sort_values(names, kind="stable")
+    key = group * (int(partner.max(initial=0)) + 1) + partner
+    order = np.argsort(key, kind="stable")
+    if (np.diff(key[order]) > 0).all():
+        return order
+    order = np.lexsort((values, key))
+    mixed = np.random.default_rng(0).permutation(len(order))
+    return np.asarray(order[np.lexsort((mixed, key[order]))])
 
 
-def above_chance(scores: Matrix, nulls: Nulls, resampling: Resampling) -> dict[str, list[float]]:
+def _turns(group: Indices) -> Indices:
+    """Return each row's position in its group; `group` is sorted."""
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    return np.arange(len(group)) - np.repeat(starts, np.diff(starts, append=len(group)))
+
+
+def above_chance(scores: Matrix, nulls: Nulls, resampling: Resampling) -> dict[str, Floats]:
     """Return, by kind of null, each column's p of being no better than the same map on annotation not its own."""
-    result: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    for kind in KINDS:
-        for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True)):
-            group = nulls.groups.get((kind, method, column.metric))
-            if group is None or column.imputer:
-                result[kind].append(float("nan"))
-                continue
-            pools = _pools(scores, scores.values[:, index] * column.sign, (group[0], group[1] * column.sign))
-            result[kind].append(repaired(pools, resampling))
+    result = {kind: np.full(len(scores.columns), np.nan) for kind in KINDS}
+    places = {names: place for place, names in enumerate(nulls.maps)}
+    for kind, p in result.items():
+        found = {
+            index: places[method, column.metric, kind]
+            for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
+            if not column.imputer and (method, column.metric, kind) in places
+        }
+        if found:
+            own = (scores.values * scores.signs)[:, list(found), None]
+            others = nulls.of(scores.samples, list(found.values())) * scores.signs[list(found), None]
+            p[list(found)] = repaired(_pools(scores, np.concatenate([own, others], axis=2)), resampling)
     return result
 
 
-def _pools(scores: Matrix, own: Floats, others: tuple[NDArray[Any], Floats]) -> Pools:
-    """Pool own and other values of the samples that have both."""
-    indices = {sample: index for index, sample in enumerate(scores.samples)}
-    at = np.array([indices.get(sample, -1) for sample in others[0].tolist()], np.intp)
-    known = (at >= 0) & ~np.isnan(own[at])
-    at, values = at[known], others[1][known]
-    order = np.argsort(at, kind="stable")
-    samples, counts = np.unique(at, return_counts=True)
-    ends = np.cumsum(counts)
-    pooled = [np.append(own[sample], values[order][end - count : end])
-             for sample, count, end in zip(samples, counts, ends, strict=True)]  # fmt: skip
-    _, videos = np.unique(np.array(scores.videos)[samples], return_inverse=True)
-    sizes = counts + 1
-    return Pools(
-        np.concatenate(pooled) if pooled else np.empty(0), np.cumsum(sizes) - sizes, sizes, videos.astype(np.intp),
-        _weights(np.array(scores.tasks)[samples], scores.by_task),
-    )  # fmt: skip
-
-
-def _weights(tasks: NDArray[Any], by_task: bool) -> Floats:
-    """Weight of each sample in the mean over samples, or to the mean over tasks."""
-    if not by_task or not len(tasks):
-        return np.full(len(tasks), 1 / max(len(tasks), 1))
-    _, which, sizes = np.unique(tasks, return_inverse=True, return_counts=True)
-    return np.asarray(1 / (sizes[which] * len(sizes)))
+def _pools(scores: Matrix, values: Floats) -> Pools:
+    """Pools of the samples that have an own value and others in one of the columns."""
+    both = ~np.isnan(values[:, :, 0]) & ~np.isnan(values[:, :, 1:]).all(axis=2)
+    tasks = pd.factorize(np.array(scores.tasks, object), sort=True)[0] if scores.by_task else np.zeros(len(both), int)
+    counts = np.zeros((int(tasks.max(initial=0)) + 1, both.shape[1]))
+    np.add.at(counts, tasks, both)
+    weights = np.where(both, 1 / np.maximum(counts[tasks] * (counts > 0).sum(axis=0), 1), 0.0)
+    some = both.any(axis=1)
+    videos = pd.factorize(np.array(scores.videos, object)[some], sort=True)[0]
+    return Pools(values[some], videos, weights[some])

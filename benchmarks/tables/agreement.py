@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from attrib.benchmarks.jobs.roles import MetricRoles
-from attrib.benchmarks.stats.bootstrap import Floats
 from attrib.benchmarks.stats.ranking import friedman, kendall_w, rank_correlation
+from attrib.benchmarks.stats.totals import Floats
 from attrib.benchmarks.tables.matrix import Column, matrix, scored
 
 COLUMNS = ["kind", "metric", "one", "two", "methods", "statistic", "p"]
@@ -23,7 +23,7 @@ def build(results: pd.DataFrame, metrics: MetricRoles) -> pd.DataFrame:
     All are computed from the methods' means over samples; p: Friedman's test, or that of Spearman's correlation.
     """
     scores = matrix(scored(results), metrics)
-    means = np.array(scores.each(scores.values * scores.signs, lambda totals: totals.mean()))
+    means = scores.totals(scores.values * scores.signs).mean()
     methods = list(dict.fromkeys(scores.methods))
     judges = {column: np.full(len(methods), np.nan) for column in scores.columns}
     for value, column, method in zip(means, scores.columns, scores.methods, strict=True):

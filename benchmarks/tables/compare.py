@@ -112,7 +112,7 @@ def _joined(runs: Sequence[FinishedRun], metrics: Sequence[str]) -> Matrix:
 
 def _table(runs: Sequence[FinishedRun], scores: Matrix) -> pd.DataFrame:
     resampling = Resampling(runs[0].settings.resamples, runs[0].settings.seed)
-    ends = scores.each(scores.values, lambda totals: intervals(totals, resampling))
+    ends = intervals(scores.totals(scores.values), resampling)
     names = labels(runs)
     rows = []
     for index, (column, name) in enumerate(zip(scores.columns, scores.methods, strict=True)):

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.stats.bootstrap import Floats, intervals
+from attrib.benchmarks.stats.bootstrap import intervals
 from attrib.benchmarks.stats.multiple import holm
 from attrib.benchmarks.stats.permutation import sign_flip, spread, videos_needed
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import Floats, Totals, differences
 from attrib.benchmarks.tables.matrix import Column, Matrix
 
 KEYS = ["metric", "imputer", "method"]
@@ -39,6 +40,11 @@ def against_controls(scores: Matrix, controls: frozenset[str]) -> list[Pair]:
     ]
 
 
+def gains(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
+    """Return one row for each pair: `difference`, positive where the method is better, its interval and videos."""
+    return _intervals(scores, _differences(scores, scores.values, pairs), pairs, resampling)
+
+
 def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
     """Return one row for each pair; `difference` is positive where the method is better, in either direction.
 
@@ -46,19 +52,22 @@ def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.
     difference has the other sign); `dropped`: samples that lack either value; `sd`: over videos; `videos_needed`: to
     see this difference with power .8 at alpha .05, two-sided, unadjusted.
     """
-    gains = _gains(scores, scores.values, pairs)
-    ends = scores.each(gains, lambda totals: intervals(totals, resampling))
+    data = _differences(scores, scores.values, pairs)
+    table = _intervals(scores, data, pairs, resampling)
+    table["dropped"] = len(scores.samples) - data.counts.sum(axis=0).astype(np.int64)
+    table["sd"] = data.by_columns(spread)
+    difference = table["difference"].to_numpy(np.float64)
+    tested = _differences(scores, scores.tested, pairs) if scores.ratios else data
+    table["p"] = np.where(tested.mean() * difference < 0, 1.0, sign_flip(tested, resampling))
+    return table.assign(videos_needed=videos_needed(difference, table["sd"].to_numpy(np.float64)))[COLUMNS]
+
+
+def _intervals(scores: Matrix, data: Totals, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
     table = pd.DataFrame([_names(scores, pair) for pair in pairs], columns=[*KEYS, "control"])
     table["imputer"] = table["imputer"].astype("string")
+    ends = intervals(data, resampling)
     table[["difference", "low", "high", "videos"]] = pd.DataFrame(ends, columns=["mean", "low", "high", "videos"])
-    tested = _gains(scores, scores.tested, pairs)
-    means = np.array(scores.each(tested, lambda totals: totals.mean()), np.float64)
-    p = np.array(scores.each(tested, lambda totals: sign_flip(totals, resampling)), np.float64)
-    table["p"] = np.where(means * table["difference"].to_numpy(np.float64) < 0, 1.0, p)
-    table["dropped"] = np.isnan(gains).sum(axis=0)
-    table["sd"] = scores.each(gains, spread)
-    needed = videos_needed(table["difference"].to_numpy(np.float64), table["sd"].to_numpy(np.float64))
-    return table.assign(videos_needed=needed)[COLUMNS]
+    return table
 
 
 def _names(scores: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
@@ -66,11 +75,10 @@ def _names(scores: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
     return column.metric, column.imputer, scores.methods[pair.method], scores.methods[pair.control]
 
 
-def _gains(scores: Matrix, values: Floats, pairs: Sequence[Pair]) -> Floats:
-    if not pairs:
-        return np.empty((len(scores.samples), 0))
-    one, two = np.array(pairs).T
-    return np.asarray((values[:, one] - values[:, two]) * scores.signs[one])
+def _differences(scores: Matrix, values: Floats, pairs: Sequence[Pair]) -> Totals:
+    one, two = np.array(pairs, np.intp).reshape(-1, 2).T
+    better = values * scores.signs
+    return differences(scores.totals(better[:, one] - better[:, two]), scores.totals(better), one, two)
 
 
 def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], primary: Collection[str]) -> pd.DataFrame:
@@ -86,9 +94,9 @@ def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], prima
     return result.assign(p_holm=holm(result["p"].where(family).to_numpy(np.float64)))
 
 
-def best_controls(scores: Matrix, controls: frozenset[str]) -> dict[Column, int]:
-    """Return the index of each column's control with the best mean; none where no control has a value."""
-    oriented = scores.each(scores.values * scores.signs, lambda totals: totals.mean())
+def best_controls(scores: Matrix, means: Floats, controls: frozenset[str]) -> dict[Column, int]:
+    """Return the index of each column's control with the best of the `means`; none where no control has a value."""
+    oriented = means * scores.signs
     best: dict[Column, int] = {}
     for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True)):
         if method not in controls or np.isnan(oriented[index]):

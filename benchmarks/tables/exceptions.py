@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from attrib.benchmarks.stats.totals import Floats
 from attrib.benchmarks.tables.generality import MAP, Gaps, not_beaten
 from attrib.benchmarks.tables.matrix import scored
 
@@ -18,12 +20,25 @@ def build(results: pd.DataFrame, gaps: Gaps | None, controls: frozenset[str]) ->
     if gaps is None:
         return pd.DataFrame(columns=COLUMNS)
     samples = scored(results).drop_duplicates("sample").set_index("sample")
-    videos = not_beaten(gaps.by_video(samples["task"].fillna("")))
+    tasks = samples["task"].fillna("").astype("str")
+    videos = not_beaten(gaps.by_video(tasks))
     videos = videos[~videos["method"].isin(controls)].rename(columns={"group": "task"})
-    middle = gaps.null.groupby(["sample", *MAP, "null"], observed=True)["other"].median().rename("null_median")
-    own = gaps.own.astype(dict.fromkeys(["sample", "video", *MAP], "str"))
-    own["task"] = own["sample"].map(samples["task"].fillna(""))
-    middle = middle.reset_index().astype(dict.fromkeys(["sample", *MAP, "null"], "str"))
-    rows = videos.merge(own, on=["task", "video", *MAP]).merge(middle, on=["sample", *MAP, "null"])
+    known = ~np.isnan(gaps.others)
+    at, of_map = np.nonzero(known.any(axis=2) & ~np.isnan(gaps.own))
+    names = np.array(gaps.maps, object).reshape(-1, 3)[of_map].T
+    own = pd.DataFrame({
+        "sample": np.array(gaps.samples, object)[at], "video": np.array(gaps.videos, object)[at],
+        **dict(zip([*MAP, "null"], names, strict=True)),
+    }).astype("str")  # fmt: skip
+    own = own.assign(value=gaps.own[at, of_map], null_median=_medians(gaps.others[at, of_map]))
+    own["task"] = own["sample"].map(tasks)
+    rows = videos.merge(own, on=["task", "video", *MAP, "null"])
     rows["correct"] = rows["sample"].map(samples["correct"])
     return rows.sort_values(COLUMNS[:6]).reset_index(drop=True)[COLUMNS]
+
+
+def _medians(values: Floats) -> Floats:
+    """Median of each row's values before the NaNs."""
+    ordered, count = np.sort(values, axis=1), (~np.isnan(values)).sum(axis=1)
+    rows = np.arange(len(values))
+    return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2)

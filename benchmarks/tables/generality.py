@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from scipy import stats
 
 from attrib.benchmarks.jobs.roles import MetricRoles
 from attrib.benchmarks.stats.multiple import ALPHA
-from attrib.benchmarks.tables.above_chance import ordered
-from attrib.benchmarks.tables.matrix import scored
+from attrib.benchmarks.stats.totals import Floats, Indices
+from attrib.benchmarks.tables.above_chance import Nulls
+from attrib.benchmarks.tables.matrix import matrix, scored
 
 MAP = ["method", "metric"]
 SHARES = [
@@ -29,58 +30,73 @@ LEAST_PARTNERS = math.ceil(round(1 / ALPHA, 9)) - 1  # with fewer, 1 / (1 + K) >
 
 @dataclass(frozen=True, eq=False)
 class Gaps:
-    """Own scores (sample, video, method, metric, value), and beside each those of its null.
+    """Own scores of maps (method, metric, null) and beside each those of its null: (samples, maps) and turns.
 
-    `null` has `other`, the `turn` (which of the sample's null scores it is) and `gap`: how much better the other is.
+    `signs` (maps,) are -1 where low scores are the better ones.
     """
 
-    own: pd.DataFrame
-    null: pd.DataFrame
+    samples: tuple[str, ...]
+    videos: tuple[str, ...]
+    maps: tuple[tuple[str, str, str], ...]
+    own: Floats
+    others: Floats  # (samples, maps, turns), NaN after the last
+    signs: Floats
 
     @staticmethod
-    def of(results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: MetricRoles) -> Gaps | None:
+    def of(results: pd.DataFrame, nulls: Nulls, metrics: MetricRoles) -> Gaps | None:
         """Collect the defined scores of metrics without an imputer, and their nulls; None without nulls."""
-        if nulls is None or nulls.empty:
+        if not nulls.maps:
             return None
         rows = scored(results)
-        plain = rows[rows["imputer"].isna() & rows["value"].notna()]
-        own = plain[["sample", "video", *MAP, "value"]].astype({"value": "float64"})
-        null = ordered(nulls)[["sample", *MAP, "null", "value"]].rename(columns={"value": "other"})
-        null["turn"] = null.groupby(["sample", *MAP, "null"]).cumcount()
-        null = null.merge(own, on=["sample", *MAP])
-        face = np.where(null["metric"].map(dict(metrics.directions)).eq("low"), -1.0, 1.0)
-        null["gap"] = face * (null["other"].astype("float64") - null["value"])
-        names = ["sample", "video", *MAP]  # as numbers in place of texts: faster
-        kinds = {name: pd.CategoricalDtype(sorted(own[name].unique())) for name in names}
-        return Gaps(own.astype(kinds), null.astype({**kinds, "null": "category"}))
+        scores = matrix(rows[rows["imputer"].isna() & rows["value"].notna()], metrics)
+        names = zip(scores.columns, scores.methods, strict=True)
+        places = {(method, column.metric): index for index, (column, method) in enumerate(names)}
+        maps = [index for index, (method, metric, _) in enumerate(nulls.maps) if (method, metric) in places]
+        columns = [places[nulls.maps[index][:2]] for index in maps]
+        return Gaps(
+            scores.samples, scores.videos, tuple(nulls.maps[index] for index in maps), scores.values[:, columns],
+            nulls.of(scores.samples, maps), scores.signs[columns],
+        )  # fmt: skip
+
+    @cached_property
+    def gap(self) -> Floats:
+        """(samples, maps, turns) how much better the other score is; NaN where one of them is missing."""
+        return np.asarray(self.signs[:, None] * (self.others - self.own[:, :, None]))
 
     def by_video(self, groups: pd.Series) -> pd.DataFrame:
-        """Return for each group, method, metric, null and video its p, `partners`, and if it is `above` the middle.
+        """Return for each group, video, method, metric and null its p, `partners`, and if it is `above` the middle.
 
         `groups`: the group of each sample (index: sample); other samples are left out. p = (1 + #>=) / (1 + K) over K
         partners. Several samples of a video count as their mean; a turn that one of them lacks is not compared, and one
         without any null score of the kind (of a task of too few videos, say) does not count.
         """
-        keys = ["group", "video", *MAP, "null"]
-        null = _grouped(self.null, groups)
-        samples = null.groupby(keys, observed=True)["sample"].nunique().rename("samples").reset_index()
-        turns = null.groupby([*keys, "turn"], observed=True)["gap"]
-        both = turns.agg(["mean", "count"]).reset_index()
-        both = both.merge(samples, on=keys)
-        both = both[both["count"] == both["samples"]]
-        gap = both["mean"].to_numpy(np.float64)
-        both = both.assign(reached=gap >= -NEAR, over=gap > NEAR, under=gap < -NEAR, partners=1)
-        counted = both.groupby(keys, observed=True)[["reached", "over", "under", "partners"]]
-        table = counted.sum().reset_index().astype(dict.fromkeys(keys, "str"))
-        table = table.assign(p=(1 + table["reached"]) / (1 + table["partners"]), above=table["under"] > table["over"])
-        return table.drop(columns=["reached", "over", "under"])
+        group, names = pd.factorize(groups.reindex(pd.Index(self.samples)), sort=True)
+        video, videos = pd.factorize(np.array(self.videos, object), sort=True)
+        rows = np.flatnonzero(group >= 0)
+        cell = group[rows] * len(videos) + video[rows]
+        order = np.argsort(cell, kind="stable")
+        starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+        gap, compared = _means(self.gap[rows[order]], starts)
+        partners, under, over = ((compared & which).sum(axis=2) for which in (np.True_, gap < -NEAR, gap > NEAR))
+        at, of_map = np.nonzero(partners)
+        cells, (method, metric, null) = cell[order][starts][at], np.array(self.maps, object).reshape(-1, 3)[of_map].T
+        table = pd.DataFrame({
+            "group": np.asarray(names, object)[cells // max(1, len(videos))],
+            "video": videos[cells % max(1, len(videos))], "method": method, "metric": metric, "null": null,
+        }).astype("str")  # fmt: skip
+        partners, under, over = (each[at, of_map] for each in (partners, under, over))
+        return table.assign(partners=partners, p=(1 + partners - under) / (1 + partners), above=under > over)
 
 
-def _grouped(rows: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
-    """Select the rows whose sample has a group, with the column `group`."""
-    names = groups.astype("category").reindex(rows["sample"].cat.categories)
-    grouped = rows.assign(group=names.array[rows["sample"].cat.codes.to_numpy()])
-    return grouped[grouped["group"].notna()]
+def _means(gap: Floats, starts: Indices) -> tuple[Floats, NDArray[np.bool_]]:
+    """Means over the samples of each cell (some rows, from a start to the next), and which all of them have."""
+    known = ~np.isnan(gap)
+    if len(starts) == len(gap):
+        return gap, known
+    samples = np.add.reduceat(known.any(axis=2), starts, dtype=np.intp)
+    count = np.add.reduceat(known, starts, dtype=np.intp)
+    whole = (count > 0) & (count == samples[:, :, None])
+    return np.add.reduceat(np.nan_to_num(gap), starts) / np.maximum(count, 1), whole
 
 
 def generality(videos: pd.DataFrame) -> pd.DataFrame:
@@ -90,16 +106,20 @@ def generality(videos: pd.DataFrame) -> pd.DataFrame:
     `above`: better than the middle of its null; see `middle_chance`, which is .5 for odd K and less for even K.
     `partners`: the median K; `tested`: videos that have a null. Intervals: Wilson, 95 %.
     """
-    rows: list[dict[str, Any]] = []
-    for names, group in videos.groupby(["group", *MAP, "null"], sort=True):
-        partners = group["partners"].to_numpy()
-        rows.append({
-            **dict(zip(["group", *MAP, "null"], names, strict=True)), "partners": float(np.median(partners)),
-            "tested": len(group), **_share("beats", group["p"].to_numpy() <= ALPHA),
-            "beats_chance": float((_reachable(partners) / (partners + 1)).mean()),
-            **_share("above", group["above"].to_numpy(bool)),
-        })  # fmt: skip
-    return pd.DataFrame(rows, columns=GENERALITY)
+    partners = videos["partners"].to_numpy()
+    rows = videos.assign(
+        tested=1, beats=(videos["p"] <= ALPHA).astype(np.int64), above=videos["above"].astype(np.int64),
+        beats_chance=_reachable(partners) / (partners + 1),
+    ).groupby(["group", *MAP, "null"], sort=True)  # fmt: skip
+    table = rows.agg(
+        partners=("partners", "median"), tested=("tested", "sum"), beats=("beats", "sum"), above=("above", "sum"),
+        beats_chance=("beats_chance", "mean"),
+    ).reset_index()  # fmt: skip
+    for name in ("beats", "above"):
+        hits, of = table[name].to_numpy(np.float64), table["tested"].to_numpy(np.float64)
+        table[f"{name}_low"], table[f"{name}_high"] = _wilson(hits, of)
+        table[name] = hits / of
+    return table[GENERALITY]
 
 
 def middle_chance(partners: NDArray[Any]) -> NDArray[Any]:
@@ -122,12 +142,9 @@ def _reachable(partners: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.floor(ALPHA * (partners + 1) + 1e-9))
 
 
-def _share(name: str, hits: NDArray[np.bool_]) -> dict[str, float]:
-    low, high = _wilson(int(hits.sum()), len(hits))
-    return {name: float(hits.mean()), f"{name}_low": low, f"{name}_high": high}
-
-
-@cache
-def _wilson(hits: int, of: int) -> tuple[float, float]:
-    ends = stats.binomtest(hits, of).proportion_ci(method="wilson")
-    return float(ends.low), float(ends.high)
+def _wilson(hits: Floats, of: Floats) -> tuple[Floats, Floats]:
+    """Wilson's 95 % interval of hits / of."""
+    z = stats.norm.ppf(0.975)
+    middle, half = hits + z**2 / 2, z * np.sqrt(hits * (of - hits) / of + z**2 / 4)
+    low, high = (middle - half) / (of + z**2), (middle + half) / (of + z**2)
+    return np.where(hits == 0, 0.0, low), np.where(hits == of, 1.0, high)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from attrib.benchmarks.jobs.roles import MetricRoles
-from attrib.benchmarks.stats.bootstrap import Floats, Totals, totals
+from attrib.benchmarks.stats.totals import Floats, Totals, totals
 
 ALL, MACRO, TASK = "all", "macro", "task: "
 FLAGS = ("correct", "gated", "vision")  # boolean columns of the results; each is a subset
 EVEN = 0.001  # added to .999 of a ratio before its logarithm, as `log2_lift` does: a ratio of 0 has -10 bits
-COLUMNS_AT_ONCE = 128  # bounds the memory of what is computed for many columns
 
 
 class Column(NamedTuple):
@@ -53,12 +53,14 @@ def columns_of(rows: pd.DataFrame) -> list[Column]:
 class Matrix:
     """`values` and `chances` (samples, columns), NaN where undefined or missing; rows sorted by video and sample.
 
-    Column i holds the values of `columns[i]` for the method `methods[i]`. `by_task`: a column's mean is the mean over
-    tasks, not over samples. `ratios`: metrics whose differences are tested on the logarithm.
+    Column i holds the values of `columns[i]` for the method `methods[i]`. `rows` (samples, columns) is the table's row
+    of each value, -1 where it has none. `by_task`: a column's mean is the mean over tasks, not over samples. `ratios`:
+    metrics whose differences are tested on the logarithm.
     """
 
     values: Floats
     chances: Floats
+    rows: NDArray[np.int64]
     columns: tuple[Column, ...]
     methods: tuple[str, ...]
     samples: tuple[str, ...]
@@ -88,55 +90,87 @@ class Matrix:
             indices.setdefault(column, []).append(index)
         return indices
 
+    @property
+    def undefined(self) -> NDArray[np.int64]:
+        """(columns,) numbers of rows without a value."""
+        return np.asarray(((self.rows >= 0) & np.isnan(self.values)).sum(axis=0))
+
     def totals(self, values: Floats) -> Totals:
         """Sum `values` (samples, any columns) by video, and by task where means are taken over tasks."""
         return totals(values, self.videos, self.tasks if self.by_task else None)
 
-    def each(self, values: Floats, function: Callable[[Totals], Sequence[Any] | Floats]) -> list[Any]:
-        """Apply `function` to the totals of `values`, some columns at a time; one result for each column."""
-        starts = range(0, values.shape[1], COLUMNS_AT_ONCE)
-        return [
-            result
-            for at in starts
-            for result in function(self.totals(np.ascontiguousarray(values[:, at : at + COLUMNS_AT_ONCE])))
-        ]
+    def of_rows(self, chosen: NDArray[np.bool_], by_task: bool = False) -> Matrix:
+        """Return the matrix of the chosen rows of the table (rows,); columns in the order of their first one."""
+        kept = (self.rows >= 0) & np.append(chosen, False)[self.rows]
+        rows = np.flatnonzero(kept.any(axis=1))
+        first = np.where(kept, self.rows, len(chosen)).min(axis=0, initial=len(chosen))
+        columns = np.argsort(first, kind="stable")[: int(kept.any(axis=0).sum())]
+        part = np.ix_(rows, columns)
+        samples, videos, tasks = (tuple(of[row] for row in rows) for of in (self.samples, self.videos, self.tasks))
+        return Matrix(
+            np.where(kept[part], self.values[part], np.nan), np.where(kept[part], self.chances[part], np.nan),
+            np.where(kept[part], self.rows[part], -1), tuple(self.columns[index] for index in columns),
+            tuple(self.methods[index] for index in columns), samples, videos, tasks, by_task, self.ratios,
+        )  # fmt: skip
 
 
-def matrix(rows: pd.DataFrame, metrics: MetricRoles, by_task: bool = False) -> Matrix:
+def matrix(rows: pd.DataFrame, metrics: MetricRoles) -> Matrix:
     """Return the scored `rows` of results as a matrix; columns in the order of their first row."""
-    keys = [*zip(rows["video"].tolist(), rows["sample"].tolist(), strict=True)]
-    tasks = dict(zip(reversed(keys), reversed(rows["task"].fillna("").tolist()), strict=True))  # that of the first row
-    order = {key: index for index, key in enumerate(sorted(tasks))}
-    plain, directions = columns_of(rows[["metric", "imputer"]]), dict(metrics.directions)
-    directed = {column: column._replace(direction=directions.get(column.metric, "")) for column in dict.fromkeys(plain)}
-    names = [(directed[column], method) for column, method in zip(plain, rows["method"].tolist(), strict=True)]
-    columns = {name: index for index, name in enumerate(dict.fromkeys(names))}
-    places = [order[key] for key in keys], [columns[name] for name in names]
+    at, samples = _codes(rows, ["video", "sample"], sort=True)
+    index, columns = _codes(rows, ["metric", "imputer", "method"], sort=False)
+    shape = len(samples), len(columns)
 
-    def placed(name: str) -> Floats:
-        values = np.full((len(order), len(columns)), np.nan)
-        values[places] = rows[name].to_numpy(np.float64, na_value=np.nan) if name in rows else np.nan
-        return values
+    def placed(values: NDArray[Any], missing: Any) -> NDArray[Any]:
+        result = np.full(shape, missing, values.dtype)
+        result[at, index] = values
+        return result
 
+    nothing = np.full(len(rows), np.nan)
+    values, chances = (
+        rows[name].to_numpy(np.float64, na_value=np.nan) if name in rows else nothing for name in ("value", "chance")
+    )
+    named = [
+        Column(metric, imputer, metrics.directions.get(metric, ""))
+        for metric, imputer in zip(columns["metric"], columns["imputer"], strict=True)
+    ]
     return Matrix(
-        placed("value"), placed("chance"),
-        tuple(column for column, _ in columns), tuple(str(method) for _, method in columns),
-        tuple(str(sample) for _, sample in order), tuple(str(video) for video, _ in order),
-        tuple(str(tasks[key]) for key in order), by_task, metrics.ratios,
+        placed(values, np.nan), placed(chances, np.nan), placed(np.arange(len(rows)), -1), tuple(named),
+        *(tuple(map(str, each)) for each in (columns["method"], samples["sample"], samples["video"], samples["task"])),
+        ratios=metrics.ratios,
     )  # fmt: skip
+
+
+def _codes(rows: pd.DataFrame, names: list[str], sort: bool) -> tuple[NDArray[np.intp], pd.DataFrame]:
+    """Return each row's index among the different combinations of `names`, and the first row of each.
+
+    Sorted, or in the order of these first rows.
+    """
+    code = np.zeros(len(rows), np.int64)
+    for name in names:
+        own, different = pd.factorize(rows[name], sort=True)
+        code = code * (len(different) + 1) + own + 1
+    which, _ = pd.factorize(code, sort=sort)
+    first = np.zeros(int(which.max(initial=-1)) + 1, np.intp)
+    first[which[::-1]] = np.arange(len(rows))[::-1]
+    found = rows.iloc[first][[name for name in (*names, "task") if name in rows]].astype("object")
+    return which, found.where(found.notna(), None).fillna({"task": ""})
 
 
 def scored(results: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that carry a score, without those of failed items."""
-    return results[results["metric"].fillna("") != ""]
+    return results[(results["metric"].notna() & (results["metric"] != "")).astype(bool)]
 
 
-def subsets(results: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield `all`, `macro` (the same rows), `correct`, `gated` and `vision` if the results have them, and each task."""
-    yield ALL, results
-    yield MACRO, results
+def subsets(results: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield `all`, `macro` (the same rows), `correct`, `gated` and `vision` if the results have them, and each task.
+
+    Each with which rows it has.
+    """
+    yield ALL, np.ones(len(results), bool)
+    yield MACRO, np.ones(len(results), bool)
     for flag in FLAGS:
         if flag in results:
-            yield flag, results[results[flag].fillna(False).astype(bool)]
-    for task, rows in results.groupby("task", sort=True):
-        yield f"{TASK}{task}", rows
+            yield flag, results[flag].fillna(False).to_numpy(bool)
+    which, tasks = pd.factorize(results["task"], sort=True)
+    for index, task in enumerate(tasks):
+        yield f"{TASK}{task}", which == index

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from attrib.benchmarks.tables.generality import MAP, SHARES, Gaps, generality
 from attrib.benchmarks.tables.leaderboard import Context, described
@@ -29,40 +31,42 @@ def build(results: pd.DataFrame, gaps: Gaps | None, context: Context) -> pd.Data
     low, high: 95 % interval over videos; `difference` to the best control, positive where the method is better. From
     `null` on it is the share of the group's videos in which the map beats its null (see generality); NaN without one.
     """
+    table = scored(results)
+    scores = matrix(table, context.metrics)
     tables = [
-        _group_rows(rows_of_group, context).assign(kind=kind, group=group, split=split)
-        for kind, split, rows in _splits(scored(results)) for group, rows_of_group in rows.groupby("group", sort=True)
+        described(scores.of_rows(which == index), context).assign(kind=kind, group=group, split=split)
+        for kind, split, which, groups in _splits(table)
+        for index, group in enumerate(groups) if (which == index).any()
     ]  # fmt: skip
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-    shares = _shares(scored(results), gaps).astype({"imputer": "string"})
-    table = table.merge(shares, how="left", on=[*GROUP, *MAP, "imputer"]).reindex(columns=COLUMNS)
-    table["tested"] = table["tested"].astype("Int64")
-    return table
+    names = [*GROUP, *MAP, "imputer", *SCORES]
+    board = pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)
+    shares = _shares(table.drop_duplicates("sample"), gaps).astype({"imputer": "string"})
+    board = board.merge(shares, how="left", on=[*GROUP, *MAP, "imputer"]).reindex(columns=COLUMNS)
+    board["tested"] = board["tested"].astype("Int64")
+    return board
 
 
-def _splits(results: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield (kind, split, rows) with the column `group`, without the samples that have no group."""
+def _splits(results: pd.DataFrame) -> Iterator[tuple[str, str, NDArray[np.intp], list[str]]]:
+    """Yield (kind, split, which group each row is of, the groups); -1 for samples that have no group."""
     for kind in KINDS:
         if kind != "all" and kind not in results:
             continue
-        names = pd.Series("", results.index) if kind == "all" else results[kind].fillna("").astype(str)
-        named = results.assign(group=names.astype("object"))
-        named = named if kind == "all" else named[named["group"] != ""]
+        names = pd.Series("", results.index) if kind == "all" else results[kind].astype("object").replace("", None)
+        which, groups = pd.factorize(names, sort=True)
         for split, correct in SPLITS.items():
-            rows = named if correct is None else named[named["correct"].eq(correct).fillna(False).astype(bool)]
-            if not rows.empty:
-                yield kind, split, rows
+            kept = which
+            if correct is not None:
+                kept = np.where(results["correct"].eq(correct).fillna(False).to_numpy(bool), which, -1)
+            if (kept >= 0).any():
+                yield kind, split, kept, [str(group) for group in groups]
 
 
-def _group_rows(rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    return described(matrix(rows, context.metrics), rows, context)[[*MAP, "imputer", *SCORES]]
-
-
-def _shares(results: pd.DataFrame, gaps: Gaps | None) -> pd.DataFrame:
-    """Generality of every group and split."""
+def _shares(samples: pd.DataFrame, gaps: Gaps | None) -> pd.DataFrame:
+    """Generality of every group and split, of the samples (a row each)."""
     tables: list[pd.DataFrame] = []
-    for kind, split, rows in _splits(results) if gaps else ():
+    for kind, split, which, groups in _splits(samples) if gaps else ():
         assert gaps is not None  # the loop is empty without
-        groups = rows.drop_duplicates("sample").set_index("sample")["group"]
-        tables.append(generality(gaps.by_video(groups)).assign(kind=kind, split=split, imputer=None))
+        known = which >= 0
+        named = pd.Series(np.array(groups, object)[which[known]], samples["sample"].astype("object")[known])
+        tables.append(generality(gaps.by_video(named)).assign(kind=kind, split=split, imputer=None))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*GROUP, *MAP, "imputer", *SHARES])

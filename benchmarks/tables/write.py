@@ -46,8 +46,9 @@ def summarise(
     """
     columns, rows = metric_roles(metrics), roles(settings)
     context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
-    board, differences = leaderboard.build(results, gather(nulls), context)
-    gaps = Gaps.of(results, nulls, columns)
+    known = gather(nulls)
+    board, differences = leaderboard.build(results, known, context)
+    gaps = Gaps.of(results, known, columns)
     judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
     return Tables(
         board, differences, ranks.build(results, columns), agreement.build(judges, columns),

@@ -10,9 +10,9 @@ from scipy import stats
 
 from attrib.benchmarks.atlas.head_scores import STATISTICS
 from attrib.benchmarks.atlas.table import COLUMNS, WHOLE_LAYER, head_table, rows
-from attrib.benchmarks.stats.bootstrap import totals
 from attrib.benchmarks.stats.permutation import one_sided
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import totals
 
 VIDEOS = [f"v{place}" for place in range(9)]
 

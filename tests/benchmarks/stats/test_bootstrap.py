@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attrib.benchmarks.stats.bootstrap import clustered_interval, intervals, totals
+from attrib.benchmarks.stats.bootstrap import clustered_interval, intervals
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import totals
 
 NAN = float("nan")
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attrib.benchmarks.stats.bootstrap import totals
 from attrib.benchmarks.stats.multiple import benjamini_hochberg, holm
 from attrib.benchmarks.stats.permutation import (
     Pools,
@@ -17,6 +16,7 @@ from attrib.benchmarks.stats.permutation import (
     videos_needed,
 )
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import totals
 
 NAN = float("nan")
 
@@ -60,11 +60,11 @@ def test_a_worse_method_differs_too_and_nothing_gives_nothing():
 
 
 def pools(groups: list[list[float]], videos: list[int] | None = None, weights: list[float] | None = None) -> Pools:
-    counts = np.array([len(group) for group in groups])
-    return Pools(
-        np.array([value for group in groups for value in group], float), np.cumsum(counts) - counts, counts,
-        np.array(videos or range(len(groups))), np.array(weights or [1 / max(1, len(groups))] * len(groups)),
-    )  # fmt: skip
+    values = np.full((len(groups), 1, max(map(len, groups), default=1)), NAN)
+    for index, group in enumerate(groups):
+        values[index, 0, : len(group)] = group
+    shares = np.array(weights or [1 / max(1, len(groups))] * len(groups))
+    return Pools(values, np.array(videos or range(len(groups)), np.intp), shares[:, None])
 
 
 def test_repaired_by_hand():

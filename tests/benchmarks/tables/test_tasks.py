@@ -24,7 +24,7 @@ MASS = {"m": [0.9, 0.5, 0.7, 0.3], "plain": [0.4, 0.4, 0.4, 0.4]}  # of the vide
 
 
 def gaps(rows: pd.DataFrame, held: pd.DataFrame | None) -> Gaps | None:
-    return Gaps.of(rows, held, METRICS)
+    return Gaps.of(rows, gather(held), METRICS)
 
 
 def table() -> pd.DataFrame:

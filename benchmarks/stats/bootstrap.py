@@ -85,7 +85,8 @@ def _drawn_means(data: Totals, resampling: Resampling) -> Floats:
     """(columns, resamples) means of as many videos as there are, drawn with replacement."""
     means, done = np.empty((data.sums.shape[1], resampling.resamples)), 0
     for counts in resampling.counts(data.count):
-        means[:, done : done + len(counts)] = data.means(counts)
+        for at, some in data.parts(counts):
+            means[:, done + at.start : done + at.stop] = data.means(some)
         done += len(counts)
     return means
 

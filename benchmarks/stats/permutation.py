@@ -26,11 +26,12 @@ def sign_flip(data: Totals, resampling: Resampling = USUAL) -> Floats:
     """
     observed = data.by_columns(_observed)
     reached = np.zeros(len(observed))
-    for signs in resampling.signs(data.count):
+    for signs in (some for block in resampling.signs(data.count) for _, some in data.parts(block)):
         flipped = np.zeros((len(observed), len(signs)))
         for stratum, sums in data.products(signs):
-            flipped += sums * data.shares[stratum][:, None]
-        reached += (np.abs(flipped) >= observed[:, None]).sum(axis=1)
+            sums *= data.shares[stratum][:, None]
+            flipped += sums
+        reached += (np.abs(flipped, out=flipped) >= observed[:, None]).sum(axis=1)
     return np.where(data.present.any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
 
 

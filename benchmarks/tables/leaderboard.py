@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,7 +57,7 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
         else:
             pairs = against_controls(scores, context.roles.controls)
             compared = paired(scores, pairs, context.resampling)
-            board = described(scores, context, dict(zip(pairs, compared.itertuples(), strict=True)))
+            board = described(scores, context, (pairs, compared))
             tests = beats_every_control(compared, context.roles.bounds, context.metrics.primary)
             board = board.merge(tests, how="left", on=KEYS)
             differences.append(compared.assign(subset=subset))
@@ -68,23 +67,28 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
     return _joined(rows, COLUMNS), _joined(differences, ["subset", *differences[0].columns.drop("subset")])
 
 
-def described(scores: Matrix, context: Context, known: Mapping[Pair, Any] | None = None) -> pd.DataFrame:
+def described(
+    scores: Matrix, context: Context, known: tuple[Sequence[Pair], pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """Return one row for each column of `scores`: interval, chance, best control, and the difference to that.
 
-    `known`: the differences by pair (rows with difference, low, high), where they are computed already.
+    `known`: pairs and their differences, where they are computed already.
     """
     means = _means(scores, context)
-    best = best_controls(scores, means["mean"].to_numpy(np.float64), context.roles.controls)
+    values = means["mean"].to_numpy(np.float64)
+    best = best_controls(scores, values, context.roles.controls)
     pairs = [Pair(index, best[column])
              for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
              if column in best and method not in context.roles.controls]  # fmt: skip
-    found = list(gains(scores, pairs, context.resampling).itertuples()) if known is None else [known[x] for x in pairs]
-    rows = [
-        (scores.methods[pair.control], means["mean"][pair.control], one.difference, one.low, one.high)
-        for pair, one in zip(pairs, found, strict=True)
-    ]
-    names = ["control", "control_mean", "difference", "difference_low", "difference_high"]
-    return means.join(pd.DataFrame(rows, columns=names, index=pd.Index([pair.method for pair in pairs], dtype="int64")))
+    if known is None:
+        found = gains(scores, pairs, context.resampling)
+    else:
+        places = {pair: place for place, pair in enumerate(known[0])}
+        found = known[1].iloc[[places[pair] for pair in pairs]]
+    names = {"control": "control", "difference": "difference", "low": "difference_low", "high": "difference_high"}
+    table = found.rename(columns=names)[list(names.values())]
+    table.insert(1, "control_mean", values[[pair.control for pair in pairs]])
+    return means.join(table.set_index(pd.Index([pair.method for pair in pairs], dtype="int64")))
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:

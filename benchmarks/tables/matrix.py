@@ -133,10 +133,13 @@ def matrix(rows: pd.DataFrame, metrics: MetricRoles) -> Matrix:
         Column(metric, imputer, metrics.directions.get(metric, ""))
         for metric, imputer in zip(columns["metric"], columns["imputer"], strict=True)
     ]
+    texts = (
+        tuple(map(str, each)) for each in (columns["method"], samples["sample"], samples["video"], samples["task"])
+    )
+    methods, names, videos, tasks = texts
     return Matrix(
-        placed(values, np.nan), placed(chances, np.nan), placed(np.arange(len(rows)), -1), tuple(named),
-        *(tuple(map(str, each)) for each in (columns["method"], samples["sample"], samples["video"], samples["task"])),
-        ratios=metrics.ratios,
+        placed(values, np.nan), placed(chances, np.nan), placed(np.arange(len(rows)), -1), tuple(named), methods, names,
+        videos, tasks, ratios=metrics.ratios,
     )  # fmt: skip
 
 

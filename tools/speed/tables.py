@@ -31,7 +31,7 @@ from attrib.benchmarks.tables import agreement, corrected, exceptions, leaderboa
 from attrib.config import Config, Entry
 from attrib.runtime.memory import peak_memory
 
-BUILDERS = (leaderboard, ranks, agreement, tasks, exceptions)
+BUILDERS: tuple[Any, ...] = (leaderboard, ranks, agreement, tasks, exceptions)
 CONTROLS = ("uniform", "random", "centre", "motion", "oracle")
 METHODS = (
     "grad_cam", "saliency", "smoothgrad", "input_x_gradient", "integrated_gradients", "gradient_shap", "lrp",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from attrib.benchmarks.stats import bootstrap, resampling
 from attrib.benchmarks.stats.bootstrap import clustered_interval, intervals
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.stats.totals import totals
@@ -126,6 +127,30 @@ def test_undefined_values_are_dropped_with_the_videos_that_have_nothing_else():
     with_gaps = clustered_interval([NAN, 1.0, 2.0, NAN, 4.0, NAN], ["c", "a", "b", "b", "b", "d"])
     assert with_gaps == plain
     assert plain.videos == 2
+
+
+def test_a_column_that_lacks_few_videos_agrees_with_scipy_on_those_it_has():
+    generator = np.random.default_rng(12)
+    sizes = generator.integers(1, 4, 60)
+    videos = np.repeat(np.arange(60), sizes)
+    values = np.column_stack([generator.gamma(0.6, size=len(videos)), generator.gamma(0.6, size=len(videos))])
+    values[np.isin(videos, generator.permutation(60)[:12]), 1] = NAN  # drawn with the other column: 1/48 - 1/60 < .01
+    known = ~np.isnan(values[:, 1])
+    sums, counts = np.bincount(videos[known], values[known, 1]), np.bincount(videos[known])
+    present = counts > 0
+    ratio = (sums[present], counts[present])
+    low, high = scipy_bca(ratio, lambda s, n, axis: s.sum(axis=axis) / n.sum(axis=axis), 48, 0.95)
+    found = intervals(totals(values, videos.tolist()), Resampling(50_000))[1]
+    assert (found.mean, found.videos) == (pytest.approx(values[known, 1].mean()), 48)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02 * (high - low))
+
+
+def test_the_numbers_of_draws_kept_for_the_next_columns_do_not_matter(monkeypatch: pytest.MonkeyPatch):
+    values = np.random.default_rng(13).normal(size=(300, 2))  # more videos than a byte has values
+    kept = intervals(totals(values, range(300)), Resampling(1000))
+    monkeypatch.setattr(resampling, "KEPT", 0)
+    monkeypatch.setattr(bootstrap, "VALUES_AT_ONCE", 1)
+    assert np.array(intervals(totals(values, range(300)), Resampling(1000))) == pytest.approx(np.array(kept))
 
 
 def test_no_video_and_one_video():

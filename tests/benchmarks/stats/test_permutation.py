@@ -92,6 +92,35 @@ def test_repaired_agrees_with_all_pairings_of_unequal_pools():
     assert repaired(pools(groups), Resampling(40_000)) == pytest.approx(exact, abs=0.008)
 
 
+def test_columns_repaired_together_agree_with_all_pairings_of_each():
+    """The first two have pools of one size where they have any, the third has others; a weight of 0 is no sample."""
+    groups = [
+        [[0.3, 0.1, 0.5], [0.7, 0.2], [0.4, 0.4, 0.9, 0.1]],
+        [[0.6, 0.5, 0.9], [NAN], [0.2, 0.4, 0.1, 0.3]],
+        [[0.1, 0.0], [0.7, 0.2, 0.8], [0.4, 0.4]],
+    ]
+    values, weights = np.full((3, 3, 4), NAN), np.zeros((3, 3))
+    for column, pooled in enumerate(groups):
+        for sample, pool in enumerate(pooled):
+            values[sample, column, : len(pool)] = pool
+        known = [not np.isnan(pool[0]) for pool in pooled]
+        weights[:, column] = np.array(known) / sum(known)
+    found = repaired(Pools(values, np.arange(3), weights), Resampling(40_000))
+    for column, pooled in enumerate(groups):
+        pools_of = [pool for pool in pooled if not np.isnan(pool[0])]
+        own = sum(pool[0] for pool in pools_of)
+        exact = np.mean([sum(chosen) >= own - 1e-12 for chosen in product(*pools_of)])
+        assert found[column] == pytest.approx(exact, abs=0.008)
+
+
+def test_flips_of_the_mean_over_tasks_agree_with_all_of_them():
+    values, tasks = np.array([0.4, -0.1, 0.9, 0.2, -0.3, 0.5]), ["x", "x", "x", "x", "y", "y"]
+    (p,) = sign_flip(totals(values[:, None], range(6), tasks), Resampling(40_000))
+    weights = np.array([1 / 8] * 4 + [1 / 4] * 2)
+    sums = np.array([np.dot(signs, values * weights) for signs in product((-1, 1), repeat=6)])
+    assert p == pytest.approx(np.mean(np.abs(sums) >= abs(values @ weights) - 1e-12), abs=0.008)
+
+
 def test_holm_by_hand():
     # Sorted .01 .02 .03 .04 times 4 3 2 1: .04 .06 .06 (not less than before) .06
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])

@@ -30,7 +30,7 @@ class Totals:
     sizes: Floats
     videos: Indices
     strata: Indices
-    source: Source | None = None  # fewer columns of which these are differences
+    source: FewerColumns | None = None  # fewer columns of which these are differences
 
     def __post_init__(self) -> None:
         if self.sums.ndim != 2 or self.sums.shape != self.sizes.shape or len(self.sums) != len(self.videos):
@@ -181,8 +181,8 @@ class Totals:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """Columns as differences of fewer: sums[:, one] - sums[:, two] + rest, which is 0 in most cells.
+class FewerColumns:
+    """Columns as differences of fewer columns: sums[:, one] - sums[:, two] + rest, which is 0 in most cells.
 
     A product with `sums` (cells, fewer columns) takes a fraction of the time of one with every difference.
     """
@@ -192,9 +192,9 @@ class Source:
     two: Indices
     rest: Floats  # (cells, columns), not 0 where only one of the two has a value
 
-    def take(self, cells: Indices, columns: Any) -> Source:
+    def take(self, cells: Indices, columns: Any) -> FewerColumns:
         """Select cells and columns."""
-        return Source(self.sums[cells], self.one[columns], self.two[columns], self.rest[cells][:, columns])
+        return FewerColumns(self.sums[cells], self.one[columns], self.two[columns], self.rest[cells][:, columns])
 
     def product(self, cells: slice, weights: Floats) -> Floats:
         """(columns, draws) sums of the cells that count `weights` (cells, draws) times."""
@@ -234,7 +234,7 @@ def differences(data: Totals, given: Totals, one: Indices, two: Indices) -> Tota
     """Return `data`, the totals of the columns `one` minus `two` where both have a value, with `given` as source."""
     uneven = (data.sizes != given.sizes[:, one]) | (data.sizes != given.sizes[:, two])
     rest = np.where(uneven, data.sums - (given.sums[:, one] - given.sums[:, two]), 0.0)
-    return replace(data, source=Source(given.sums, one, two, rest))
+    return replace(data, source=FewerColumns(given.sums, one, two, rest))
 
 
 def codes(names: Sequence[Hashable]) -> tuple[Indices, int]:

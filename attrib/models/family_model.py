@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -59,8 +59,6 @@ class FamilyModel(
         self.name, self.revision, self.family = name, revision, family
         family.network.eval().requires_grad_(False)
         self._tokenizer: Any = family.processor.tokenizer
-        blank = torch.zeros(family.frames_per_step, 3, 1, 1, dtype=torch.uint8)
-        self._last = last_token(family.processor, family.content(blank))
         self._record: AttentionRecord | None = None  # of the forwards now running
         self._watched = False  # whether the tower's attention is followed
         self._visual = torch.empty(0, dtype=torch.long)  # where the visual tokens stood in the last forward's sequence
@@ -209,6 +207,12 @@ class FamilyModel(
 
     def _letters(self, question: Question) -> list[int]:
         return [letter_id(self._tokenizer, letter, self.name, self._last) for letter in question.letters]
+
+    @cached_property
+    def _last(self) -> int:
+        """Return the token before the answer."""
+        blank = torch.zeros(self.family.frames_per_step, 3, 1, 1, dtype=torch.uint8)
+        return last_token(self.family.processor, self.family.content(blank))
 
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles, metric_roles, roles
 from attrib.benchmarks.stats.ranking import Ranking
@@ -44,17 +45,18 @@ def summarise(
 
     `settings` say which methods are controls, the number of resamples and the seed.
     """
-    columns, rows = metric_roles(metrics), roles(settings)
-    context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
-    known = gather(nulls)
-    board, differences = leaderboard.build(results, known, context)
-    gaps = Gaps.of(results, known, columns)
-    judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
-    return Tables(
-        board, differences, ranks.build(results, columns), agreement.build(judges, columns),
-        tasks.build(results, gaps, context), exceptions.build(results, gaps, rows.controls),
-        ranks.primary_rankings(results, columns), rows, columns,
-    )  # fmt: skip
+    with threadpool_limits(limits=1, user_api="blas"):  # another number of threads would add in another order
+        columns, rows = metric_roles(metrics), roles(settings)
+        context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
+        known = gather(nulls)
+        board, differences = leaderboard.build(results, known, context)
+        gaps = Gaps.of(results, known, columns)
+        judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
+        return Tables(
+            board, differences, ranks.build(results, columns), agreement.build(judges, columns),
+            tasks.build(results, gaps, context), exceptions.build(results, gaps, rows.controls),
+            ranks.primary_rankings(results, columns), rows, columns,
+        )  # fmt: skip
 
 
 def write(directory: Path, tables: Tables) -> None:

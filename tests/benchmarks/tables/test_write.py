@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from attrib import config
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
@@ -47,6 +48,21 @@ def test_written_tables_are_those_of_the_summary_and_the_same_each_time(tmp_path
     assert before["critical_difference.pdf"].startswith(b"%PDF")
     write.write(tmp_path, write.summarise(table(), None, config.metric_entries(SETTINGS), SETTINGS))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_sums_are_added_in_one_order_whatever_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large products differ by their number of threads (seen with 20 methods, 40 columns, 40 videos)."""
+    threads: list[int] = []
+    build = write.leaderboard.build
+
+    def watched(*arguments: object) -> object:
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return build(*arguments)
+
+    monkeypatch.setattr(write.leaderboard, "build", watched)
+    with threadpool_limits(limits=2, user_api="blas"):
+        write.summarise(table(4), None, config.metric_entries(SETTINGS), SETTINGS)
+    assert threads and set(threads) == {1}
 
 
 def test_without_a_primary_metric_an_old_figure_goes(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class CheckContext:
         """Return the keys of all inputs of the scores on the sample's annotation, except the map."""
         peers = any("other videos" in metric.item.needs for metric in self.metrics)
         keys = [self.plan.metric_keys[group_of(metric), metric.label] for metric in self.metrics]
-        return [keys, self.plan.annotation_keys[sample.id], self.plan.peer_keys(sample) if peers else []]
+        return [keys, self.plan.annotation_keys[sample.id], self.plan.peer_key(sample) if peers else ""]
 
 
 def sanity_jobs(context: CheckContext, sample: Sample) -> dict[str, CheckJob]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,5 +36,19 @@ def annotation_hash(sample: Sample) -> str:
 
 
 def file_hashes(videos: Iterable[Path]) -> list[str]:
-    """Hashes of the files' contents; a missing file has an entry that differs from every hash."""
-    return [fingerprint([path]) if path.is_file() else f"{path.name} is missing" for path in videos]
+    """Hashes of the files' contents; a missing file has an entry that differs from every hash.
+
+    A file is read once by a process, and again when its size or time of change differs.
+    """
+    return [_file_hash(path) if path.is_file() else f"{path.name} is missing" for path in videos]
+
+
+def _file_hash(path: Path) -> str:
+    status = path.stat()
+    return _content_hash(path.absolute(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**17)
+def _content_hash(path: Path, size: int, changed: int) -> str:
+    del size, changed  # keys of the cache
+    return fingerprint([path])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from attrib import video
@@ -93,9 +94,16 @@ class Plan:
         """Return the samples of the other videos."""
         return tuple(other for other in self.samples if other.video_id != sample.video_id)
 
-    def peer_keys(self, sample: Sample) -> list[str]:
-        """Return the hashes of the annotation of the other videos."""
-        return [self.annotation_keys[peer.id] for peer in self.peers(sample)]
+    def peer_key(self, sample: Sample) -> str:
+        """Return a hash that changes with the annotation of the other videos: that of all, and which one is left out.
+
+        Hashing the others anew for each sample would take time with the square of the samples.
+        """
+        return digest(self._all_annotations, sample.video_id)
+
+    @cached_property
+    def _all_annotations(self) -> str:
+        return digest([(sample.id, self.annotation_keys[sample.id]) for sample in self.samples])
 
 
 def grouped(metrics: tuple[Entry, ...]) -> dict[str, tuple[Entry, ...]]:

@@ -41,7 +41,7 @@ class VolumeJob:
     def key(self) -> str:
         """Cache key of the volume."""
         plan, sample = self.item.plan, self.item.sample
-        peers = plan.peer_keys(sample) if "other videos" in self.method.item.needs else []
+        peers = plan.peer_key(sample) if "other videos" in self.method.item.needs else ""
         own = plan.annotation_keys[sample.id]
         return digest(
             self.item.answer_key, str(plan.target), plan.config.seed, own, plan.method_keys[self.method.label], peers
@@ -128,7 +128,7 @@ class VolumeJob:
 
         def key(metric: Entry) -> str:
             needs = metric.item.needs
-            peers = plan.peer_keys(sample) if "other videos" in needs else []
+            peers = plan.peer_key(sample) if "other videos" in needs else ""
             videos = self.item.videos[1:] if "counterfactuals" in needs else []
             return digest(plan.metric_keys[group, metric.label], peers, videos)
 

@@ -26,6 +26,10 @@ ASKED = ("x.mp4", "-q", "Why?")
 def test_it_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, arguments: tuple[str, ...], work: str, number: int
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.mp4").write_bytes(b"stopped before it is read")
+    Path("run").mkdir()
+    Path("run/config.yaml").write_text("seed: 0\n")
     monkeypatch.setattr("attrib.benchmarks.jobs.finished_run.read", lambda run: None)
     monkeypatch.setattr(work, lambda *_, **__: signal.raise_signal(number))
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,8 @@
-"""Cache keys of metrics that remove parts of the video."""
+"""Cache keys of metrics that remove parts of the video, and of files."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import pytest
 
 from attrib import config, registry
+from attrib.benchmarks.jobs import keys as keys_module
 from attrib.benchmarks.jobs.code_hash import CodeHashes
-from attrib.benchmarks.jobs.keys import entry_hash
+from attrib.benchmarks.jobs.keys import entry_hash, file_hashes
+from attrib.runtime.files import fingerprint
 
 BLACK = """
 from dataclasses import dataclass
@@ -44,3 +47,24 @@ def test_a_score_depends_on_the_imputers_code(tmp_path: Path, monkeypatch: pytes
         registry.load_plugin(tmp_path / "black.py")
         keys.append(key({"black": None}, "black"))
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(paths: list[Path]) -> str:
+        read.extend(paths)
+        return fingerprint(paths)
+
+    monkeypatch.setattr(keys_module, "fingerprint", counted)
+    path, copy, missing = tmp_path / "a.mp4", tmp_path / "more" / "a.mp4", tmp_path / "b.mp4"
+    copy.parent.mkdir()
+    path.write_bytes(b"one")
+    copy.write_bytes(b"one")
+    first = file_hashes([path, copy, missing, path])
+    assert first[0] == first[1] == first[3] != first[2] and read == [path, copy]
+    path.write_bytes(b"two")
+    os.utime(path, ns=(0, 0))  # of the same size, and its time may be too close to tell on coarse file systems
+    missing.write_bytes(b"")
+    changed, _, found = file_hashes([path, copy, missing])
+    assert changed != first[0] and found != first[2] and read == [path, copy, path, missing]

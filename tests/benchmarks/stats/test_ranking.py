@@ -81,6 +81,15 @@ def test_pairs_are_wilcoxon_tests_with_holm():
     assert pairs_adjusted(np.ones((5, 2)))[0, 1] == 1
 
 
+@pytest.mark.parametrize("blocks", [2, 5, 9, 13, 14])
+def test_pairs_with_ties_and_zeros_have_scipys_p(blocks: int) -> None:
+    """Differences of few values, up to where SciPy's test is exact and beyond; one pair at a time."""
+    values = np.random.default_rng(blocks).integers(-2, 4, size=(blocks, 2)) * np.array([1.0, 0.5])
+    values[0] = 3.0, 0.0  # they differ somewhere
+    wanted = stats.wilcoxon(values[:, 0] - values[:, 1]).pvalue
+    assert pairs_adjusted(values)[0, 1] == pytest.approx(wanted, rel=1e-12)
+
+
 def test_cliques_are_maximal_runs_of_methods_that_do_not_differ():
     steps = np.arange(20)[:, None] % 5 * 0.001  # breaks ties only
     # Differences of one sign in 20 blocks give p = 2 / 2^20; equal columns differ in nothing.

@@ -262,13 +262,20 @@ def test_the_frame_under_the_overlay_is_that_of_the_moment(page: Any, run: Path)
         page.keyboard.press("ArrowRight")
         page.wait_for_function("() => !document.querySelector('#player video').seeking")
     time = now(page)
-    page.wait_for_timeout(100)
-    shown = pixels(page, "#frame")[..., :3]
     wanted = {at: read(sample.video, sampling="times", times=[at]).frames[0] for at in (time, 0.0)}
-    away = {
-        at: np.abs(cv2.resize(shown, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(int) - frame).mean()
-        for at, frame in wanted.items()
-    }
+
+    def distances() -> dict[float, float]:
+        shown = pixels(page, "#frame")[..., :3]
+        return {
+            at: np.abs(cv2.resize(shown, frame.shape[1::-1], interpolation=cv2.INTER_AREA).astype(int) - frame).mean()
+            for at, frame in wanted.items()
+        }
+
+    for _ in range(100):  # a busy machine draws late
+        away = distances()
+        if away[time] < 4:
+            break
+        page.wait_for_timeout(100)
     assert away[time] < 4 and away[0.0] > away[time] + 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -81,10 +81,7 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     failures: list[Failure] = []
     for kind, each in checks(plan, run).items():
         rows = []
-        report_progress(step, kind, 0, len(each.samples))
-        shared = map_in_processes(partial(records, each), each.samples, plan.workers)
-        for number, (sample, found) in enumerate(zip(each.samples, shared, strict=True), 1):
-            report_progress(step, f"{kind}  {sample.id}", number, len(each.samples))
+        for sample, found in checked(kind, each, each.samples, plan.workers, step):
             rows += [row for label, record in found.items() for row in schema.rows(sample, label, record)]
             failures += failures_of(kind, sample, found)
         rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []
@@ -122,7 +119,18 @@ def checks(plan: Plan, run: RunDirectory, answered: bool = True) -> dict[str, Ch
     return wanted
 
 
-def records(check: Check, sample: Sample) -> dict[str, Record]:
+def checked(
+    kind: str, check: Check, samples: Sequence[Sample], workers: int, step: Progress | None
+) -> Iterator[tuple[Sample, dict[str, Record]]]:
+    """Yield each sample and its records by method, computed if missing."""
+    report_progress(step, kind, 0, len(samples))
+    shared = map_in_processes(partial(_records, check), samples, workers)
+    for number, (sample, found) in enumerate(zip(samples, shared, strict=True), 1):
+        report_progress(step, f"{kind}  {sample.id}", number, len(samples))
+        yield sample, found
+
+
+def _records(check: Check, sample: Sample) -> dict[str, Record]:
     """Return the records of a sample by method, computed if missing."""
     return {label: job.record() for label, job in check.jobs(sample).items()}
 

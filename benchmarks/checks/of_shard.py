@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-from attrib.benchmarks.checks.compute import Check, checks, failures_of, records
+from attrib.benchmarks.checks.compute import Check, checked, checks, failures_of
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Failure
 from attrib.benchmarks.jobs.volume_job import VolumeJob
-from attrib.benchmarks.jobs.workers import map_in_processes
-from attrib.runtime.progress import Progress, report_progress
+from attrib.runtime.progress import Progress
 from attrib.types import Sample
 
 
@@ -34,10 +32,7 @@ def compute(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Prog
     for kind, check in checks(plan, run, answered).items():
         wanted = [sample for sample in check.samples if sample.id in own]
         ready = [sample for sample in wanted if check.alone or (answered and inputs.there(check, sample))]
-        report_progress(step, kind, 0, len(ready))
-        shared = map_in_processes(partial(records, check), ready, plan.workers)
-        for number, (sample, found) in enumerate(zip(ready, shared, strict=True), 1):
-            report_progress(step, f"{kind}  {sample.id}", number, len(ready))
+        for sample, found in checked(kind, check, ready, plan.workers, step):
             failures += failures_of(kind, sample, found)
         if len(ready) < len(wanted):
             left[kind] = len(wanted) - len(ready)

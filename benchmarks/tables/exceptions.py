@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.stats.totals import Floats
 from attrib.benchmarks.tables.generality import MAP, Gaps, not_beaten
 from attrib.benchmarks.tables.matrix import scored
 
@@ -30,15 +29,8 @@ def build(results: pd.DataFrame, gaps: Gaps | None, controls: frozenset[str]) ->
         "sample": np.array(gaps.samples, object)[at], "video": np.array(gaps.videos, object)[at],
         **dict(zip([*MAP, "null"], names, strict=True)),
     }).astype("str")  # fmt: skip
-    own = own.assign(value=gaps.own[at, of_map], null_median=_medians(gaps.others[at, of_map]))
+    own = own.assign(value=gaps.own[at, of_map], null_median=np.nanmedian(gaps.others[at, of_map], axis=1))
     own["task"] = own["sample"].map(tasks)
     rows = videos.merge(own, on=["task", "video", *MAP, "null"])
     rows["correct"] = rows["sample"].map(samples["correct"])
     return rows.sort_values(COLUMNS[:6]).reset_index(drop=True)[COLUMNS]
-
-
-def _medians(values: Floats) -> Floats:
-    """Median of each row's values before the NaNs."""
-    ordered, count = np.sort(values, axis=1), (~np.isnan(values)).sum(axis=1)
-    rows = np.arange(len(values))
-    return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2)

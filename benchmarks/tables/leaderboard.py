@@ -85,8 +85,8 @@ def described(
     else:
         places = {pair: place for place, pair in enumerate(known[0])}
         found = known[1].iloc[[places[pair] for pair in pairs]]
-    names = {"control": "control", "difference": "difference", "low": "difference_low", "high": "difference_high"}
-    table = found.rename(columns=names)[list(names.values())]
+    names = {"low": "difference_low", "high": "difference_high"}
+    table = found.rename(columns=names)[["control", "difference", *names.values()]]
     table.insert(1, "control_mean", values[[pair.control for pair in pairs]])
     return means.join(table.set_index(pd.Index([pair.method for pair in pairs], dtype="int64")))
 

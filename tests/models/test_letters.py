@@ -54,7 +54,7 @@ def test_a_letter_without_a_token_for_the_blank_is_taken_alone_and_none_is_refus
 @pytest.mark.parametrize("prompt", ["Assistant:", "<turn>model\n"])
 @pytest.mark.parametrize("text", ["A cup", "B", "cup", "É A"])
 def test_a_given_answer_continues_the_prompt(tokenizer: PreTrainedTokenizerFast, prompt: str, text: str) -> None:
-    """As in the whole text, where the blank has a token with the answer's first letter; without it elsewhere."""
+    """The tokens are those of the whole text, with the blank where it has a token with the answer's first letter."""
     start = tokenizer(prompt).input_ids
     reply = given(tokenizer, f" {text}\n", start[-1])
     merged = prompt.endswith(":") and text[0] in "AB"

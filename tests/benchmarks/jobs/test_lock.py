@@ -84,7 +84,8 @@ def test_a_run_that_ends_by_itself_lets_go_though_a_child_is_left(tmp_path: Path
     with locked(tmp_path):
         child = FORK.Process(target=time.sleep, args=(60,))
         child.start()
-    with locked(tmp_path):
+    with locked(tmp_path):  # would be refused
+        assert child.is_alive()
         child.kill()
 
 

@@ -101,9 +101,9 @@ class Subject:
     """One model bound to one clip, one question and one target; the scalar that methods explain and metrics perturb.
 
     pixels (t, 3, h, w) are the model's own input for the clip; logprobs its answer to them: (o,) of the options or (k,)
-    of a free answer's tokens. `explained` and `others` are indices into it. Built by
-    `bind`. `sample` is the annotated sample, for methods that need one; None without annotation. `peers` are the
-    samples of the data set's other videos.
+    of a free answer's tokens. `explained` and `others` are indices into it. Built by `bind`. `sample` is the annotated
+    sample, for methods that need one; None without annotation. `peers` are the samples of the data set's other videos.
+    `encoding` keeps the visual tokens for `visual`.
     """
 
     model: VideoModel

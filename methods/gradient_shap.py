@@ -30,7 +30,7 @@ class GradientShap(Batched, Method):
 
     reference: ClassVar[str] = "Erion et al. 2021; Lundberg and Lee 2017"
 
-    samples: int = 144
+    samples: int = 180
     sigma: float = 0.02  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation
     baselines: tuple[Baseline, ...] = ("blur", "black", "mean")
     space: Space = "pixels"

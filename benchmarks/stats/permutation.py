@@ -28,9 +28,8 @@ def sign_flip(data: Totals, resampling: Resampling = USUAL) -> Floats:
     reached = np.zeros(len(observed))
     for signs in (some for block in resampling.signs(data.count) for _, some in data.parts(block)):
         flipped = np.zeros((len(observed), len(signs)))
-        for stratum, sums in data.products(signs):
-            sums *= data.shares[stratum][:, None]
-            flipped += sums
+        for stratum, columns, sums in data.products(signs):
+            flipped[columns] += sums * data.shares[stratum, columns, None]
         reached += (np.abs(flipped, out=flipped) >= observed[:, None]).sum(axis=1)
     return np.where(data.present.any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
 

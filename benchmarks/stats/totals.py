@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 WIDTH = 128  # columns of which temporary copies are made at once
-CACHED = 250_000  # sums of all columns at once: 2 MB
+DRAWS = 512  # the same of draws: together 512 KB
+LIKE = 0.05  # share of cells in which columns of sizes may differ that are counted together
 NEAR = 1e-12  # relative: numbers that differ by less were added in another order
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+Products = Callable[[slice, Floats], "Iterator[tuple[slice, Floats]]"]  # of cells and their weights, some columns each
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,7 @@ class Totals:
         """(columns,) largest sum of a cell, of which NEAR is what rounding may change."""
         if self.source is None:
             return np.asarray(np.abs(self.sums).max(axis=0, initial=0))
-        largest = np.abs(self.source.sums).max(axis=0, initial=0)
+        largest = np.abs(self.source.few).max(axis=0, initial=0)
         return np.maximum(largest[self.source.one], largest[self.source.two])
 
     def summed(self, cells: NDArray[Any]) -> NDArray[Any]:
@@ -81,10 +84,9 @@ class Totals:
         return result
 
     def parts(self, draws: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Yield so many draws at a time that sums of all columns stay in the processor's cache."""
-        rows = max(32, CACHED // max(1, self.sums.shape[1]))
-        for at in range(0, len(draws), rows):
-            yield slice(at, min(at + rows, len(draws))), draws[at : at + rows]
+        """Yield so many draws at a time that the sums of some columns stay in the processor's cache."""
+        for at in range(0, len(draws), DRAWS):
+            yield slice(at, min(at + DRAWS, len(draws))), draws[at : at + DRAWS]
 
     def take(self, videos: Indices, columns: Any) -> Totals:
         """Select videos and columns."""
@@ -106,25 +108,26 @@ class Totals:
         ]
         return np.concatenate(parts, axis=-1)
 
-    def products(self, weights: NDArray[Any]) -> Iterator[tuple[int, Floats]]:
-        """Yield each stratum and its sums (columns, draws) when each video counts `weights` (draws, videos) times."""
+    def products(self, weights: NDArray[Any]) -> Iterator[tuple[int, slice, Floats]]:
+        """Yield a stratum, some columns, and their sums when each video counts `weights` (draws, videos) times."""
         for stratum, cells in enumerate(self.slices):
-            picked = self._of_cells(weights, cells)
-            yield stratum, self.sums[cells].T @ picked if self.source is None else self.source.product(cells, picked)
+            for columns, sums in self._summed(cells, self._of_cells(weights, cells)):
+                yield stratum, columns, sums
 
     def means(self, weights: NDArray[Any]) -> Floats:
         """(columns, draws) means when each video counts `weights` (draws, videos) times; NaN where nothing is left."""
-        sizes, which = self._different_sizes
-        total, strata = np.zeros((0, 0)), np.zeros((sizes.shape[1], len(weights)))
-        for stratum, sums in self.products(weights):
-            cells = self.slices[stratum]
-            counts = sizes[cells].T @ self._of_cells(weights, cells)
-            strata += counts > 0
-            sums *= np.divide(1, counts, out=np.zeros_like(counts), where=counts > 0)[which]
-            total = total + sums if stratum else sums
+        total = np.zeros((self.sums.shape[1], len(weights)))
+        strata = np.zeros(total.shape, np.int32)
+        for cells in self.slices:
+            own = self._of_cells(weights, cells)
+            for (columns, sums), (_, counts) in zip(self._summed(cells, own), self._counted(cells, own), strict=True):
+                known = counts > 0
+                sums *= np.divide(1, counts, out=counts, where=known)
+                total[columns] += sums
+                strata[columns] += known
         if (strata == 1).all():
             return total
-        return np.divide(total, np.where(strata > 0, strata, np.nan)[which], out=total)
+        return np.divide(total, strata, out=np.full_like(total, np.nan), where=strata > 0)
 
     def mean(self) -> Floats:
         """(columns,) means, each video once."""
@@ -168,11 +171,14 @@ class Totals:
         sums = [cells[part].sum(axis=0) for part in self.slices]
         return np.array(sums).reshape(len(sums), cells.shape[1])
 
+    @property
+    def _summed(self) -> Products:
+        return _products(self.sums) if self.source is None else self.source.products
+
     @cached_property
-    def _different_sizes(self) -> tuple[Floats, Any]:
-        """The different columns of sizes, and which of them each column has."""
-        first, which = distinct(self.sizes)
-        return self.sizes[:, first], which if len(first) > 1 else slice(None)  # one is shared without copies
+    def _counted(self) -> Products:
+        """Numbers of values, whose columns differ in few cells: those of what failed."""
+        return _alike(self.sizes).products
 
     def _of_cells(self, weights: NDArray[Any], cells: slice) -> Floats:
         """(cells, draws) weight of each cell's video."""
@@ -180,38 +186,79 @@ class Totals:
         return picked.astype(np.float64, copy=False).T
 
 
+def _products(columns: Floats) -> Products:
+    """Return the products of some cells and weights, for some columns at a time."""
+
+    def products(cells: slice, weights: Floats) -> Iterator[tuple[slice, Floats]]:
+        result = columns[cells].T @ weights
+        return ((part, result[part]) for part in tiles(columns.shape[1]))
+
+    return products
+
+
 @dataclass(frozen=True, eq=False)
 class FewerColumns:
-    """Columns as differences of fewer columns: sums[:, one] - sums[:, two] + rest, which is 0 in most cells.
+    """Columns as differences of fewer columns: few[:, one] - few[:, two] + rest, which is 0 in most cells.
 
-    A product with `sums` (cells, fewer columns) takes a fraction of the time of one with every difference.
+    A product with `few` (cells, fewer columns) takes a fraction of the time of one with every column.
     """
 
-    sums: Floats
+    few: Floats
     one: Indices
-    two: Indices
-    rest: Floats  # (cells, columns), not 0 where only one of the two has a value
+    two: Indices | None  # without: few[:, one] + rest
+    rest: sparse.csc_array  # (cells, columns)
 
     def take(self, cells: Indices, columns: Any) -> FewerColumns:
         """Select cells and columns."""
-        return FewerColumns(self.sums[cells], self.one[columns], self.two[columns], self.rest[cells][:, columns])
+        two = None if self.two is None else self.two[columns]
+        return FewerColumns(self.few[cells], self.one[columns], two, self.rest[cells][:, columns])
 
-    def product(self, cells: slice, weights: Floats) -> Floats:
-        """(columns, draws) sums of the cells that count `weights` (cells, draws) times."""
-        product = self.sums[cells].T @ weights
-        result = product[self.one]
-        result -= product[self.two]
-        for columns, places in self._blocks:
-            own = places[(places >= cells.start) & (places < cells.stop)]
-            if len(own):
-                result[columns] += self.rest[own, columns].T @ weights[own - cells.start]
-        return result
+    def products(self, cells: slice, weights: Floats) -> Iterator[tuple[slice, Floats]]:
+        """Yield some columns and their sums (columns, draws) over the cells that count `weights` (cells, draws)."""
+        product = self.few[cells].T @ weights
+        for columns, places, values in self._blocks:
+            result = product[self.one[columns]]
+            if self.two is not None:
+                result -= product[self.two[columns]]
+            some = slice(*np.searchsorted(places, (cells.start, cells.stop)))
+            if some.start < some.stop:
+                result += values[some].T @ weights[places[some] - cells.start]
+            yield columns, result
 
     @cached_property
-    def _blocks(self) -> list[tuple[slice, Indices]]:
-        """Some columns at a time, and the cells in which one of them has a rest."""
-        columns = [slice(at, at + WIDTH) for at in range(0, self.rest.shape[1], WIDTH)]
-        return [(part, np.flatnonzero(self.rest[:, part].any(axis=1))) for part in columns]
+    def _blocks(self) -> list[tuple[slice, Indices, Floats]]:
+        """Some columns at a time, the cells in which one of them has a rest, and these rests (cells, columns)."""
+        blocks = []
+        for columns in tiles(len(self.one)):
+            rest = self.rest[:, columns]
+            places = np.unique(rest.nonzero()[0])
+            blocks.append((columns, places, rest[places].toarray()))
+        return blocks
+
+
+def tiles(columns: int) -> Iterator[slice]:
+    """Yield some columns at a time."""
+    return (slice(at, min(at + WIDTH, columns)) for at in range(0, columns, WIDTH))
+
+
+def _alike(sizes: Floats) -> FewerColumns:
+    """Return columns of sizes as the greatest sizes of those that differ in few cells, plus what each of them lacks."""
+    first, which = distinct(sizes)
+    different = np.ascontiguousarray(sizes[:, first].T)
+    group, groups = np.full(len(first), -1), 0
+    while len(left := np.flatnonzero(group < 0)):
+        near = (different[left] != different[left[0]]).mean(axis=1) <= LIKE
+        group[left[near]] = groups
+        groups += 1
+    few = np.array([different[group == each].max(axis=0) for each in range(groups)]).reshape(groups, len(sizes)).T
+    one = group[which]
+    return FewerColumns(few, one, None, _rest(len(sizes), len(one), lambda part: sizes[:, part] - few[:, one[part]]))
+
+
+def _rest(cells: int, columns: int, of: Callable[[slice], Floats]) -> sparse.csc_array:
+    """Return the rests of all columns, which `of` gives for some at a time."""
+    parts = [sparse.csc_array(of(part)) for part in tiles(columns)]
+    return sparse.csc_array(sparse.hstack(parts) if parts else (cells, columns))
 
 
 def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable] | None = None) -> Totals:
@@ -224,7 +271,7 @@ def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable
     order = np.argsort(which, kind="stable")
     starts = np.flatnonzero(np.diff(which[order], prepend=-1))
     sums, sizes = (
-        np.add.reduceat(each[order], starts) if len(starts) else np.zeros((0, values.shape[1]))
+        each[order] if len(first) == len(values) else np.add.reduceat(each[order], starts)
         for each in (np.nan_to_num(values), (~np.isnan(values)).astype(np.float64))
     )
     return Totals(sums, sizes, rows[first], groups[first])
@@ -232,9 +279,28 @@ def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable
 
 def differences(data: Totals, given: Totals, one: Indices, two: Indices) -> Totals:
     """Return `data`, the totals of the columns `one` minus `two` where both have a value, with `given` as source."""
-    uneven = (data.sizes != given.sizes[:, one]) | (data.sizes != given.sizes[:, two])
-    rest = np.where(uneven, data.sums - (given.sums[:, one] - given.sums[:, two]), 0.0)
-    return replace(data, source=FewerColumns(given.sums, one, two, rest))
+
+    def rest(part: slice) -> Floats:
+        first, second = one[part], two[part]
+        sizes = data.sizes[:, part]
+        uneven = (sizes != given.sizes[:, first]) | (sizes != given.sizes[:, second])
+        return np.where(uneven, data.sums[:, part] - (given.sums[:, first] - given.sums[:, second]), 0.0)
+
+    return replace(data, source=FewerColumns(given.sums, one, two, _rest(len(data.sums), len(one), rest)))
+
+
+def joined(given: Totals, away: Totals) -> Totals:
+    """Return the columns of `given`, then those of `away`, which are differences of them."""
+    source, count = away.source, given.sums.shape[1]
+    assert source is not None and source.two is not None
+    few = np.column_stack([given.sums, np.zeros(len(given.sums))])
+    one = np.concatenate([np.arange(count), source.one])
+    two = np.concatenate([np.full(count, count), source.two])
+    rest = sparse.csc_array(sparse.hstack([sparse.csc_array(given.sums.shape), source.rest]))
+    return replace(
+        given, sums=np.hstack([given.sums, away.sums]), sizes=np.hstack([given.sizes, away.sizes]),
+        source=FewerColumns(few, one, two, rest),
+    )  # fmt: skip
 
 
 def codes(names: Sequence[Hashable]) -> tuple[Indices, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from attrib.benchmarks.stats.bootstrap import intervals
+from attrib.benchmarks.stats.bootstrap import Interval, intervals
 from attrib.benchmarks.stats.multiple import holm
 from attrib.benchmarks.stats.permutation import sign_flip, spread, videos_needed
 from attrib.benchmarks.stats.resampling import Resampling
@@ -40,9 +42,47 @@ def against_controls(scores: Matrix, controls: frozenset[str]) -> list[Pair]:
     ]
 
 
-def gains(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
-    """Return one row for each pair: `difference`, positive where the method is better, its interval and videos."""
-    return _intervals(scores, _differences(scores, scores.values, pairs), pairs, resampling)
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Differences of pairs of a matrix's columns, positive where the method is better; `own`: totals of the columns."""
+
+    scores: Matrix
+    pairs: Sequence[Pair]
+    own: Totals
+
+    @cached_property
+    def data(self) -> Totals:
+        """Totals of the differences of the samples that have both values."""
+        return self._differences(self.scores.values, self.own)
+
+    def table(self, ends: Sequence[Interval]) -> pd.DataFrame:
+        """Return one row for each pair: its names, `difference`, interval and number of videos."""
+        table = pd.DataFrame([self._names(pair) for pair in self.pairs], columns=[*KEYS, "control"])
+        table["imputer"] = table["imputer"].astype("string")
+        names = ["difference", "low", "high", "videos"]
+        table[names] = pd.DataFrame(ends, columns=names)
+        return table
+
+    def tested(self, ends: Sequence[Interval], resampling: Resampling) -> pd.DataFrame:
+        """Return one row of COLUMNS for each pair; see `paired`."""
+        table, data = self.table(ends), self.data
+        table["dropped"] = len(self.scores.samples) - data.counts.sum(axis=0).astype(np.int64)
+        table["sd"] = data.by_columns(spread)
+        difference = table["difference"].to_numpy(np.float64)
+        if self.scores.ratios:
+            data = self._differences(self.scores.tested, self.scores.totals(self.scores.tested))
+        table["p"] = np.where(data.mean() * difference < 0, 1.0, sign_flip(data, resampling))
+        return table.assign(videos_needed=videos_needed(difference, table["sd"].to_numpy(np.float64)))[COLUMNS]
+
+    def _differences(self, values: Floats, own: Totals) -> Totals:
+        one, two = np.array(self.pairs, np.intp).reshape(-1, 2).T
+        low = self.scores.signs[one] < 0
+        one, two = np.where(low, two, one), np.where(low, one, two)
+        return differences(self.scores.totals(values[:, one] - values[:, two]), own, one, two)
+
+    def _names(self, pair: Pair) -> tuple[str, str | None, str, str]:
+        column, methods = self.scores.columns[pair.method], self.scores.methods
+        return column.metric, column.imputer, methods[pair.method], methods[pair.control]
 
 
 def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
@@ -52,33 +92,8 @@ def paired(scores: Matrix, pairs: Sequence[Pair], resampling: Resampling) -> pd.
     difference has the other sign); `dropped`: samples that lack either value; `sd`: over videos; `videos_needed`: to
     see this difference with power .8 at alpha .05, two-sided, unadjusted.
     """
-    data = _differences(scores, scores.values, pairs)
-    table = _intervals(scores, data, pairs, resampling)
-    table["dropped"] = len(scores.samples) - data.counts.sum(axis=0).astype(np.int64)
-    table["sd"] = data.by_columns(spread)
-    difference = table["difference"].to_numpy(np.float64)
-    tested = _differences(scores, scores.tested, pairs) if scores.ratios else data
-    table["p"] = np.where(tested.mean() * difference < 0, 1.0, sign_flip(tested, resampling))
-    return table.assign(videos_needed=videos_needed(difference, table["sd"].to_numpy(np.float64)))[COLUMNS]
-
-
-def _intervals(scores: Matrix, data: Totals, pairs: Sequence[Pair], resampling: Resampling) -> pd.DataFrame:
-    table = pd.DataFrame([_names(scores, pair) for pair in pairs], columns=[*KEYS, "control"])
-    table["imputer"] = table["imputer"].astype("string")
-    ends = intervals(data, resampling)
-    table[["difference", "low", "high", "videos"]] = pd.DataFrame(ends, columns=["mean", "low", "high", "videos"])
-    return table
-
-
-def _names(scores: Matrix, pair: Pair) -> tuple[str, str | None, str, str]:
-    column = scores.columns[pair.method]
-    return column.metric, column.imputer, scores.methods[pair.method], scores.methods[pair.control]
-
-
-def _differences(scores: Matrix, values: Floats, pairs: Sequence[Pair]) -> Totals:
-    one, two = np.array(pairs, np.intp).reshape(-1, 2).T
-    better = values * scores.signs
-    return differences(scores.totals(better[:, one] - better[:, two]), scores.totals(better), one, two)
+    gains = Gains(scores, pairs, scores.totals(scores.values))
+    return gains.tested(intervals(gains.data, resampling), resampling)
 
 
 def beats_every_control(differences: pd.DataFrame, bounds: frozenset[str], primary: Collection[str]) -> pd.DataFrame:

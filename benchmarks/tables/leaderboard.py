@@ -11,14 +11,14 @@ import pandas as pd
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import Interval, intervals
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.stats.totals import Totals, joined
 from attrib.benchmarks.tables.above_chance import Nulls, above_chance
 from attrib.benchmarks.tables.differences import (
+    Gains,
     Pair,
     against_controls,
     beats_every_control,
     best_controls,
-    gains,
-    paired,
 )
 from attrib.benchmarks.tables.matrix import MACRO, TASK, Column, Matrix, matrix, scored, subsets
 
@@ -55,9 +55,7 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
         if subset.startswith(TASK):
             board = described(scores, context)
         else:
-            pairs = against_controls(scores, context.roles.controls)
-            compared = paired(scores, pairs, context.resampling)
-            board = described(scores, context, (pairs, compared))
+            board, compared = compared_to_all(scores, context)
             tests = beats_every_control(compared, context.roles.bounds, context.metrics.primary)
             board = board.merge(tests, how="left", on=KEYS)
             differences.append(compared.assign(subset=subset))
@@ -67,38 +65,58 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
     return _joined(rows, COLUMNS), _joined(differences, ["subset", *differences[0].columns.drop("subset")])
 
 
-def described(
-    scores: Matrix, context: Context, known: tuple[Sequence[Pair], pd.DataFrame] | None = None
-) -> pd.DataFrame:
-    """Return one row for each column of `scores`: interval, chance, best control, and the difference to that.
+def described(scores: Matrix, context: Context) -> pd.DataFrame:
+    """Return one row for each column of `scores`: interval, chance, best control, and the difference to that."""
+    own = scores.totals(scores.values)
+    gains = Gains(scores, _beside_best(scores, own, context), own)
+    ends, gained = _intervals(gains, context)
+    return _with_best(_board(gains, ends), gains.pairs, gains.table(gained))
 
-    `known`: pairs and their differences, where they are computed already.
-    """
-    means = _means(scores, context)
-    values = means["mean"].to_numpy(np.float64)
-    best = best_controls(scores, values, context.roles.controls)
-    pairs = [Pair(index, best[column])
-             for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
-             if column in best and method not in context.roles.controls]  # fmt: skip
-    if known is None:
-        found = gains(scores, pairs, context.resampling)
-    else:
-        places = {pair: place for place, pair in enumerate(known[0])}
-        found = known[1].iloc[[places[pair] for pair in pairs]]
+
+def compared_to_all(scores: Matrix, context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what `described` does, and the differences of every method to every control; see `differences.paired`."""
+    own = scores.totals(scores.values)
+    gains = Gains(scores, against_controls(scores, context.roles.controls), own)
+    ends, gained = _intervals(gains, context)
+    compared = gains.tested(gained, context.resampling)
+    places = {pair: place for place, pair in enumerate(gains.pairs)}
+    best = _beside_best(scores, own, context)
+    return _with_best(_board(gains, ends), best, compared.iloc[[places[pair] for pair in best]]), compared
+
+
+def _beside_best(scores: Matrix, own: Totals, context: Context) -> list[Pair]:
+    """Pair every column that is no control with the best control's."""
+    best = best_controls(scores, own.mean(), context.roles.controls)
+    return [
+        Pair(index, best[column])
+        for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
+        if column in best and method not in context.roles.controls
+    ]
+
+
+def _intervals(gains: Gains, context: Context) -> tuple[list[Interval], list[Interval]]:
+    """Intervals of the columns and of the differences, from the same draws."""
+    ends, columns = intervals(joined(gains.own, gains.data), context.resampling), len(gains.scores.columns)
+    return ends[:columns], ends[columns:]
+
+
+def _board(gains: Gains, ends: Sequence[Interval]) -> pd.DataFrame:
+    """Interval, chance and number of undefined values of every column, in the columns' order."""
+    scores = gains.scores
+    names = pd.DataFrame(scores.columns, columns=Column._fields).assign(method=scores.methods)
+    table = names.join(pd.DataFrame(ends, columns=Interval._fields))
+    table = table.assign(chance=scores.totals(scores.chances).mean(), undefined=scores.undefined)
+    order = [*KEYS, "direction", "mean", "low", "high", "chance", "videos", "undefined"]
+    return table[order].astype({"method": "str", "metric": "str", "imputer": "string", "direction": "str"})
+
+
+def _with_best(board: pd.DataFrame, best: Sequence[Pair], differences: pd.DataFrame) -> pd.DataFrame:
+    """Add the best control, its mean and the difference to it; `differences` has a row for each pair of `best`."""
     names = {"low": "difference_low", "high": "difference_high"}
-    table = found.rename(columns=names)[["control", "difference", *names.values()]]
-    table.insert(1, "control_mean", values[[pair.control for pair in pairs]])
-    return means.join(table.set_index(pd.Index([pair.method for pair in pairs], dtype="int64")))
+    table = differences.rename(columns=names)[["control", "difference", *names.values()]]
+    table.insert(1, "control_mean", board["mean"].to_numpy(np.float64)[[pair.control for pair in best]])
+    return board.join(table.set_index(pd.Index([pair.method for pair in best], dtype="int64")))
 
 
 def _joined(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat([part.reindex(columns=columns) for part in parts], ignore_index=True)
-
-
-def _means(scores: Matrix, context: Context) -> pd.DataFrame:
-    """Interval, chance and number of undefined values of every column, in the columns' order."""
-    names = pd.DataFrame(scores.columns, columns=Column._fields).assign(method=scores.methods)
-    ends = pd.DataFrame(intervals(scores.totals(scores.values), context.resampling), columns=Interval._fields)
-    table = names.join(ends).assign(chance=scores.totals(scores.chances).mean(), undefined=scores.undefined)
-    order = [*KEYS, "direction", "mean", "low", "high", "chance", "videos", "undefined"]
-    return table[order].astype({"method": "str", "metric": "str", "imputer": "string", "direction": "str"})

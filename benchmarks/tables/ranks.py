@@ -42,10 +42,11 @@ def primary_rankings(results: pd.DataFrame, metrics: MetricRoles) -> dict[str, R
     Only those that rank three methods over two videos, which is what a critical-difference diagram can show.
     """
     rows = scored(results)
+    rows = rows[rows["metric"].isin(metrics.primary)]
     names = ["sample", "video", "task", "method", "metric"]
     pooled = rows.groupby(names, sort=False, dropna=False)["value"].mean().reset_index().assign(imputer=None)
-    shown = {}
-    for metric in (name for name in metrics.primary if name in set(rows["metric"])):
+    shown, present = {}, set(rows["metric"].unique())
+    for metric in (name for name in metrics.primary if name in present):
         imputers = rows.loc[rows["metric"] == metric, "imputer"].dropna().unique()
         title = f"{metric}, mean of {' and '.join(imputers)}" if len(imputers) > 1 else metric
         (ranking,) = rankings(pooled[pooled["metric"] == metric], metrics).values()

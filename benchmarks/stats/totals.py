@@ -231,8 +231,8 @@ class FewerColumns:
         blocks = []
         for columns in tiles(len(self.one)):
             rest = self.rest[:, columns]
-            places = np.unique(rest.nonzero()[0])
-            blocks.append((columns, places, rest[places].toarray()))
+            places = np.unique(rest.nonzero()[0]).astype(np.intp)
+            blocks.append((columns, places, np.asarray(rest[places].toarray(), np.float64)))
         return blocks
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import Interval, intervals
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Totals, joined
+from attrib.benchmarks.stats.threads import in_threads
+from attrib.benchmarks.stats.totals import Floats, Totals, joined
 from attrib.benchmarks.tables.above_chance import Nulls, above_chance
 from attrib.benchmarks.tables.differences import (
     Gains,
@@ -39,7 +42,51 @@ class Context:
     resampling: Resampling = field(default_factory=Resampling)
 
 
-def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
+@dataclass(frozen=True, eq=False)
+class Boards:
+    """Rows of the results with a score, their matrix, and boards of some of them, each computed once."""
+
+    rows: pd.DataFrame
+    whole: Matrix
+    context: Context
+    known: dict[bytes, pd.DataFrame] = field(default_factory=dict)
+
+    @staticmethod
+    def of(results: pd.DataFrame, context: Context) -> Boards:
+        """Arrange the results."""
+        rows = scored(results)
+        return Boards(rows, matrix(rows, context.metrics), context)
+
+    def of_rows(self, chosen: NDArray[np.bool_]) -> pd.DataFrame:
+        """Return a row for each column of the chosen rows: interval, chance, best control, and the difference to it."""
+        name = _name(chosen)
+        if name not in self.known:
+            scores = self.whole.of_rows(chosen)
+            own = scores.totals(scores.values)
+            gains = Gains(scores, _beside_best(scores, own, self.context), own)
+            ends, gained = _intervals(gains, self.context)
+            self.known[name] = _with_best(_board(gains, ends), gains.pairs, gains.table(gained))
+        return self.known[name]
+
+    def compared(self, subset: str, chosen: NDArray[np.bool_]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the same rows with tests, and the differences of every method to every control."""
+        board, compared = compared_to_all(self.whole.of_rows(chosen, by_task=subset == MACRO), self.context)
+        if subset != MACRO:
+            self.known[_name(chosen)] = board
+        tests = beats_every_control(compared, self.context.roles.bounds, self.context.metrics.primary)
+        return board.merge(tests, how="left", on=KEYS), compared.assign(subset=subset)
+
+    def above_chance(self, subset: str, chosen: NDArray[np.bool_], nulls: Nulls) -> dict[str, Floats]:
+        """Return the p of the columns of a subset, by the leaderboard's column."""
+        scores = self.whole.of_rows(chosen, by_task=subset == MACRO)
+        return {f"p_{kind}": p for kind, p in above_chance(scores, nulls, self.context.resampling).items()}
+
+
+def _name(chosen: NDArray[np.bool_]) -> bytes:
+    return hashlib.sha256(np.packbits(chosen).data).digest()
+
+
+def build(boards: Boards, nulls: Nulls) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the leaderboard, and the differences of every method to every control for all subsets but the tasks.
 
     Leaderboard: rows of COLUMNS for the subsets `all`, `macro` (mean over tasks), `correct`, `gated`, `vision` and each
@@ -47,34 +94,19 @@ def build(results: pd.DataFrame, nulls: Nulls, context: Context) -> tuple[pd.Dat
     positive where the method is better. p: that it beats every control, p_holm: after Holm over the primary metrics;
     p_pairing, p_shift: that it beats its own map on annotation of other videos, or shifted in time.
     """
-    table = scored(results)
-    whole = matrix(table, context.metrics)
-    rows, differences = [], []
-    for subset, chosen in subsets(table):
-        scores = whole.of_rows(chosen, by_task=subset == MACRO)
-        if subset.startswith(TASK):
-            board = described(scores, context)
-        else:
-            board, compared = compared_to_all(scores, context)
-            tests = beats_every_control(compared, context.roles.bounds, context.metrics.primary)
-            board = board.merge(tests, how="left", on=KEYS)
-            differences.append(compared.assign(subset=subset))
-        for kind, values in above_chance(scores, nulls, context.resampling).items():
-            board[f"p_{kind}"] = values
-        rows.append(board.assign(subset=subset))
+    chosen = dict(subsets(boards.rows))
+    flags = [each for each in chosen.items() if not each[0].startswith(TASK)]
+    found = in_threads(lambda each: boards.compared(*each), flags)  # before the tasks, which may be the same rows
+    tasks = [rows for subset, rows in chosen.items() if subset.startswith(TASK)]
+    rows = [*(board for board, _ in found), *in_threads(boards.of_rows, tasks)]
+    chance = in_threads(lambda each: boards.above_chance(*each, nulls), list(chosen.items()))
+    rows = [board.assign(**p, subset=subset) for board, p, subset in zip(rows, chance, chosen, strict=True)]
+    differences = [compared for _, compared in found]
     return _joined(rows, COLUMNS), _joined(differences, ["subset", *differences[0].columns.drop("subset")])
 
 
-def described(scores: Matrix, context: Context) -> pd.DataFrame:
-    """Return one row for each column of `scores`: interval, chance, best control, and the difference to that."""
-    own = scores.totals(scores.values)
-    gains = Gains(scores, _beside_best(scores, own, context), own)
-    ends, gained = _intervals(gains, context)
-    return _with_best(_board(gains, ends), gains.pairs, gains.table(gained))
-
-
 def compared_to_all(scores: Matrix, context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what `described` does, and the differences of every method to every control; see `differences.paired`."""
+    """Return what `Boards.of_rows` does, and every method's differences to every control; see `differences.paired`."""
     own = scores.totals(scores.values)
     gains = Gains(scores, against_controls(scores, context.roles.controls), own)
     ends, gained = _intervals(gains, context)

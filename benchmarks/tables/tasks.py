@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from attrib.benchmarks.stats.threads import in_threads
 from attrib.benchmarks.tables.generality import MAP, SHARES, Gaps, generality
-from attrib.benchmarks.tables.leaderboard import Context, described
-from attrib.benchmarks.tables.matrix import matrix, scored
+from attrib.benchmarks.tables.leaderboard import Boards
 
 KINDS = ("task", "area", "reasoning", "all")
 SPLITS = {"all": None, "right": True, "wrong": False}  # by the value of `correct`
@@ -25,19 +25,19 @@ SCORES = [
 COLUMNS = [*GROUP, *MAP, "imputer", *SCORES, *SHARES]
 
 
-def build(results: pd.DataFrame, gaps: Gaps | None, context: Context) -> pd.DataFrame:
+def build(boards: Boards, gaps: Gaps | None) -> pd.DataFrame:
     """Return a row for each group, split, method and metric (and null, where there are two).
 
     low, high: 95 % interval over videos; `difference` to the best control, positive where the method is better. From
     `null` on it is the share of the group's videos in which the map beats its null (see generality); NaN without one.
     """
-    table = scored(results)
-    scores = matrix(table, context.metrics)
-    tables = [
-        described(scores.of_rows(which == index), context).assign(kind=kind, group=group, split=split)
+    table = boards.rows
+    groups = [
+        (dict(zip(GROUP, (kind, group, split), strict=True)), which, index)
         for kind, split, which, groups in _splits(table)
         for index, group in enumerate(groups) if (which == index).any()
     ]  # fmt: skip
+    tables = in_threads(lambda each: boards.of_rows(each[1] == each[2]).assign(**each[0]), groups)
     names = [*GROUP, *MAP, "imputer", *SCORES]
     board = pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)
     shares = _shares(table.drop_duplicates("sample"), gaps).astype({"imputer": "string"})

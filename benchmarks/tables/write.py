@@ -48,13 +48,13 @@ def summarise(
     with threadpool_limits(limits=1, user_api="blas"):  # another number of threads would add in another order
         columns, rows = metric_roles(metrics), roles(settings)
         context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
-        known = gather(nulls)
-        board, differences = leaderboard.build(results, known, context)
+        boards, known = leaderboard.Boards.of(results, context), gather(nulls)
+        board, differences = leaderboard.build(boards, known)
         gaps = Gaps.of(results, known, columns)
         judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
         return Tables(
             board, differences, ranks.build(results, columns), agreement.build(judges, columns),
-            tasks.build(results, gaps, context), exceptions.build(results, gaps, rows.controls),
+            tasks.build(boards, gaps), exceptions.build(results, gaps, rows.controls),
             ranks.primary_rankings(results, columns), rows, columns,
         )  # fmt: skip
 

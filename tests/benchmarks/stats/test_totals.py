@@ -6,7 +6,7 @@ import pytest
 from attrib.benchmarks.stats.bootstrap import intervals
 from attrib.benchmarks.stats.permutation import sign_flip
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, Totals, differences, totals
+from attrib.benchmarks.stats.totals import Floats, Totals, differences, joined, totals
 
 VIDEOS = [f"v{index // 2 % 12:02}" for index in range(40)]  # one to four samples each
 TASKS = ["one" if index % 3 else "two" for index in range(40)]
@@ -94,3 +94,19 @@ def test_equal_columns_differ_by_exactly_nothing() -> None:
     )
     assert intervals(data, Resampling(500)) == [(0.0, 0.0, 0.0, 30)]
     assert sign_flip(data, Resampling(500)).tolist() == [1.0]
+
+
+def test_many_columns_and_draws_in_parts_are_one_product_with_each_column() -> None:
+    """More columns than a tile has: some lack what others have, a third of them half of the videos."""
+    generator, videos = np.random.default_rng(4), [f"{video:02}" for video in range(60)]
+    given = generator.normal(size=(60, 300))
+    given[generator.random(given.shape) < 0.01] = np.nan
+    given[::2, ::3] = np.nan
+    draws = generator.integers(0, 3, (20, 60)).astype(np.float64)
+    own, one, two = totals(given, videos), np.arange(0, 299, 2), np.arange(1, 300, 2)
+    away = given[:, one] - given[:, two]
+    together = joined(own, differences(totals(away, videos), own, one, two))
+    everything = np.hstack([given, away])
+    wanted = draws @ np.nan_to_num(everything) / (draws @ ~np.isnan(everything))
+    assert pytest.approx(wanted, abs=1e-12) == together.means(draws).T
+    assert together.scale[:300] == pytest.approx(own.scale)

@@ -11,7 +11,7 @@ from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables.above_chance import gather
-from attrib.benchmarks.tables.leaderboard import COLUMNS, Context, build
+from attrib.benchmarks.tables.leaderboard import COLUMNS, Boards, Context, build
 
 from board_cases import NAN, results, skilled
 
@@ -27,7 +27,7 @@ class Board(NamedTuple):
 
 
 def built(table: pd.DataFrame, roles: Roles = ROLES, resamples: int = 999, nulls: pd.DataFrame | None = None) -> Board:
-    return Board(*build(table, gather(nulls), Context(METRICS, roles, Resampling(resamples))))
+    return Board(*build(Boards.of(table, Context(METRICS, roles, Resampling(resamples))), gather(nulls)))
 
 
 def row(table: pd.DataFrame, **names: str) -> pd.Series:
@@ -179,6 +179,8 @@ def test_re_pairing_agrees_with_a_count_of_all_pairings():
     found = row(built(table, Roles(), 20_000, nulls).rows, subset="all")
     assert found["p_shift"] == pytest.approx(4 / 8, abs=0.01)
     assert np.isnan(found["p_pairing"])
-    low = Board(*build(table, gather(nulls), Context(MetricRoles({"mass": "low"}), resampling=Resampling(20_000))))
+    low = Board(
+        *build(Boards.of(table, Context(MetricRoles({"mass": "low"}), resampling=Resampling(20_000))), gather(nulls))
+    )
     # Lower is better: at most 1.1 are {}, {1}, {1, 2}, {1, 3}, {1, 2, 3}, {3}: 6 of 8
     assert row(low.rows, subset="all")["p_shift"] == pytest.approx(6 / 8, abs=0.01)

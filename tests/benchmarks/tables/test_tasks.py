@@ -11,7 +11,7 @@ from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables import exceptions, tasks
 from attrib.benchmarks.tables.above_chance import gather
 from attrib.benchmarks.tables.generality import Gaps
-from attrib.benchmarks.tables.leaderboard import Context, build
+from attrib.benchmarks.tables.leaderboard import Boards, Context, build
 from attrib.benchmarks.tables.tasks import COLUMNS, GROUP
 
 from board_cases import NAN, results, skilled
@@ -58,7 +58,7 @@ def row(found: pd.DataFrame, *names: str, method: str = "m", metric: str = "mass
 
 
 def test_means_of_groups_and_splits_by_hand() -> None:
-    found = tasks.build(table(), None, CONTEXT)
+    found = tasks.build(Boards.of(table(), CONTEXT), None)
     assert list(found.columns) == COLUMNS
     means = {
         ("task", "x", "all"): 0.7, ("task", "x", "right"): 0.9, ("task", "x", "wrong"): 0.5,
@@ -91,9 +91,9 @@ def test_the_row_of_all_is_the_leaderboards() -> None:
     given = skilled(6)
     shared = ["mean", "low", "high", "chance", "videos", "control", "control_mean", "difference", "difference_low"]
     keys = ["method", "metric"]
-    board = build(given, gather(None), context)[0]
+    board = build(Boards.of(given, context), gather(None))[0]
     wanted = board[board["subset"] == "all"].set_index(keys)[shared].sort_index()
-    found = tasks.build(given, None, context)
+    found = tasks.build(Boards.of(given, context), None)
     whole = found[(found["kind"] == "all") & (found["split"] == "all")].set_index(keys)[shared].sort_index()
     same(whole, wanted)
     for task in ("t0", "t1"):
@@ -103,7 +103,7 @@ def test_the_row_of_all_is_the_leaderboards() -> None:
 
 
 def test_shares_of_videos_that_beat_their_null_by_hand() -> None:
-    found = tasks.build(table(), gaps(table(), nulls()), CONTEXT)
+    found = tasks.build(Boards.of(table(), CONTEXT), gaps(table(), nulls()))
     shares = {
         names: (row(found, *names)["beats"], row(found, *names)["above"], row(found, *names)["tested"])
         for names in [("task", "x", "all"), ("task", "x", "wrong"), ("task", "y", "all"), ("area", "memory", "all"),
@@ -120,7 +120,7 @@ def test_shares_of_videos_that_beat_their_null_by_hand() -> None:
 
 def test_a_metric_with_two_nulls_has_a_row_for_each() -> None:
     both = pd.concat([nulls(), nulls().assign(null="shift", value=2.0)])
-    part = tasks.build(table(), gaps(table(), both), CONTEXT)
+    part = tasks.build(Boards.of(table(), CONTEXT), gaps(table(), both))
     part = part[(part["kind"] == "all") & (part["split"] == "all") & (part["method"] == "m")]
     assert part.loc[part["metric"] == "mass", ["null", "beats", "mean"]].to_dict("records") == [
         {"null": "pairing", "beats": 0.5, "mean": pytest.approx(0.6)},
@@ -152,8 +152,8 @@ def test_questions_of_one_video_in_a_task_are_excepted_together_each_with_its_ow
 
 
 def test_rows_order_plays_no_part_and_the_files_can_be_read_again(tmp_path: Path) -> None:
-    one = tasks.build(table(), gaps(table(), nulls()), CONTEXT)
-    two = tasks.build(table(), gaps(table(), nulls().sample(frac=1, random_state=1)), CONTEXT)
+    one = tasks.build(Boards.of(table(), CONTEXT), gaps(table(), nulls()))
+    two = tasks.build(Boards.of(table(), CONTEXT), gaps(table(), nulls().sample(frac=1, random_state=1)))
     pd.testing.assert_frame_equal(one, two)
     pairs = (gaps(table(), rows) for rows in (nulls(), nulls().sample(frac=1, random_state=1)))
     pd.testing.assert_frame_equal(*(exceptions.build(table(), pair, frozenset()) for pair in pairs))
@@ -167,10 +167,10 @@ def test_nothing_scored_nothing_defined_and_no_annotated_areas_give_tables_with_
     undefined = table().assign(value=NAN)
     for given in (failed, undefined, table().drop(columns=["area", "reasoning"])):
         for held in (None, nulls(), nulls().iloc[:0]):
-            found = tasks.build(given, gaps(given, held), CONTEXT)
+            found = tasks.build(Boards.of(given, CONTEXT), gaps(given, held))
             assert list(found.columns) == COLUMNS
             assert list(exceptions.build(given, gaps(given, held), frozenset()).columns) == exceptions.COLUMNS
-    assert tasks.build(failed, gaps(failed, nulls()), CONTEXT).empty
-    assert tasks.build(undefined, gaps(undefined, nulls()), CONTEXT)["mean"].isna().all()
-    kinds = tasks.build(table().drop(columns=["area", "reasoning"]), None, CONTEXT)["kind"]
+    assert tasks.build(Boards.of(failed, CONTEXT), gaps(failed, nulls())).empty
+    assert tasks.build(Boards.of(undefined, CONTEXT), gaps(undefined, nulls()))["mean"].isna().all()
+    kinds = tasks.build(Boards.of(table().drop(columns=["area", "reasoning"]), CONTEXT), None)["kind"]
     assert set(kinds) == {"task", "all"}

@@ -10,8 +10,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from attrib import config
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
+from attrib.benchmarks.stats import threads
 from attrib.benchmarks.stats.ranking import Ranking, rank
-from attrib.benchmarks.tables import agreement, critical_difference, ranks, write
+from attrib.benchmarks.tables import agreement, critical_difference, ranks, tasks, write
+from attrib.benchmarks.tables.above_chance import gather
 
 from board_cases import NAN, results, skilled
 
@@ -63,6 +65,31 @@ def test_sums_are_added_in_one_order_whatever_the_number_of_threads(monkeypatch:
     with threadpool_limits(limits=2, user_api="blas"):
         write.summarise(table(4), None, config.metric_entries(SETTINGS), SETTINGS)
     assert threads and set(threads) == {1}
+
+
+def test_tables_are_the_same_whatever_the_number_of_threads_also_where_a_task_is_the_whole_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for most in (1, 3):
+        monkeypatch.setattr(threads, "MOST", most)
+        (tmp_path / str(most)).mkdir()
+        tables = write.summarise(table(12).assign(task="one"), None, config.metric_entries(SETTINGS), SETTINGS)
+        write.write(tmp_path / str(most), tables)
+    for name in write.TABLES:
+        one, three = ((tmp_path / most / f"{name}.csv").read_bytes() for most in "13")
+        assert one == three
+
+
+def test_groups_of_a_table_that_the_leaderboard_has_are_not_resampled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    boards = write.leaderboard.Boards.of(table(6), write.leaderboard.Context(METRICS))
+    board, _ = write.leaderboard.build(boards, gather(None))
+    before = {*boards.known}
+    found = tasks.build(boards, None)
+    assert {*boards.known} == before, "all samples are answered correctly: its groups are the tasks and everything"
+    same = board[board["subset"] == "all"].reset_index(drop=True)
+    of_all = found[(found["kind"] == "all") & (found["split"] == "all")].reset_index(drop=True)
+    for name in ("mean", "low", "high", "difference_low"):
+        assert of_all[name].tolist() == pytest.approx(same[name].tolist(), nan_ok=True, abs=0)
 
 
 def test_without_a_primary_metric_an_old_figure_goes(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Time of an answer and three attention methods, with one encoding of the clip and with one each.
 
-`python -m tools.speed.sharing [--frames 4]` takes a random-weight PerceptionLM of the 1B shape in bfloat16. The two ways
-take turns; frames that pass the vision tower are counted.
+`python -m tools.speed.sharing [--frames 4]` takes a random-weight PerceptionLM of the 1B shape in bfloat16. The two
+ways take turns; frames that pass the vision tower are counted.
 """
 
 from __future__ import annotations

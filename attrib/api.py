@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from attrib.benchmarks.forecast import Forecast
     from attrib.benchmarks.runner import Outcome
     from attrib.benchmarks.shards import ShardOutcome
-    from attrib.explaining.explanation import Explanation
+    from attrib.explaining.explanation import Explanation, Tell
     from attrib.method import Method
     from attrib.model import VideoModel
 
@@ -38,14 +38,16 @@ def explain(
     target: str = "predicted",
     settings: Mapping[str, Any] | None = None,
     step: Progress | None = None,
+    tell: Tell | None = None,
 ) -> Explanation:
     """Explain the model's answer to a question about the video file `source`: the option it chooses, or a free answer.
 
     A question without options has a free answer: `answer`, or by default the model's own. The explanation covers all of
     it, only its `words`, or, with `per_word`, each of these (by default each content word) by itself. `methods`: names,
     or a mapping from row labels to parameters or Method objects; by default every registered method except controls
-    and methods that need an annotation. `settings`: a benchmark's `model` section and `seed`. Raises InputError for bad
-    input; a method that fails is recorded in `failures`.
+    and methods that need an annotation. `settings`: a benchmark's `model` section and `seed`. `tell` is called before
+    the methods run, with a note (device, dtype, tokens, expected memory) and warnings. Raises InputError for bad input;
+    a method that fails is recorded in `failures`.
     """
     words = (words,) if isinstance(words, str) else tuple(words)
     request.check(options, answer, bool(words or per_word), target)
@@ -65,7 +67,7 @@ def explain(
     asked = rows.with_answer(asked, aim) if options else with_reply(asked, network, clip, answer)
     subject = Subject.bind(network, clip, asked, aim, parsed.seed)
     planned = rows.by_word(subject, objects, words) if per_word else rows.by_method(subject, objects)
-    return attribute(subject, planned, step)
+    return attribute(subject, planned, step, tell)
 
 
 def explain_sample(
@@ -76,6 +78,7 @@ def explain_sample(
     target: str = "predicted",
     settings: Mapping[str, Any] | None = None,
     step: Progress | None = None,
+    tell: Tell | None = None,
 ) -> Explanation:
     """Explain the model's answer to an annotated question; pictures and summary then show the annotation too.
 
@@ -94,7 +97,7 @@ def explain_sample(
     report_progress(step, f"asking the model on {network.device}", 0, len(objects))
     asked = replace(sample, question=rows.with_answer(sample.question, aim))
     subject = replace(bind_sample(network, parsed, asked, aim), sample=sample)
-    return attribute(subject, rows.by_method(subject, objects), step)
+    return attribute(subject, rows.by_method(subject, objects), step, tell)
 
 
 def bench(

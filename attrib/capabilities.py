@@ -14,6 +14,7 @@ from attrib.attention_record import AttentionRecord, Knockout
 from attrib.errors import UnsupportedModel
 from attrib.model import VideoModel
 from attrib.types import Question, Reply, Shot
+from attrib.types.footprint import LayerStack
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -157,3 +158,21 @@ class NamesBlocks(Capability):
     @abstractmethod
     def parameter_blocks(self) -> Mapping[ModelPart, Mapping[str, Sequence[nn.Parameter]]]:
         """Return the blocks of vision encoder and language model by name, from the input up, each parameter once."""
+
+
+class KnowsSizes(Capability):
+    """Model that tells how large its layers are, so that the memory of a pass can be forecast.
+
+    `bounds_pixels`: the setting `model.pixels` bounds what it makes of a clip.
+    """
+
+    lacks = "does not tell how large its layers are"
+
+    @property
+    @abstractmethod
+    def bounds_pixels(self) -> bool:
+        """True where `model.pixels` bounds the size of a clip."""
+
+    @abstractmethod
+    def stacks(self, question: Question) -> tuple[LayerStack, LayerStack]:
+        """Return the layers of the vision encoder and of the decoder, with the tokens of a clip and its question."""

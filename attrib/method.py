@@ -19,6 +19,7 @@ from attrib.runtime.memory import fitting, peak_memory
 from attrib.runtime.seeding import seeded
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample
+from attrib.types.footprint import Footprint
 from attrib.types.need import ANNOTATION, Need
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ class Method(ABC):
 
         t is the number of clip frames, or of the token grid's steps.
         """
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """Footprint of the largest pass in memory, for a forecast; None where it is not known."""
+        return None
 
     def values_and_reports(self, subject: Subject) -> Attribution:
         """Return values with reported figures, by default none. Override in a method that reports some."""
@@ -95,6 +101,11 @@ class Attribution:
 @dataclass(frozen=True)
 class Control(Method):
     """A content-free row of every table: its volume does not depend on what the model computes."""
+
+    @property
+    def footprint(self) -> Footprint | None:
+        """Copies of the pixels."""
+        return Footprint("pixels")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,6 +31,11 @@ class AttentionGradient(AttentionMethod):
     heads: tuple[int, ...] = ()
     checkpoint: bool = True
     offload: bool = False
+
+    @property
+    def footprint(self) -> Footprint:
+        """Inputs of all layers, or all activations."""
+        return Footprint("layer inputs" if self.checkpoint else "everything")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return attention times its gradient (nats per unit of attention), 0 or more."""

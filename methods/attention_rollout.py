@@ -9,6 +9,7 @@ from attrib.attention import flows
 from attrib.attention.descent import STRIDE, Descent
 from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -30,6 +31,11 @@ class AttentionRollout(AttentionMethod):
 
     checkpoint: bool = True
     offload: bool = False
+
+    @property
+    def footprint(self) -> Footprint:
+        """Queries and keys of a few layers, or of all, and blocks of rows."""
+        return Footprint("queries and keys", stretch=STRIDE if self.checkpoint else 0, rows=True)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return shares of the answer row, 0 or more; with `null: divided`, as a ratio to uniform attention."""

@@ -10,6 +10,7 @@ import torch
 from attrib.inputs.removal import Cells, Removal
 from attrib.inputs.space import Baseline, Space, require_space
 from attrib.method import Batched, Method, require_at_least
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -38,6 +39,11 @@ class BandProbe(Batched, Method):
         require_space(self.space, self.baseline)
         require_at_least("cells", self.cells, 1)
         require_at_least("batch", self.batch, 1)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Forward passes of a batch."""
+        return Footprint("forward", self.space, self.batch, blurred=self.baseline == "blur")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return the geometric mean of the drops in nats, 0 or more."""

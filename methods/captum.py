@@ -16,6 +16,7 @@ from attrib.inputs.monte_carlo import report_of_halves, report_of_runs
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Method, require_at_least, require_choice
 from attrib.model import TokenGrid
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -65,6 +66,17 @@ class Captum(Method):
     @property
     def _parameters(self) -> frozenset[str]:
         return frozenset(self._signature.parameters) - OURS
+
+    @property
+    def footprint(self) -> Footprint:
+        """Passes of as many versions as the class runs at once."""
+        gradients = self.name in GRADIENT
+        counts = {**{name: each.default for name, each in self._signature.parameters.items()}, **self.arguments}
+        key = {"IntegratedGradients": "n_steps", "GradientShap": "n_samples"}.get(self.name, "perturbations_per_eval")
+        versions = counts.get("internal_batch_size") or counts.get(key) or 1
+        return Footprint(
+            "everything" if gradients else "forward", self.space, int(versions), blurred=self.baseline == "blur"
+        )
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return values in the class's own unit: gradients summed over channels, perturbations as one per feature."""

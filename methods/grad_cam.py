@@ -15,6 +15,7 @@ from attrib.capabilities import HasVisionLayers, require
 from attrib.errors import UnknownName
 from attrib.method import Method, require_choice
 from attrib.types import Shot
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -43,6 +44,11 @@ class GradCAM(Method):
 
     def __post_init__(self) -> None:
         require_choice("pool", self.pool, get_args(Pool))
+
+    @property
+    def footprint(self) -> Footprint:
+        """One backward pass from the pixels."""
+        return Footprint("everything", "pixels")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return gradient-weighted activations, not rectified. Raises UnknownName for an unknown layer."""

@@ -11,6 +11,7 @@ from attrib.inputs.monte_carlo import report_of_halves
 from attrib.inputs.space import Baseline, Inputs, Space, baseline_of, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least
 from attrib.runtime.memory import batches
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -42,6 +43,11 @@ class GradientShap(Batched, Method):
         require_at_least("samples", self.samples, 1)
         require_at_least("sigma", self.sigma, 0)
         require_at_least("batch", self.batch, 1)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Backward passes of a batch."""
+        return Footprint("everything", self.space, min(self.batch, self.samples), blurred="blur" in self.baselines)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return signed values in nats; in expectation they add up to f(x) - mean f(x')."""

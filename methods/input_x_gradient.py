@@ -10,6 +10,7 @@ from captum.attr import InputXGradient as Captum
 
 from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,6 +29,11 @@ class InputXGradient(Method):
 
     def __post_init__(self) -> None:
         require_space(self.space)
+
+    @property
+    def footprint(self) -> Footprint:
+        """One backward pass."""
+        return Footprint("everything", self.space)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return signed nats: the score's first-order drop when the location turns black or its token zero."""

@@ -14,6 +14,7 @@ from attrib.inputs.path_nodes import PathProfile, Segment
 from attrib.inputs.space import Baseline, Space, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least
 from attrib.runtime.selection import is_selected
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -53,6 +54,11 @@ class IntegratedGradients(Batched, Method):
         require_at_least("batch", self.batch, 1)
         if not 0 <= self.checked <= 1:
             raise ValueError(f"checked: expected a share from 0 to 1, got {self.checked}")
+
+    @property
+    def footprint(self) -> Footprint:
+        """Backward passes of a batch."""
+        return Footprint("everything", self.space, self.batch, blurred=self.baseline == "blur")
 
     def values(self, subject: Subject) -> Tensor:
         """Return signed nats per pixel or token; they add up to f(x) - f(x') except for the reported error."""

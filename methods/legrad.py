@@ -11,6 +11,7 @@ from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
 from attrib.capabilities import RecordsAttention, require
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,6 +32,11 @@ class LeGrad(AttentionMethod):
     reference: ClassVar[str] = "Bousselham et al. 2024, eq. 4 to 6"
 
     layers: tuple[int, ...] = ()
+
+    @property
+    def footprint(self) -> Footprint:
+        """One layer's activations at a time."""
+        return Footprint("one layer")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return gradients in nats per unit of attention, 0 or more."""

@@ -12,6 +12,7 @@ import torch
 from attrib.attention.statistics import HeadStatistics, answer_statistics
 from attrib.errors import AttributionError
 from attrib.method import Method, require_at_least
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -38,6 +39,11 @@ class LocalizationHeads(Method):
 
     def __post_init__(self) -> None:
         require_at_least("count", self.count, 1)
+
+    @property
+    def footprint(self) -> Footprint:
+        """One forward pass from the visual tokens."""
+        return Footprint("forward")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return sums of probabilities, 0 or more. Raises AttributionError for a head that does not exist."""

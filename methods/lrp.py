@@ -10,6 +10,7 @@ import torch
 from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method, require_choice
 from attrib.propagation.rules import Rule, propagating
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,6 +37,11 @@ class LRP(Method):
     def __post_init__(self) -> None:
         require_choice("rule", self.rule, get_args(Rule))
         require_space(self.space)
+
+    @property
+    def footprint(self) -> Footprint:
+        """One backward pass."""
+        return Footprint("everything", self.space)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return signed nats. Raises UnsupportedModel for a network with an operation that the rule does not know."""

@@ -14,6 +14,7 @@ from attrib.inputs.removal import Removal
 from attrib.inputs.space import Baseline, require_space
 from attrib.method import Batched, Method, require_at_least, require_sample
 from attrib.types import Track
+from attrib.types.footprint import Footprint
 from attrib.types.need import Need
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class ObjectOcclusion(Batched, Method):
         require_space("pixels", self.baseline)
         require_at_least("seconds", self.seconds, 0)
         require_at_least("batch", self.batch, 1)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Forward passes of a batch."""
+        return Footprint("forward", "pixels", self.batch, blurred=self.baseline == "blur")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return signed values in nats, 0 outside objects. Raises AttributionError for a subject without a sample."""

@@ -11,6 +11,7 @@ import torch
 from attrib.inputs.removal import Cells, Removal, Shape
 from attrib.inputs.space import Baseline, Space, require_space
 from attrib.method import Batched, Method, require_at_least, require_choice
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -49,6 +50,11 @@ class Occlusion(Batched, Method):
         for window, stride in zip(self.window, self.stride, strict=True):
             if not 1 <= stride <= window:
                 raise ValueError(f"stride: expected 1 to the window's {window} cells, got {stride}; more skips cells")
+
+    @property
+    def footprint(self) -> Footprint:
+        """Forward passes of a batch."""
+        return Footprint("forward", self.space, self.batch, blurred=self.baseline == "blur")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return signed values in nats."""

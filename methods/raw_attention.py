@@ -10,6 +10,7 @@ from attrib.attention.method import AttentionMethod
 from attrib.attention.statistics import high_activity
 from attrib.attention_record import AttentionRecord
 from attrib.method import require_choice
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -36,6 +37,11 @@ class RawAttention(AttentionMethod):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("reduction", self.reduction, get_args(flows.Reduction))
+
+    @property
+    def footprint(self) -> Footprint:
+        """One forward pass from the visual tokens."""
+        return Footprint("forward")
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return probabilities, 0 or more; with `null: divided`, as a ratio to uniform attention."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attrib.attention import flows
 from attrib.attention.method import AttentionMethod
 from attrib.attention_record import AttentionRecord
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,6 +29,11 @@ class Relevance(AttentionMethod):
 
     checkpoint: bool = True
     offload: bool = False
+
+    @property
+    def footprint(self) -> Footprint:
+        """Inputs of all layers, or all activations, and blocks of rows."""
+        return Footprint("layer inputs" if self.checkpoint else "everything", rows=True)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return the relevance, 0 or more."""

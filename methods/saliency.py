@@ -10,6 +10,7 @@ from captum.attr import Saliency as Captum
 
 from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Method, require_choice
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -35,6 +36,11 @@ class Saliency(Method):
     def __post_init__(self) -> None:
         require_space(self.space)
         require_choice("magnitude", self.magnitude, get_args(Magnitude))
+
+    @property
+    def footprint(self) -> Footprint:
+        """One backward pass."""
+        return Footprint("everything", self.space)
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return nats per unit of brightness or of token, 0 or more."""

@@ -12,6 +12,7 @@ from attrib.inputs.space import Inputs, Space, require_space
 from attrib.method import Attribution, Batched, Method, require_at_least, require_choice
 from attrib.methods.saliency import Magnitude, magnitude
 from attrib.runtime.memory import batches
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -47,6 +48,11 @@ class SmoothGrad(Batched, Method):
         require_at_least("samples", self.samples, 1)
         require_at_least("sigma", self.sigma, 0)
         require_at_least("batch", self.batch, 1)
+
+    @property
+    def footprint(self) -> Footprint:
+        """Backward passes of a batch."""
+        return Footprint("everything", self.space, min(self.batch, self.samples))
 
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return nats per unit of brightness or of token (squared for the other averages), 0 or more."""

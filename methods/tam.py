@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from attrib.capabilities import AnswersFreely, ReadsTokens, TokenLens, require
 from attrib.method import Method, require_at_least
+from attrib.types.footprint import Footprint
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -39,6 +40,11 @@ class TAM(Method):
         require_at_least("kernel", self.kernel, 1)
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel: expected an odd width, got {self.kernel}")
+
+    @property
+    def footprint(self) -> Footprint:
+        """One forward pass from the visual tokens."""
+        return Footprint("forward")
 
     @torch.no_grad()
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:

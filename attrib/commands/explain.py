@@ -90,7 +90,9 @@ def explain(
         explained = partial(api.explain, sample.video, sample.question.text, sample.question.options, answer=answer,
                             words=word or (), per_word=per_word)  # fmt: skip
     with stopping(f"what is drawn already stays in {output}"), progress(as_json) as step:
-        explanation = explained(model=model, methods=methods, target=target, settings=settings, step=step)
+        explanation = explained(
+            model=model, methods=methods, target=target, settings=settings, step=step, tell=partial(_tell, as_json)
+        )
         note = explanation.save(output, step, overlays=not no_overlay)
     warn(explanation.warnings)
     warn(explanation.notes, "note")
@@ -101,6 +103,12 @@ def explain(
         if note:
             say(note)
     finish([f"{name}: {error}" for name, error in explanation.failures.items()])
+
+
+def _tell(quiet: bool, placed: str, warnings: tuple[str, ...]) -> None:
+    """Print where the model runs and what it needs, unless `quiet`, and warnings in any case."""
+    warn([placed] * (not quiet), "note")
+    warn(warnings)
 
 
 def _chosen(names: list[str] | None, parameters: Any, annotated: bool) -> dict[str, Any] | None:

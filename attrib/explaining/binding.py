@@ -11,7 +11,7 @@ from attrib import config, models, video
 from attrib.capabilities import AnswersFreely, WeighsLetters, require
 from attrib.explaining.request import check_target
 from attrib.model import OpaqueModel, VideoModel
-from attrib.runtime.memory import fitting
+from attrib.runtime.memory import bytes_text, fitting
 from attrib.subject import Subject, Target
 from attrib.types import Clip, Question, Sample, Shot
 
@@ -53,12 +53,11 @@ def placement(subject: Subject) -> str:
     """Describe where and how the model runs: `cpu, float32, 288 visual tokens, weights of 4.6 MiB`."""
     model = subject.model
     weights = sum(each.nbytes for each in model.module.parameters())
-    size = f"{weights / 2**30:.1f} GiB" if weights >= 2**30 else f"{weights / 2**20:.1f} MiB"
     dtype = str(model.dtype).removeprefix("torch.")
     tokens = "a black box: no adapter for its family" if isinstance(model, OpaqueModel) else (
         f"{subject.grid.tokens} visual tokens"
     )  # fmt: skip
-    return f"{model.device}, {dtype}, {tokens}, weights of {size}"
+    return f"{model.device}, {dtype}, {tokens}, weights of {bytes_text(weights)}"
 
 
 def with_reply(question: Question, model: VideoModel, clip: Clip, answer: str | None = None) -> Question:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from attrib.errors import InputError, failure_message
 from attrib.explaining.binding import LEAST_MASS, letter_mass, placement
+from attrib.explaining.expected_memory import memory_note, memory_warnings
 from attrib.method import Method
 from attrib.model import vocabulary_warnings
 from attrib.render import overlay
@@ -20,6 +21,7 @@ from attrib.runtime.progress import Progress, report_progress
 from attrib.subject import Subject, Target
 from attrib.types import SaliencyVolume, Sample
 
+Tell = Callable[[str, tuple[str, ...]], None]  # a note, and warnings
 Rows = Mapping[str, tuple[str, Method, Subject]]  # by the volume's name: the method's label, the method, its subject
 
 
@@ -118,9 +120,14 @@ class Explanation:
         }  # fmt: skip
 
 
-def attribute(subject: Subject, rows: Rows, step: Progress | None) -> Explanation:
-    """Compute each row's volume; record methods that fail and continue with the others."""
-    report_progress(step, placement(subject), 0, len(rows))
+def attribute(subject: Subject, rows: Rows, step: Progress | None, tell: Tell | None = None) -> Explanation:
+    """Compute each row's volume; record methods that fail and continue with the others.
+
+    Before that, `tell` gets a note where the model runs and what memory it is expected to need, and warnings.
+    """
+    if tell is not None:
+        methods = [(label, method) for label, method, _ in rows.values()]
+        tell(memory_note(subject, methods), memory_warnings(subject, methods))
     mass = letter_mass(subject)  # before the maps: an error here must not lose them
     volumes: dict[str, SaliencyVolume] = {}
     failures: dict[str, str] = {}

@@ -48,11 +48,13 @@ class ModelFamily(ABC):
     """A network and its processor, with what no configuration tells. Subclasses are registered by `model_type`.
 
     `modality` is the key of `mm_encoder_outputs` under which the network takes a clip's features. A processor that
-    knows no videos is given the frames `as_images`.
+    knows no videos is given the frames `as_images`. `masked`: not all of the decoder's layers attend causally to all
+    tokens, so that it makes masks.
     """
 
     modality: ClassVar[Modality] = "video"
     as_images: ClassVar[bool] = False
+    masked: ClassVar[bool] = False
     frames_per_step: int = 1
 
     def __init__(self, network: Any, processor: Any) -> None:
@@ -79,6 +81,17 @@ class ModelFamily(ABC):
         """Record the tower's attention in the context, with `visual` and `cells` set. Raises UnsupportedModel."""
         tower, watch = self.tower(), TowerWatch(type(self).__name__, record, partial(self.tower_layout, shot))
         return watching_blocks(tower.encoder, list(tower.blocks), watch)
+
+    def tower_tokens(self, shot: Shot) -> int:
+        """Return how many patches of a clip go through the vision encoder."""
+        size = getattr(self.network.config.vision_config, "patch_size", None) or self.processor.patch_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return -(-shot.frames // self.frames_per_step) * (shot.height // height) * (shot.width // width)
+
+    @property
+    def bounds_pixels(self) -> bool:
+        """True where `limit` can bound the size of a clip."""
+        return type(self).limit is not ModelFamily.limit
 
     def limit(self, pixels: int) -> None:
         """Let no clip have more than `pixels` in all its frames. Raises InputError for frames of one size."""

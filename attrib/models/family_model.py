@@ -18,6 +18,7 @@ from attrib.capabilities import (
     AnswersFreely,
     EncodesSteps,
     HasVisionLayers,
+    KnowsSizes,
     ModelPart,
     NamesBlocks,
     ReadsTokens,
@@ -35,8 +36,10 @@ from attrib.models.prompting import Prompt, last_token, option_prompt, prompt
 from attrib.models.randomising import Blocks, parameter_blocks
 from attrib.models.recording import check_cut, watching
 from attrib.models.replying import generated, given, letter_id, reserved, unknown_words
+from attrib.models.sizes import language_stack, vision_stack
 from attrib.runtime.files import fingerprint
 from attrib.types import Clip, Question, Shot
+from attrib.types.footprint import LayerStack
 from attrib.types.reply import Reply
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ TRIAL = (2, 128, 128)  # frames, height and width of the clip that a checkpoint 
 
 class FamilyModel(
     VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention,
-    HasVisionLayers, WeighsLetters,
+    HasVisionLayers, WeighsLetters, KnowsSizes,
 ):  # fmt: skip
     """A checkpoint of a family in the Hugging Face layout."""
 
@@ -200,6 +203,19 @@ class FamilyModel(
         """Number of tokens of the sequence that are not visual."""
         asked = self._prompt(question, None)
         return len(asked.ids) - len(asked.visual)
+
+    @property
+    def bounds_pixels(self) -> bool:
+        """True for families that choose the size of frames."""
+        return self.family.bounds_pixels
+
+    def stacks(self, question: Question) -> tuple[LayerStack, LayerStack]:
+        """Encoder's blocks and decoder's layers, read from their modules."""
+        shot, asked = question.shot, self._prompt(question, question.reply)
+        assert shot is not None  # the prompt checks
+        at_once = AT_ONCE if self.device.type == "cpu" else None
+        vision = vision_stack(self.family, shot, self.dtype, at_once)
+        return vision, language_stack(self.family, len(asked.ids), self.dtype)
 
     def unknown_words(self, question: Question) -> tuple[str, ...]:
         """Return the words that become the unknown token; none where the vocabulary has bytes."""

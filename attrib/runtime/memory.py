@@ -76,6 +76,11 @@ def batches(count: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, count))
 
 
+def bytes_text(count: int) -> str:
+    """Return a number of bytes as `4.6 MiB` or `1.2 GiB`."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"
+
+
 def peak_memory(device: torch.device) -> int:
     """Peak bytes so far: of the GPU since its statistics were reset, or of this process since it started."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _process_peak()

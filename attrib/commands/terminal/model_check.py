@@ -44,13 +44,13 @@ def _checks(checks: Iterable[CheckResult]) -> Table:
 
 def _methods(runs: Iterable[MethodRun]) -> Table:
     table = Table("method", "outcome", box=None, pad_edge=False, header_style="bold")
-    for column in ("seconds", "memory", "frames"):
+    for column in ("seconds", "memory", "expected", "frames"):
         table.add_column(column, justify="right")
     for each in runs:
         seconds = "" if each.seconds is None else f"{each.seconds:.2f}"
-        memory = "" if each.memory is None else f"{each.memory / 2**20:,.0f} MiB"
+        memory, expected = ("" if size is None else f"{size / 2**20:,.0f} MiB" for size in (each.memory, each.expected))
         frames = "" if each.frames is None else f"{each.frames:,}"
-        table.add_row(Text(each.method), _styled(each.outcome), seconds, memory, frames)
+        table.add_row(Text(each.method), _styled(each.outcome), seconds, memory, expected, frames)
     return table
 
 

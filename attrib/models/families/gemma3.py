@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Gemma3(ModelFamily):
     """Frames squashed to a square, pooled; without the crops of single images ("pan and scan")."""
 
+    masked: ClassVar[bool] = True
     modality: ClassVar[Modality] = "image"
     as_images: ClassVar[bool] = True
     softcap = None  # its forward with images has none, whatever its configuration says

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class Gemma4(ModelFamily):
     """Frames of any size, each after its time in words; blocks of patches become one token."""
 
+    masked: ClassVar[bool] = True
+
     def grid(self, shot: Shot) -> TokenGrid:
         """Return one token for each block of pooled patches and frame."""
         cell = self.media_processor.patch_size * self.media_processor.pooling_kernel_size
@@ -28,6 +30,10 @@ class Gemma4(ModelFamily):
         """Return patches, their places and the number of frames."""
         packed = super().pack(pixels)
         return {name: packed[name] for name in self.media_processor.model_input_names}
+
+    def tower_tokens(self, shot: Shot) -> int:
+        """Return the whole budget of each frame, which patches are padded to."""
+        return shot.frames * self.media_processor.max_soft_tokens * self.media_processor.pooling_kernel_size**2
 
     def tower(self) -> Tower:
         """Return the encoder's layers, and the projector behind its pooling."""

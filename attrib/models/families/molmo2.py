@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from attrib.errors import InputError
 from attrib.model import TokenGrid
@@ -12,6 +12,8 @@ from attrib.types import Shot
 
 class Molmo2(ModelFamily):
     """Square frames, each after its time in words; their features are added to the placeholder's embedding."""
+
+    masked: ClassVar[bool] = True
 
     def __init__(self, network: Any, processor: Any) -> None:
         super().__init__(network, processor)

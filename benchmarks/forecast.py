@@ -96,9 +96,10 @@ def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) 
     peaks = []
     for number, sample in enumerate(plan.samples):
         report_progress(step, sample.id, number, len(plan.samples))
-        for kind, state, record in _states(SampleJob(plan, run, sample)):
-            states[sample.id][kind, state] += 1
-            peaks.append(record.value["peak_memory"] if kind[0] == "volumes" and record and record.value else None)
+        with run.indexed(save=False) as indexed:
+            for kind, state, record in _states(SampleJob(plan, indexed, sample)):
+                states[sample.id][kind, state] += 1
+                peaks.append(record.value["peak_memory"] if kind[0] == "volumes" and record and record.value else None)
     for sample, alone, kind, state in _check_states(plan, run):
         (states[sample.id] if alone else rest)[kind, state] += 1
     costs = _costs(log)

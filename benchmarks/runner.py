@@ -106,7 +106,8 @@ def sample_results(plan: Plan, run: RunDirectory, samples: Sequence[Sample], ste
         return lambda what, done, _: report_progress(own, what, number * each + done, total)
 
     def one(number: int) -> Done:
-        return _sample(SampleJob(plan, run, samples[number]), within(number))
+        with run.indexed() as indexed:
+            return _sample(SampleJob(plan, indexed, samples[number]), within(number))
 
     results = map_in_processes(one, range(len(samples)), plan.workers)
     for number, (sample, done) in enumerate(zip(samples, results, strict=True), 1):

@@ -63,7 +63,7 @@ def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
 
 def peek(job: VolumeJob, group: str) -> Record | None:
     """Return the cached record with the curves of a scored map, or None."""
-    return job.store.peek(_name(job, group), _key(job, read_by(job, group)))
+    return job.store.peek(record_name(job, group), record_key(job, read_by(job, group)))
 
 
 def curve_records(job: VolumeJob) -> Iterator[Record]:
@@ -71,7 +71,7 @@ def curve_records(job: VolumeJob) -> Iterator[Record]:
     for group in job.item.plan.metric_groups:
         if metrics := read_by(job, group):
             make = partial(_compute, job, list(metrics.values()))
-            yield job.store.get_or_compute(_name(job, group), _key(job, metrics), make, job.given)
+            yield job.store.get_or_compute(record_name(job, group), record_key(job, metrics), make, job.given)
 
 
 def rows(job: VolumeJob, record: Record) -> Iterator[CurveRecord]:
@@ -98,11 +98,13 @@ def write(directory: Path, curves: Iterable[CurveRecord]) -> None:
         file.write_bytes(table.to_parquet(index=False))
 
 
-def _name(job: VolumeJob, group: str) -> Name:
+def record_name(job: VolumeJob, group: str) -> Name:
+    """Name of the record with the curves of a group."""
     return ("curves", job.item.sample.id, job.method.label, group)
 
 
-def _key(job: VolumeJob, metrics: Iterable[str]) -> str:
+def record_key(job: VolumeJob, metrics: Iterable[str]) -> str:
+    """Cache key of the curves that these metrics, by their keys, read."""
     return digest(job.key, list(metrics), _code())
 
 

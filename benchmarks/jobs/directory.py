@@ -2,6 +2,7 @@
 
     config.yaml  environment.json  lock  log.jsonl  items/**/*.json (see store)  volumes/SAMPLE/METHOD.npz
     rivals/SAMPLE/METHOD.npz  videos/METHOD/SAMPLE.mp4  results.parquet  leaderboard.csv ...
+    index/**/*.json (see store)
     *.lease (see lock)  shard-1-of-2.yaml (settings of a shard at work)  log.shard-1-of-2.jsonl
 
 Every file is written atomically, so that a run that stops at any moment can resume.
@@ -25,7 +26,7 @@ import pandas as pd
 import yaml
 
 from attrib.benchmarks.jobs.lock import declared, leased, locked, refuse_others, remove_expired
-from attrib.benchmarks.jobs.store import SHARD_LOGS, Store, file_name
+from attrib.benchmarks.jobs.store import INDEX, SHARD_LOGS, Store, file_name
 from attrib.config import Config
 from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
@@ -44,7 +45,7 @@ COLUMNS = {
 
 
 VolumeFolder = Literal["volumes", "rivals"]
-FOLDERS = ("items", "volumes", "rivals", "videos")
+FOLDERS = (INDEX, "items", "volumes", "rivals", "videos")
 FILES = (
     "config.yaml", "environment.json", "log.jsonl", "critical_difference.png", "critical_difference.pdf",
     *(f"{name}.parquet" for name in ("results", "curves", "sanity", "floors", "nulls")),
@@ -64,6 +65,12 @@ class RunDirectory:
     def at(directory: Path, retry_failed: bool = False) -> RunDirectory:
         """Return the directory for reading, without a lock."""
         return RunDirectory(directory, Store(directory, retry_failed))
+
+    @contextmanager
+    def indexed(self, save: bool = True) -> Iterator[RunDirectory]:
+        """Yield the directory with a store that reads from its index; see Store.indexed."""
+        with self.store.indexed(save) as store:
+            yield RunDirectory(self.directory, store)
 
     @staticmethod
     @contextmanager

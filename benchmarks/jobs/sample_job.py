@@ -13,6 +13,7 @@ from attrib.benchmarks.jobs.keys import digest, file_hashes
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.perturb.counterfactual import gate
+from attrib.config import Entry
 from attrib.errors import AttribError
 from attrib.explaining.binding import letter_mass
 from attrib.subject import Subject
@@ -87,6 +88,21 @@ class SampleJob:
             return {**answer, "frames": len(self.clip), "grid": grid, "warnings": warnings}
 
         return self.run.store.get_or_compute(self.answer_name, self.answer_key, make, self.given)
+
+    @cached_property
+    def score_keys(self) -> dict[str, dict[str, Entry]]:
+        """Metrics by group and by the cache keys of their scores for the maps of this sample."""
+        peers = self.plan.peer_key(self.sample)
+
+        def key(group: str, metric: Entry) -> str:
+            needs = metric.item.needs
+            videos = self.videos[1:] if "counterfactuals" in needs else []
+            return digest(self.plan.metric_keys[group, metric.label], peers if "other videos" in needs else "", videos)
+
+        return {
+            group: {key(group, metric): metric for metric in metrics}
+            for group, metrics in self.plan.metric_groups.items()
+        }
 
     @property
     def gate_name(self) -> Name:

@@ -3,6 +3,9 @@
 items/A/B.json is the record named (A, B). Each computation adds a line to log.jsonl after its record is written: the
 item, the computed pieces of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
 A shard has a log of its own, log.shard-1-of-2.jsonl, since machines that share a disk would mix their lines.
+
+index/A/B.json has the records of the folder items/A/B too, so that a rerun opens one file a sample and kind. It is only
+a cache (see runtime/index): records that changed, and all where it is lost, are read from their own files.
 """
 
 from __future__ import annotations
@@ -11,7 +14,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -19,7 +23,9 @@ from urllib.parse import quote
 from attrib.benchmarks.jobs.keys import digest
 from attrib.errors import InputError, NotWritten, failure_message
 from attrib.runtime.files import write_text
+from attrib.runtime.index import Index, file_state
 
+INDEX = "index"
 LOG, SHARD_LOGS = "log.jsonl", "log.shard-*.jsonl"
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
@@ -55,6 +61,15 @@ class Store:
     directory: Path
     retry_failed: bool = False
     log: str = LOG
+    indices: dict[Name, Index] | None = field(default=None, repr=False, compare=False)
+
+    @contextmanager
+    def indexed(self, save: bool = True) -> Iterator[Store]:
+        """Yield a store that reads records of many files from an index of each sample's; `save`: write changed ones."""
+        indices: dict[Name, Index] = {}
+        yield replace(self, indices=indices)
+        for index in indices.values() if save else ():
+            index.save()
 
     def get_or_compute(
         self, name: Name, key: str, make: Callable[[], Any], given: Mapping[str, Any] | None = None
@@ -102,12 +117,18 @@ class Store:
 
     def read(self, name: Name) -> Record | None:
         """Return the record, whatever its key; None if it does not exist. Raises InputError if it is damaged."""
-        path = self.path(name)
+        path, index = self.path(name), self._index(name)
+        if index and (known := index.get(path)):
+            return Record(**known)
+        state = file_state(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["sum"] != digest(content["record"]):
                 raise ValueError("its checksum does not match")
-            return Record(**content["record"])
+            record = Record(**content["record"])
+            if index:
+                index.put(path, state, content["record"])
+            return record
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -116,7 +137,20 @@ class Store:
     def write(self, name: Name, record: Record) -> None:
         """Write a record. Raises NotWritten if that fails."""
         body = asdict(record)
-        write_text(self.path(name), json.dumps({"record": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
+        path, index = self.path(name), self._index(name)
+        write_text(path, json.dumps({"record": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
+        if index:
+            index.put(path, file_state(path), body)
+
+    def _index(self, name: Name) -> Index | None:
+        """Index of the records of one kind and sample; None for a kind with one record a sample."""
+        if self.indices is None or len(name) < 3:
+            return None
+        if name[:2] not in self.indices:
+            kind, sample = map(file_name, name[:2])
+            folder = self.directory / "items" / kind / sample
+            self.indices[name[:2]] = Index.of(self.directory / INDEX / kind / f"{sample}.json", folder)
+        return self.indices[name[:2]]
 
     def path(self, name: Name) -> Path:
         """Path of a record; names come from data and are escaped."""

@@ -124,15 +124,7 @@ class VolumeJob:
 
     def score_keys(self, group: str) -> dict[str, Entry]:
         """Return the group's metrics by the cache keys of their scores for this volume."""
-        plan, sample = self.item.plan, self.item.sample
-
-        def key(metric: Entry) -> str:
-            needs = metric.item.needs
-            peers = plan.peer_key(sample) if "other videos" in needs else ""
-            videos = self.item.videos[1:] if "counterfactuals" in needs else []
-            return digest(plan.metric_keys[group, metric.label], peers, videos)
-
-        return {key(metric): metric for metric in plan.metric_groups[group]}
+        return self.item.score_keys[group]
 
     def peek_scores(self, group: str) -> dict[str, Row]:
         """Return cached scores of this volume by key, without failed ones if the store retries these."""

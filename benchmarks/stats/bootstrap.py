@@ -58,7 +58,8 @@ def intervals(data: Totals, resampling: Resampling = USUAL, level: float = LEVEL
         width = max(1, VALUES_AT_ONCE // max(resampling.resamples, len(videos)))
         for at in range(0, len(columns), width):
             some = columns[at : at + width]
-            ends[:, some] = _ends(data.take(videos, some), level, resampling)
+            whole = len(videos) == data.count and len(some) == data.sums.shape[1]
+            ends[:, some] = _ends(data if whole else data.take(videos, some), level, resampling)
     values = zip(data.mean().tolist(), *ends.tolist(), data.present.sum(axis=0).tolist(), strict=True)
     return [Interval(*each) for each in values]
 

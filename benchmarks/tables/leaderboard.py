@@ -96,7 +96,7 @@ def build(boards: Boards, nulls: Nulls) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     chosen = dict(subsets(boards.rows))
     flags = [each for each in chosen.items() if not each[0].startswith(TASK)]
-    found = in_threads(lambda each: boards.compared(*each), flags)  # before the tasks, which may be the same rows
+    found = [boards.compared(*each) for each in flags]  # large, so one at a time; before tasks of the same rows
     tasks = [rows for subset, rows in chosen.items() if subset.startswith(TASK)]
     rows = [*(board for board, _ in found), *in_threads(boards.of_rows, tasks)]
     chance = in_threads(lambda each: boards.above_chance(*each, nulls), list(chosen.items()))

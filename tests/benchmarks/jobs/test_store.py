@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import resource
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +71,72 @@ def test_a_damaged_part_is_noticed_told_and_made_again(tmp_path: Path, damage: o
     assert parts.get_or_compute(NAME, "k", lambda: 0.25).value == 0.25
     assert parts.get_or_compute(NAME, "k", lambda: 0.5).value == 0.25
     assert [line["damaged"] for line in parts.logged()] == ["", str(path)]
+
+
+def kept(folder: Path, name: tuple[str, ...], key: str = "k", save: bool = True) -> Any | None:
+    """Value of a record by a new process's store, through its index."""
+    with Store(folder).indexed(save) as store:
+        record = store.peek(name, key)
+    return record and record.value
+
+
+@pytest.fixture
+def indexed(tmp_path: Path) -> Path:
+    """Store of two scores of a sample, written long ago, with their index."""
+    for number, method in enumerate(("grad_cam", "random")):
+        Store(tmp_path).get_or_compute(("scores", "video_0", method), "k", lambda number=number: {"number": number})
+        path = Store(tmp_path).path(("scores", "video_0", method))
+        os.utime(path, ns=(path.stat().st_mtime_ns - 10**10,) * 2)
+    for method in ("grad_cam", "random"):
+        kept(tmp_path, ("scores", "video_0", method))
+    return tmp_path
+
+
+def test_records_are_read_from_the_index_without_opening_them(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+    opened: list[Path] = []
+    monkeypatch.setattr(Path, "read_text", lambda path, **given: opened.append(path) or read(path, **given))
+    assert [kept(indexed, ("scores", "video_0", name)) for name in ("grad_cam", "random")] == [
+        {"number": 0}, {"number": 1}
+    ]  # fmt: skip
+    assert kept(indexed, NAME, "another key") is None
+    assert not [path for path in opened if path.parts[-3:-1] == ("scores", "video_0")]
+
+
+@pytest.mark.parametrize("loss", ["lost", "damaged", "cut short", "part of a write"])
+def test_whatever_happens_to_the_index_the_records_are_the_same(indexed: Path, loss: str) -> None:
+    place = indexed / "index" / "scores" / "video_0.json"
+    whole = place.read_bytes()
+    if loss == "lost":
+        place.unlink()
+    elif loss == "part of a write":  # killed before it was renamed
+        place.with_name(".video_0.0123abcd.part.json").write_bytes(whole[:50])
+    else:
+        place.write_bytes(whole.replace(b'"number": 0', b'"number": 7') if loss == "damaged" else whole[:-9])
+    assert kept(indexed, ("scores", "video_0", "grad_cam"), save=False) == {"number": 0}
+    assert kept(indexed, ("scores", "video_0", "grad_cam")) == {"number": 0}
+    assert len(place.read_bytes()) >= len(whole) // 2, "it is made anew"
+
+
+def test_a_record_that_is_removed_or_changed_behind_the_index_counts_as_it_is(indexed: Path) -> None:
+    store = Store(indexed)
+    store.path(NAME).unlink()
+    assert kept(indexed, NAME) is None
+    store.get_or_compute(NAME, "new", lambda: {"number": 5})
+    assert (kept(indexed, NAME), kept(indexed, NAME, "new")) == (None, {"number": 5})
+    path = store.path(("scores", "video_0", "random"))
+    path.write_text(path.read_text()[:40])
+    assert kept(indexed, ("scores", "video_0", "random")) is None
+    with store.indexed() as there, pytest.raises(InputError, match="expected a record of a run"):
+        there.read(("scores", "video_0", "random"))
+
+
+def test_a_record_that_is_computed_within_the_index_is_in_it_at_once(indexed: Path) -> None:
+    with Store(indexed).indexed() as store:
+        assert store.get_or_compute(NAME, "other", lambda: {"number": 9}).value == {"number": 9}
+        assert store.peek(NAME, "other") == store.read(NAME)
+    assert kept(indexed, NAME, "other") == {"number": 9}
+    assert kept(indexed, ("scores", "video_0", "random")) == {"number": 1}
 
 
 def test_names_do_not_mix(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 Modality = Literal["video", "image"]
+BOUNDING = "The Qwen, GLM and VideoLLaMA 3 families have such a bound"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,7 @@ class ModelFamily(ABC):
 
     def limit(self, pixels: int) -> None:
         """Let no clip have more than `pixels` in all its frames. Raises InputError for frames of one size."""
-        raise InputError(f"model.pixels: {type(self).__name__} makes all frames of one size; leave it out")
+        raise InputError(f"model.pixels: {type(self).__name__} makes all frames of one size; leave it out. {BOUNDING}")
 
     @property
     def placeholder(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_glm_gemma
 import torch
 from checkpoints import write_checkpoint
 from tiny_families import qwen3_vl
@@ -17,6 +18,8 @@ from attrib.attention_record import AttentionRecord, LayerRecord
 from attrib.errors import InputError
 from attrib.explaining.binding import placement, resolved
 from attrib.models import load, placed
+from attrib.models.checking.checks import CHECKS, compare
+from attrib.models.checking.official import Case
 from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject
 from attrib.types import Clip, Question
@@ -126,9 +129,38 @@ def test_pixels_bound_the_tokens_of_a_clip(qwen: Path) -> None:
     assert counts[0] > counts[1] > 0
 
 
-def test_pixels_are_refused_where_they_have_no_meaning_and_where_they_are_too_few(qwen: Path, checkpoint: Path) -> None:
-    with pytest.raises(InputError, match="PerceptionLM makes all frames of one size; leave it out"):
+@pytest.mark.parametrize("name", ["glm4v", "glm46v", "video_llama_3"])
+def test_pixels_bound_other_families_too(name: str, tmp_path: Path) -> None:
+    """Tokens fall to what is asked for, and lie where the official processor with that bound puts them."""
+    folder = tiny_glm_gemma.BUILDERS[name](tmp_path)
+    frames = np.random.default_rng(0).integers(0, 256, (5, 50, 70, 3), dtype=np.uint8)
+    uneven = Clip(frames, np.array([0.033, 0.4, 1.0, 1.71, 2.9]), 3.3)
+    free, half = (load(str(folder), pixels=pixels) for pixels in (None, 5 * 32 * 48))
+    tokens = [Subject.bind(model, uneven, QUESTION).grid.tokens for model in (free, half)]
+    assert 0 < tokens[1] <= tokens[0] / 2 and half.preprocess(uneven).shape[2:].numel() <= 32 * 48
+    assert isinstance(half, FamilyModel)
+    case = Case(half, uneven)
+    for check in CHECKS:
+        if check.name in ("prompt ids", "log p of the options", "cells"):
+            assert compare(check, case).verdict == "holds", check.name
+
+
+def test_small_frames_are_not_enlarged_beyond_the_bound(tmp_path: Path) -> None:
+    """VideoLLaMA 3 has a least size of each frame, which a bound of the clip may lie below."""
+    folder = tiny_glm_gemma.video_llama_3(tmp_path)
+    model = load(str(folder), pixels=12 * 16 * 32)
+    assert model.preprocess(clip(12, 16, 32)).shape[2:].numel() <= 16 * 32
+
+
+def test_pixels_are_refused_where_they_have_no_meaning_and_where_they_are_too_few(
+    qwen: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=r"PerceptionLM makes all frames of one size; leave it out\. The Qwen, GLM and"
+    ):
         load(str(checkpoint), pixels=10_000)
+    with pytest.raises(InputError, match=r"gives each frame up to 70 tokens and has no bound .* The Qwen, GLM and"):
+        load(str(tiny_glm_gemma.gemma4(tmp_path)), pixels=10_000)
     with pytest.raises(InputError, match="expected at least 512, those of one token, got 10"):
         load(str(qwen), pixels=10)
 

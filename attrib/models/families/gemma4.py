@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from attrib.errors import UnsupportedModel
+from attrib.errors import InputError, UnsupportedModel
 from attrib.model import TokenGrid
-from attrib.models.family import Layout, ModelFamily, Tower
+from attrib.models.family import BOUNDING, Layout, ModelFamily, Tower
 from attrib.types import Shot
 
 if TYPE_CHECKING:
@@ -25,6 +25,19 @@ class Gemma4(ModelFamily):
         """Return one token for each block of pooled patches and frame."""
         cell = self.media_processor.patch_size * self.media_processor.pooling_kernel_size
         return TokenGrid(shot.frames, shot.height // cell, shot.width // cell)
+
+    @property
+    def bounds_pixels(self) -> bool:
+        """False."""
+        return False
+
+    def limit(self, pixels: int) -> None:
+        """Raise InputError: the processor takes a few sizes of frames only, of which the default is the smallest."""
+        budget = self.media_processor.max_soft_tokens
+        raise InputError(
+            f"model.pixels: {type(self).__name__}'s processor gives each frame up to {budget} tokens and has no "
+            f"bound of a clip; take fewer frames. {BOUNDING}"
+        )
 
     def pack(self, pixels: Float[Tensor, "b t 3 h w"]) -> dict[str, Any]:
         """Return patches, their places and the number of frames."""

@@ -40,11 +40,14 @@ class Qwen2VL(ModelFamily):
 
     def limit(self, pixels: int) -> None:
         """Set the most, and with it the least, that the processor makes of a clip."""
-        video, cell = self.processor.video_processor, (self.patch * self.merge) ** 2 * self.frames_per_step
+        cell = (self.patch * self.merge) ** 2 * self.frames_per_step
         if pixels < cell:
             raise InputError(f"model.pixels: expected at least {cell}, those of one token, got {pixels}")
-        least = min(int(video.size["shortest_edge"]), pixels)
-        self.change(size=SizeDict(shortest_edge=least, longest_edge=pixels))
+        self.change(size=SizeDict(shortest_edge=self.least(pixels), longest_edge=pixels))
+
+    def least(self, most: int) -> int:
+        """Return to how many pixels the processor enlarges a smaller clip, of which `most` are allowed."""
+        return min(int(self.processor.video_processor.size["shortest_edge"]), most)
 
     def grid(self, shot: Shot) -> TokenGrid:
         """Return one token for each block of merged patches and two frames."""

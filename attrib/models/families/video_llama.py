@@ -15,6 +15,10 @@ class VideoLlama3(Qwen2VL):
         super().__init__(network, processor)
         self.change(use_token_compression=False)
 
+    def least(self, most: int) -> int:
+        """Return one token: the processor has a least size of each frame, which many frames take beyond the most."""
+        return (self.patch * self.merge) ** 2
+
     def tower(self) -> Tower:
         """Return the encoder's layers, its last norm and the projector."""
         encoder = self.network.model.vision_model

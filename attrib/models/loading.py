@@ -31,6 +31,7 @@ FILES: Mapping[str, tuple[str, ...]] = {  # by what is loaded: patterns of the f
     "chat template": ("chat_template.jinja", "chat_template.json"),
 }  # fmt: skip
 REQUIRED = ("config.json", "processor_config.json", "tokenizer_config.json", "tokenizer.json")
+EXTRAS = {"num2words": "smolvlm"}  # packages that a processor needs, by attrib's extra that installs them
 LFS = b"version https://git-lfs"
 SHOWN = 3  # tensors that a message names; of more it gives the number
 
@@ -180,6 +181,9 @@ def one_line_errors(checkpoint: Checkpoint, what: str) -> Iterator[None]:
     except Exception as error:  # transformers and its back ends raise nearly anything
         if out_of_memory(error):
             raise NotEnoughMemory(f"model {checkpoint.name}: out of memory; dtype bfloat16 needs less") from None
+        extra = next((EXTRAS[name] for name in EXTRAS if isinstance(error, ImportError) and name in str(error)), None)
+        if extra:
+            raise InputError(f'model {checkpoint.name}: pip install "attrib[{extra}]"') from error
         raise InputError(
             f"model {checkpoint.name}: its {what} cannot be loaded: {_cause(checkpoint, what, error)}"
         ) from error

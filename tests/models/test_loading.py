@@ -13,6 +13,7 @@ import pytest
 import torch
 from checkpoints import write_checkpoint
 from safetensors.torch import load_file, save_file
+from tiny_square_frames import smolvlm
 from transformers import PreTrainedModel
 
 from attrib import models, video
@@ -272,3 +273,12 @@ def test_memory_that_is_not_enough_is_no_fault_of_the_checkpoint(whole: Path, mo
     monkeypatch.setattr(type(build(Shape(), byte_tokenizer())), "to", full)
     with pytest.raises(NotEnoughMemory, match="out of memory; dtype bfloat16 needs less"):
         load(str(whole))
+
+
+def test_a_missing_package_is_named_with_its_extra_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is wrong with the checkpoint's files."""
+    folder = smolvlm(tmp_path)
+    monkeypatch.setattr("transformers.models.smolvlm.processing_smolvlm.num2words", None)
+    with pytest.raises(InputError) as raised:
+        models.load(str(folder))
+    assert str(raised.value) == f'model {folder}: pip install "attrib[smolvlm]"'

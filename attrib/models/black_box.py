@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 import numpy as np
 import torch
@@ -32,6 +34,24 @@ TRIAL = (2, 96, 128)  # frames, height and width of the clip that a checkpoint i
 Media = Literal["video", "image"]
 
 
+@dataclass(frozen=True)
+class BlackBoxMedia:
+    """Form in which a processor gets the frames: one video, or pictures."""
+
+    as_images: bool
+    changed: ClassVar[Mapping[str, Any]] = {}  # settings of the processor: none
+
+    def content(self, frames: Tensor) -> list[dict[str, Any]]:
+        """Return the media parts of the user's message for a clip (t, 3, h, w)."""
+        if not self.as_images:
+            return [{"type": "video", "video": frames}]
+        return [{"type": "image", "image": frame} for frame in frames]
+
+    def packing(self) -> dict[str, Any]:
+        """Return more arguments for the processor: none."""
+        return {}
+
+
 class BlackBox(OpaqueModel, AnswersFreely):
     """A checkpoint without an adapter of its own; frames go to its processor as a video, or else as pictures."""
 
@@ -47,6 +67,16 @@ class BlackBox(OpaqueModel, AnswersFreely):
         """The transformers network."""
         network: nn.Module = self._network
         return network
+
+    @property
+    def media(self) -> BlackBoxMedia:
+        """Form in which the processor gets the frames."""
+        return BlackBoxMedia(self._media == "image")
+
+    def prompt_ids(self, pixels: Float[Tensor, "t 3 h w"], question: Question) -> list[int]:
+        """Return the ids that the network is asked with."""
+        ids: list[int] = self._inputs(pixels, question)["input_ids"][0].tolist()
+        return ids
 
     def preprocess(self, clip: Clip) -> Float[Tensor, "t 3 h w"]:
         """Return the frames at their own size; the processor resizes them when the model is asked."""
@@ -84,7 +114,7 @@ class BlackBox(OpaqueModel, AnswersFreely):
         frames = (pixels.detach() * WHITE).round().clamp(0, WHITE).to("cpu", torch.uint8)
         if question.shot is None:
             raise InputError("question: expected the shot of the clip that it is about; Subject.bind sets it")
-        inputs = dict(official(self._processor, self._parts(frames), text, question.shot, {}))
+        inputs = dict(official(self._processor, self.media.content(frames), text, question.shot, {}))
         ids = inputs["input_ids"]
         more = {name: pad(value, (0, len(said))) for name, value in inputs.items() if _same(value, ids)}
         more["input_ids"] = torch.cat([ids, ids.new_tensor([said])], dim=1) if said else ids
@@ -92,12 +122,7 @@ class BlackBox(OpaqueModel, AnswersFreely):
         return {name: self._moved(value) for name, value in {**inputs, **more}.items()}
 
     def _last_token(self) -> int:
-        return last_token(self._processor, self._parts(torch.zeros(1, 3, 1, 1, dtype=torch.uint8)))
-
-    def _parts(self, frames: Tensor) -> list[dict[str, Any]]:
-        if self._media == "video":
-            return [{"type": "video", "video": frames}]
-        return [{"type": "image", "image": frame} for frame in frames]
+        return last_token(self._processor, self.media.content(torch.zeros(1, 3, 1, 1, dtype=torch.uint8)))
 
     def _moved(self, value: Any) -> Any:
         if not isinstance(value, Tensor):

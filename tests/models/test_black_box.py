@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from attrib.errors import InputError, UnsupportedModel
 from attrib.explaining.binding import placement
 from attrib.imputer import TokenImputer
 from attrib.models.black_box import BlackBox, load_black_box
+from attrib.models.checking.report import report
 from attrib.models.prompting import option_prompt
 from attrib.subject import Subject
 from attrib.types import Clip, Question
@@ -134,3 +136,30 @@ def test_a_model_that_takes_no_pictures_is_refused_in_one_line(folder: Path, tmp
     assert code == 2 and err.count("\n") == 1 and "neither a video nor several pictures" in err
     with pytest.raises(InputError, match="black box to attrib; leave it out"):
         models.load(str(folder), pixels=1000)
+
+
+def test_the_check_runs_what_applies(folder: Path, tmp_path: Path, attrib: Run) -> None:
+    video.write(tmp_path / "clip.mp4", clip().frames, np.arange(3) / 3)
+    options = ("--method", "occlusion", "--method", "saliency", "--frames", "2", "--json")
+    code, out, err = attrib("check", folder, "--video", tmp_path / "clip.mp4", *options)
+    assert code == 0, err
+    found = json.loads(out)
+    verdicts = {each["name"]: each["verdict"] for each in found["checks"]}
+    applying = {"prompt ids", "log p of the options", "generated ids"}
+    assert {name for name, verdict in verdicts.items() if verdict == "holds"} == applying
+    refused = [each for each in found["checks"] if each["name"] not in applying]
+    assert {each["verdict"] for each in refused} == {"refused"}
+    assert all("which only a known family has" in each["reason"] for each in refused)
+    occlusion, saliency = found["methods"]
+    assert occlusion["outcome"] == "runs" and occlusion["seconds"] > 0 and occlusion["memory"] is not None
+    assert saliency["outcome"] == "refused" and "it has no gradients" in saliency["reason"]
+    assert "a black box: no adapter" in found["setting"]["family"]
+
+
+def test_the_check_notices_another_prompt(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture less than the clip has."""
+    model = load_black_box(folder)
+    ask = model._inputs
+    monkeypatch.setattr(model, "_inputs", lambda pixels, *more: ask(pixels[1:], *more))
+    faults = [line.partition(":")[0] for line in report(model, clip(), ()).faults]
+    assert faults == ["prompt ids", "log p of the options", "generated ids"]

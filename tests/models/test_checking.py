@@ -304,7 +304,7 @@ def test_memory_is_measured_and_a_failure_is_no_refusal(case: Case, monkeypatch:
 
 
 def test_a_model_without_a_family_has_no_adapter_to_check() -> None:
-    with pytest.raises(InputError, match="model 'toy': no family's adapter runs it"):
+    with pytest.raises(InputError, match="model 'toy': it is no checkpoint of transformers"):
         report(ToyModel(), toy_clip(), ())
 
 

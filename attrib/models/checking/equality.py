@@ -27,9 +27,7 @@ def deviation(found: Tensor, expected: Tensor, floor: float, rough: bool = False
 
 def prompt_ids(case: Case) -> float:
     """Count the prompt's ids that are not the official processor's, and visual tokens without a cell."""
-    own, official = case.prompt, case.asked["input_ids"][0].cpu()
-    strangers = abs(len(own.visual) - case.subject.grid.tokens) + abs(len(own.visual) - case.tokens.shape[1])
-    return float(_differing(own.ids.tolist(), official.tolist()) + strangers)
+    return float(_differing(case.ids, case.asked["input_ids"][0].tolist()) + case.strangers)
 
 
 def _differing(found: Sequence[int], expected: Sequence[int]) -> int:
@@ -82,13 +80,13 @@ def _flow(case: Case, method: str) -> float:
 
 def generated_ids(case: Case) -> float:
     """Count the ids of the model's own answer that are not those of transformers' `generate`."""
-    settings, family = case.network.generation_config, case.model.family
+    settings = case.network.generation_config
     before = settings.max_new_tokens
     settings.max_new_tokens = min(MOST_GENERATED, before or MOST_GENERATED)
     try:
         official = case.generated(settings.max_new_tokens)
         expected = _ended(official, settings.eos_token_id)
-        if not expected or family.placeholder in expected:
+        if not expected or case.placeholder in expected:
             raise UnsupportedModel("it answers with nothing, or with its own placeholder for video")
         differing = _differing(case.model.generate(case.subject.pixels, case.open_question).ids, expected)
         if differing and case.rough:

@@ -14,6 +14,8 @@ from transformers import AutoProcessor, PreTrainedModel
 from transformers.video_utils import VideoMetadata
 
 from attrib.errors import InputError, UnsupportedModel, first_line
+from attrib.models.black_box import BlackBox, BlackBoxMedia
+from attrib.models.family import ModelFamily
 from attrib.models.family_model import FamilyModel
 from attrib.models.loading import Checkpoint, one_line_errors
 from attrib.models.prompting import TICKS, Prompt, option_prompt, prompt
@@ -61,10 +63,31 @@ class Case:
         source = Checkpoint(config.name_or_path, getattr(config, "_commit_hash", None), offline=True)
         with one_line_errors(source, "processor"):
             found = AutoProcessor.from_pretrained(source.name, revision=source.revision, local_files_only=True)
-        family = self.model.family
-        for name, value in family.changed.items():
-            setattr(found.image_processor if family.as_images else found.video_processor, name, value)
+        for name, value in self.media.changed.items():
+            setattr(found.image_processor if self.media.as_images else found.video_processor, name, value)
         return found
+
+    @property
+    def media(self) -> ModelFamily | BlackBoxMedia:
+        """Form in which the official processor gets the frames."""
+        return self.model.family
+
+    @property
+    def placeholder(self) -> int | None:
+        """Id that stands for a visual token; None where it is not known."""
+        return self.model.family.placeholder
+
+    @property
+    def ids(self) -> list[int]:
+        """The prompt's ids, by attrib."""
+        found: list[int] = self.prompt.ids.tolist()
+        return found
+
+    @property
+    def strangers(self) -> int:
+        """Visual tokens of the prompt that have no cell."""
+        count = len(self.prompt.visual)
+        return abs(count - self.subject.grid.tokens) + abs(count - self.tokens.shape[1])
 
     @cached_property
     def prompt(self) -> Prompt:
@@ -88,11 +111,10 @@ class Case:
 
     def inputs(self, text: str) -> Mapping[str, Any]:
         """Return the official processor's output for the clip at its real size and times. Raises InputError."""
-        family = self.model.family
         frames = torch.from_numpy(self.clip.frames).permute(0, 3, 1, 2)
-        media = family.content(frames)
-        arguments: dict[str, Any] = dict(family.packing())
-        if not family.as_images:
+        media = self.media.content(frames)
+        arguments: dict[str, Any] = dict(self.media.packing())
+        if not self.media.as_images:
             arguments |= {"do_sample_frames": False, "video_metadata": [[self._metadata()]]}
         thinking = {"enable_thinking": False} if "enable_thinking" in str(self.processor.chat_template) else {}
         try:
@@ -157,6 +179,32 @@ class Case:
         whole = self.network.generate(**inputs, do_sample=False, num_beams=1, max_new_tokens=count)[0]
         own: Int[Tensor, " k"] = whole[inputs["input_ids"].shape[1] :]
         return own.tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class OpaqueCase(Case):
+    """A black box: what it is asked and what it answers can be compared, and nothing within it."""
+
+    model: BlackBox  # type: ignore[assignment]
+
+    @property
+    def media(self) -> BlackBoxMedia:
+        """A video or pictures."""
+        return self.model.media
+
+    @property
+    def placeholder(self) -> None:
+        """None."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The prompt's ids, by attrib."""
+        return self.model.prompt_ids(self.subject.pixels, self.subject.question)
+
+    @property
+    def strangers(self) -> int:
+        """None: visual tokens are not known."""
+        return 0
 
 
 @contextmanager

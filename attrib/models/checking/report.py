@@ -13,9 +13,10 @@ import torch
 
 from attrib.errors import InputError
 from attrib.model import VideoModel
+from attrib.models.black_box import BlackBox
 from attrib.models.checking.checks import CHECKS, CheckResult, compare
 from attrib.models.checking.costs import MethodRun, run_method
-from attrib.models.checking.official import Case
+from attrib.models.checking.official import Case, OpaqueCase
 from attrib.models.family_model import FamilyModel
 from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Clip, Shot
@@ -69,10 +70,8 @@ def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress
 
     Raises InputError for an adapter without an official network beside it, and a clip that the processor does not take.
     """
-    if not isinstance(model, FamilyModel):
-        raise InputError(f"model {model.name!r}: no family's adapter runs it, so that there is none to check")
-    whole = Case(model, clip)
-    short, total = Case(model, shortened(model, clip)), len(CHECKS) + len(methods)
+    whole, short = _case(model, clip), _case(model, shortened(model, clip))
+    total = len(CHECKS) + len(methods)
     checks, runs = [], []
     for index, check in enumerate(CHECKS):
         report_progress(step, check.name, index, total)
@@ -83,7 +82,15 @@ def report(model: VideoModel, clip: Clip, methods: Sequence[str], step: Progress
     return ModelReport(_setting(whole, short), tuple(checks), tuple(runs))
 
 
-def shortened(model: FamilyModel, clip: Clip) -> Clip:
+def _case(model: VideoModel, clip: Clip) -> Case:
+    if isinstance(model, BlackBox):
+        return OpaqueCase(model, clip)
+    if isinstance(model, FamilyModel):
+        return Case(model, clip)
+    raise InputError(f"model {model.name!r}: it is no checkpoint of transformers, with which it could be compared")
+
+
+def shortened(model: VideoModel, clip: Clip) -> Clip:
     """Return the first frames, thinned in space until their attention can be stored."""
     frames = min(len(clip), SHORT_FRAMES)
     end = clip.end if frames == len(clip) else float(clip.times[frames])
@@ -101,15 +108,19 @@ def _setting(whole: Case, short: Case) -> dict[str, str]:
     gpu = model.device.type == "cuda"
     machine = torch.cuda.get_device_name(model.device) if gpu else platform.machine()
     packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    packing = ", ".join(f"{name}={value}" for name, value in {**model.family.packing(), **model.family.changed}.items())
+    packing = ", ".join(f"{name}={value}" for name, value in {**whole.media.packing(), **whole.media.changed}.items())
     return {
         "model": model.name, "revision": model.revision or "unknown",
-        "family": f"{model.family.network.config.model_type} ({type(model.family).__name__})",
+        "family": f"{whole.network.config.model_type} ({_adapter(whole)})",
         "versions": f"{packages}, Python {platform.python_version()}",
         "device": f"{model.device} ({machine}), {str(model.dtype).removeprefix('torch.')}",
         "clip": f"{whole.clip.path or 'noise'}: {_size(whole)}", "short clip": _size(short),
         **({"processor": packing} if packing else {}),
     }  # fmt: skip
+
+
+def _adapter(case: Case) -> str:
+    return "a black box: no adapter" if isinstance(case, OpaqueCase) else type(case.model.family).__name__
 
 
 def _size(case: Case) -> str:

@@ -40,8 +40,8 @@ def run_method(name: str, subject: Subject) -> MethodRun:
     method = registry.get("methods", name)
     if not can_explain(method, annotated=False):
         return MethodRun(name, "refused", f"needs {', '.join(sorted(method.needs))}")
-    forecast = expected(method(), subject)
     try:
+        forecast = expected(method(), subject)
         with watching_memory(subject.model.device) as peak:
             started = time.perf_counter()
             method().attribute(subject, name)

@@ -91,6 +91,14 @@ def test_what_is_not_known_has_no_forecast() -> None:
     assert expected(registry.get("methods", "saliency")(), toy_subject()) is None
 
 
+def test_a_family_of_other_parts_has_no_forecast_and_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot tell its patches."""
+    subject = bound(write_checkpoint(tmp_path), 2, 48)
+    monkeypatch.setattr(subject.model.family, "tower_tokens", lambda shot: shot.patches)  # type: ignore[attr-defined]
+    assert expected(registry.get("methods", "saliency")(), subject) is None
+    assert run_method("raw_attention", subject).outcome == "runs"
+
+
 def test_captum_needs_what_its_arguments_ask_for(tmp_path: Path) -> None:
     subject, captum = bound(write_checkpoint(tmp_path), 2, 48), registry.get("methods", "captum")
     one, five, fifty = (

@@ -11,6 +11,7 @@ from attrib import config, video
 from attrib.explaining import request
 from attrib.runtime.progress import Progress, report_progress
 from attrib.settings.benchmark import bench_settings, run_directory
+from attrib.settings.engine import AUTO, Engine
 from attrib.settings.shard import parse_shard
 from attrib.types import Question, Sample
 
@@ -107,19 +108,20 @@ def bench(
     step: Progress | None = None,
     retry_failed: bool = False,
     replace: bool = False,
+    engine: Engine = AUTO,
 ) -> Outcome:
     """Run a benchmark into the directory `output`, or resume it there; without settings the built-in one.
 
     `settings`: a mapping or a YAML file; `overrides`: `a.b=c` texts; `output`: by default runs/NAME, as `run_directory`
-    says. Failures are recorded in the outcome and the run continues; earlier ones stay unless `retry_failed`. Raises
-    InputError for bad input, and where `output` holds a run of other data, model, target or seed: `replace` removes
-    that run first.
+    says; `engine`: the processes that compute. Failures are recorded in the outcome and the run continues; earlier ones
+    stay unless `retry_failed`. Raises InputError for bad input, and where `output` holds a run of other data, model,
+    target or seed: `replace` removes that run first.
     """
     directory = Path(output) if output is not None else run_directory(settings)
     parsed = _bench_config(settings, overrides)
     from attrib.benchmarks.runner import run  # benchmarks are plug-ins: the core does not need them
 
-    return run(parsed, directory, step, retry_failed, replace)
+    return run(parsed, directory, step, retry_failed, replace, engine)
 
 
 def bench_shard(
@@ -129,6 +131,7 @@ def bench_shard(
     overrides: Iterable[str] = (),
     step: Progress | None = None,
     retry_failed: bool = False,
+    engine: Engine = AUTO,
 ) -> ShardOutcome:
     """Compute one shard of a benchmark, `I/N` or `auto`, into a directory that all shards share; write no tables.
 
@@ -139,7 +142,7 @@ def bench_shard(
     parsed = _bench_config(settings, overrides)
     from attrib.benchmarks.shards import run_shard
 
-    return run_shard(parsed, directory, part, step, retry_failed)
+    return run_shard(parsed, directory, part, step, retry_failed, engine)
 
 
 def bench_forecast(
@@ -149,13 +152,14 @@ def bench_forecast(
     step: Progress | None = None,
     retry_failed: bool = False,
     replace: bool = False,
+    engine: Engine = AUTO,
 ) -> Forecast:
     """Forecast what `bench` with the same arguments would compute and cost. Writes nothing to `output`."""
     directory = Path(output) if output is not None else run_directory(settings)
     parsed = _bench_config(settings, overrides)
     from attrib.benchmarks.forecast import forecast
 
-    return forecast(parsed, directory, step, retry_failed, replace)
+    return forecast(parsed, directory, step, retry_failed, replace, engine)
 
 
 def _bench_config(settings: Mapping[str, Any] | str | Path | None, overrides: Iterable[str]) -> config.Config:

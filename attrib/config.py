@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from attrib import registry
 from attrib.errors import ConfigError, InputError, UnknownName, nearest, shown
@@ -56,6 +56,10 @@ class ExplainConfig(_Section):
     seed: int = Field(0, ge=0, lt=2**32, strict=True)
 
 
+def _auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
 class Config(ExplainConfig):
     """Settings of a benchmark run. `methods` and `metrics` map row labels to parameters; `{}` means the defaults.
 
@@ -69,7 +73,8 @@ class Config(ExplainConfig):
     metrics: dict[str, Parameters | None]
     imputers: dict[str, Parameters | None] = Field({"blur": None, "mean": None}, min_length=1)
     target: str = "predicted"
-    workers: int = Field(1, ge=1, le=1024, strict=True)  # processes that share the samples, on the CPU
+    # processes that share the samples; None or auto: one for each GPU where several are visible, else one
+    workers: Annotated[int | None, BeforeValidator(_auto)] = Field(None, ge=1, le=1024, strict=True)
     overlays: int = Field(1, ge=0, strict=True)  # overlay videos for each method
     resamples: int = Field(10_000, ge=100, le=10_000_000, strict=True)  # of the bootstrap
     sanity: SanitySection = SanitySection()

@@ -39,6 +39,11 @@ def names(kind: Kind) -> list[str]:
     return sorted({*_entries(kind), *_files[kind]})
 
 
+def added(kind: Kind) -> Mapping[str, type]:
+    """Classes by name that this process registered beside those of installed packages."""
+    return _files[kind]
+
+
 def check(kind: Kind, name: str) -> None:
     """Raise UnknownName with the nearest name if no object of the kind has this one. Loads nothing."""
     if name not in names(kind):

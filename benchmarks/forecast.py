@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.checks.jobs import errors
+from attrib.benchmarks.engines.choose import expected_workers
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
@@ -21,6 +22,7 @@ from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
 from attrib.runtime.progress import Progress, report_progress
+from attrib.settings.engine import AUTO, Engine
 from attrib.settings.shard import Shard
 from attrib.types import Sample
 
@@ -77,20 +79,29 @@ class Forecast:
         return [_total(kind, [count for count in self.counts if count.kind == kind]) for kind in kinds]
 
 
+@dataclass(frozen=True)
+class _Past:
+    """Log of what was computed in the directory before, and the number of processes that will go on."""
+
+    log: Store
+    workers: int
+
+
 def forecast(
-    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
-) -> Forecast:
+    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False,
+    engine: Engine = AUTO,
+) -> Forecast:  # fmt: skip
     """Forecast the work of a run with the same arguments; raise the same errors, but write nothing."""
     plan = Plan.of(config, step)
+    past = _Past(Store(directory), expected_workers(engine, config, plan))
     if replace:
         with TemporaryDirectory() as empty:
-            return _forecast(plan, RunDirectory.at(Path(empty)), Store(directory), step)
+            return _forecast(plan, RunDirectory.at(Path(empty)), past, step)
     refuse_other_question(directory, plan)
-    run = RunDirectory.at(directory, retry_failed)
-    return _forecast(plan, run, run.store, step)
+    return _forecast(plan, RunDirectory.at(directory, retry_failed), past, step)
 
 
-def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) -> Forecast:
+def _forecast(plan: Plan, run: RunDirectory, past: _Past, step: Progress | None) -> Forecast:
     states: dict[str, Counter[tuple[Kind, State]]] = {sample.id: Counter() for sample in plan.samples}
     rest: Counter[tuple[Kind, State]] = Counter()
     peaks = []
@@ -102,16 +113,16 @@ def _forecast(plan: Plan, run: RunDirectory, log: Store, step: Progress | None) 
                 peaks.append(record.value["peak_memory"] if kind[0] == "volumes" and record and record.value else None)
     for sample, alone, kind, state in _check_states(plan, run):
         (states[sample.id] if alone else rest)[kind, state] += 1
-    costs = _costs(log)
+    costs = _costs(past.log)
 
     def seconds(some: Mapping[tuple[Kind, State], int]) -> float | None:
         total = _total("", _counts(some, costs)).seconds
-        return None if total is None else total / plan.workers
+        return None if total is None else total / past.workers
 
     together = sum(states.values(), Counter[tuple[Kind, State]]()) + rest
     known = [peak for peak in peaks if peak is not None]
     return Forecast(
-        _counts(together, costs), seconds(together), plan.workers, max(known, default=None),
+        _counts(together, costs), seconds(together), past.workers, max(known, default=None),
         tuple(map(seconds, states.values())), seconds(rest),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import pandas as pd
 from attrib.benchmarks import overlays
 from attrib.benchmarks.checks import compute
 from attrib.benchmarks.checks.compute import Checks
+from attrib.benchmarks.engines.choose import executor_of
+from attrib.benchmarks.engines.executor import Executor, Stage
 from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
@@ -19,7 +21,6 @@ from attrib.benchmarks.jobs.question import refuse_other_question
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Failure, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
-from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.corrected import with_corrected
 from attrib.benchmarks.tables.tally import no_choices, undefined_reason
@@ -27,6 +28,7 @@ from attrib.benchmarks.tables.write import Tables
 from attrib.config import Config, Entry
 from attrib.model import vocabulary_warnings
 from attrib.runtime.progress import Progress, report_progress
+from attrib.settings.engine import AUTO, Engine
 from attrib.types import Sample
 
 
@@ -59,63 +61,77 @@ class Done:
 
 
 def run(
-    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False
-) -> Outcome:
+    config: Config, directory: Path, step: Progress | None = None, retry_failed: bool = False, replace: bool = False,
+    engine: Engine = AUTO,
+) -> Outcome:  # fmt: skip
     """Compute the missing results in `directory`, then write the results and their tables (see tables.write).
 
     `replace` removes an earlier run there first. Raises InputError, before anything is written, for invalid input or if
     the directory has a run of another question; NotWritten if results can no longer be stored. On an interrupt the
     results so far are written first.
     """
-    plan = Plan.of(config, step)
-    compute.check(plan)
-    if not replace:
-        refuse_other_question(directory, plan)
-    with RunDirectory.opened(directory, plan.config, retry_failed, replace) as run:
-        begun = run.store.log_size()
-        done: list[Done] = []
-        try:
-            for each in sample_results(plan, run, plan.samples, step):
-                done.append(each)
-            overlay_failures = tuple(overlays.draw(plan, run, _without_map(done), step))
-        finally:
-            results = run.write_results(row for each in done for row in each.rows)
-            curves.write(directory, (curve for each in done for curve in each.curves))
-        checks = compute.compute(plan, run, results, step)
-        results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
-        report_progress(step, "tables", 0, 0)
-        tables = write.summarise(results, checks.nulls, plan.metrics, config)
-        write.write(directory, tables)
-        log = list(run.store.logged_here(begun))
+    with executor_of(engine, config, compute.check, step) as executor:
+        plan = executor.plan
+        if not replace:
+            refuse_other_question(directory, plan)
+        with RunDirectory.opened(directory, plan.config, retry_failed, replace) as run:
+            return _run(executor, run, step)
+
+
+def _run(executor: Executor, run: RunDirectory, step: Progress | None) -> Outcome:
+    plan, directory = executor.plan, run.directory
+    begun = run.store.log_sizes()
+    done: list[Done] = []
+    try:
+        for each in sample_results(executor, run, plan.samples, step):
+            done.append(each)
+        overlay_failures = tuple(overlays.draw(plan, run, _without_map(done), step))
+    finally:
+        results = run.write_results(row for each in done for row in each.rows)
+        curves.write(directory, (curve for each in done for curve in each.curves))
+    checks = compute.compute(executor, run, results, step)
+    results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
+    report_progress(step, "tables", 0, 0)
+    tables = write.summarise(results, checks.nulls, plan.metrics, plan.config)
+    write.write(directory, tables)
+    log = list(run.store.logged(begun))
     report_progress(step, "done", len(done), len(done))
     failures = *(failure for each in done for failure in each.failures), *overlay_failures, *checks.failures
-    alone = [f"workers: one process instead of {config.workers}: {why}" for why in [plan.single_process_reason] if why]
-    warnings = [*alone, *(text for each in done for text in each.warnings)]
+    count = "one process" if executor.workers == 1 else f"{executor.workers} processes"
+    warnings = [f"workers: {count} instead of {plan.config.workers}: {executor.note}"] if executor.note else []
+    warnings += [text for each in done for text in each.warnings]
     warnings += [f"{line['damaged']}: not readable, computed again" for line in log if line["damaged"]]
     warnings += filter(None, [no_choices(results), undefined_reason(results)])
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 
 
-def sample_results(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Progress | None) -> Iterator[Done]:
+def sample_results(
+    executor: Executor, run: RunDirectory, samples: Sequence[Sample], step: Progress | None
+) -> Iterator[Done]:
     """Compute the missing results of the samples; yield the results of each, in order."""
-    each = len(plan.methods)
+    each = len(executor.plan.methods)
     total = len(samples) * each
-    own = step if plan.workers == 1 else None  # progress within a sample, which other processes cannot report
+    finished = 0
 
-    def within(number: int) -> Progress:
-        return lambda what, done, _: report_progress(own, what, number * each + done, total)
+    def within(what: str, done: int, _: int) -> None:
+        report_progress(step, what, finished * each + done, total)
 
-    def one(number: int) -> Done:
-        with run.indexed() as indexed:
-            return _sample(SampleJob(plan, indexed, samples[number]), within(number))
-
-    results = map_in_processes(one, range(len(samples)), plan.workers)
-    for number, (sample, done) in enumerate(zip(samples, results, strict=True), 1):
-        report_progress(step, sample.id, number * each, total)
+    results = executor.map(Stage("samples", _sample_work), run, samples, within)
+    for sample, done in zip(samples, results, strict=True):
+        finished += 1
+        report_progress(step, sample.id, finished * each, total)
         yield done
 
 
-def _sample(item: SampleJob, step: Progress) -> Done:
+def _sample_work(plan: Plan, run: RunDirectory, step: Progress | None) -> Callable[[Sample], Done]:
+    def work(sample: Sample) -> Done:
+        with run.indexed() as indexed:
+            return _sample(SampleJob(plan, indexed, sample), step)
+
+    return work
+
+
+def _sample(item: SampleJob, step: Progress | None) -> Done:
     """Compute the missing results of one sample and return all of them; read the video only if one is missing."""
     plan = item.plan
     rows, read, failures = [], [], list(_failures(item))

@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 from attrib import api, config
+from attrib.benchmarks.engines.forked import one_thread
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.store import Store
-from attrib.benchmarks.jobs.workers import one_thread
 
 COSTS = ["seconds", "peak_memory"]
 METHODS = ("grad_cam", "attention_rollout", "random", "oracle")

@@ -5,17 +5,30 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from attrib.commands.options import Frames, JsonFlag, Plugins, Sets, assignments, check_output
+from attrib.commands.options import (
+    Address,
+    EngineOption,
+    Frames,
+    JsonFlag,
+    Plugins,
+    Sets,
+    WorkerCpus,
+    WorkerGpus,
+    WorkerMemory,
+    assignments,
+    check_output,
+)  # fmt: skip
 from attrib.commands.terminal import shards
 from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
 from attrib.commands.terminal.progress_lines import duration
 from attrib.errors import InputError
+from attrib.settings.engine import Engine, EngineName
 from attrib.settings.shard import Shard, parse_shard, refuse_unshared
 
 if TYPE_CHECKING:
@@ -58,34 +71,42 @@ def bench(
             "auto: by Slurm's array task, or the rank of torchrun or accelerate.",
         ),
     ] = None,
+    engine: EngineOption = "auto",
+    address: Address = None,
+    worker_cpus: WorkerCpus = None,
+    worker_gpus: WorkerGpus = None,
+    worker_memory: WorkerMemory = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard."""
     from attrib import api
     from attrib.settings.benchmark import bench_settings, run_directory
 
-    part = _part(shard, replace, dry_run)
+    processes = Engine(cast("EngineName", engine), address, worker_cpus, worker_gpus, worker_memory)
+    part = _part(shard, processes, replace, dry_run)
     settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file)
     options = {"--set": sets or (), "--plugin": plugin or (), "--frames": (frames,) if frames else ()}
-    command = shards.command_line(config_file, directory, options)
+    command, changes = shards.command_line(config_file, directory, options), assignments(sets, frames)
     if dry_run:
         with progress(as_json) as step:
-            forecast = api.bench_forecast(settings, directory, assignments(sets, frames), step, retry_failed, replace)
+            forecast = api.bench_forecast(settings, directory, changes, step, retry_failed, replace, processes)
         _show_forecast(forecast, part, as_json)
         if part and not as_json:
             shards.show_forecast(part, forecast.shards(part.count), command)
+        if processes.name == "ray" and not as_json:
+            shards.show_job(processes, shards.command_line(config_file, directory.absolute(), options))
         return
     check_output(directory)
     if part:
         kept = f"what was computed is kept in {directory}: the same command goes on from there"
         with stopping(kept), progress(as_json, f"shard {part}") as step:
-            done = api.bench_shard(f"{part}", settings, directory, assignments(sets, frames), step, retry_failed)
+            done = api.bench_shard(f"{part}", settings, directory, changes, step, retry_failed, processes)
         _show_shard(part, done, command, as_json)
         return
     again = "the same command without --replace" if replace else "the same command"
     kept = f"what was computed is kept in {directory}: {again} goes on from there"
     with stopping(kept), progress(as_json) as step:
-        outcome = api.bench(settings, directory, assignments(sets, frames), step, retry_failed, replace)
+        outcome = api.bench(settings, directory, changes, step, retry_failed, replace, processes)
     warn(outcome.warnings)
     if as_json:
         print_json(_outcome(outcome))
@@ -94,12 +115,14 @@ def bench(
     finish([_failure(item) for item in outcome.failures])
 
 
-def _part(shard: str | None, replace: bool, dry_run: bool) -> Shard | None:
+def _part(shard: str | None, engine: Engine, replace: bool, dry_run: bool) -> Shard | None:
     """Parse --shard. Raises InputError for one that removes the others' work, and for several whole runs at once."""
     if shard is None:
         if not dry_run:
             refuse_unshared()
         return None
+    if engine.name == "ray":
+        raise InputError("--shard and --engine ray: Ray shares the samples itself; leave --shard out")
     if replace:
         raise InputError("--shard and --replace: would remove what other shards compute; choose a new directory (-O)")
     return parse_shard(shard)

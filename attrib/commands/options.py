@@ -47,6 +47,29 @@ SplitName = Annotated[
 ]
 
 
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="Processes that compute: process (this one), fork (on the CPU), gpus (one for each GPU), ray. "
+        "auto: gpus where several are visible, else fork where workers is above 1.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="With ray: HOST:PORT of a cluster. Default: RAY_ADDRESS, or start one here."),
+]
+WorkerCpus = Annotated[float | None, typer.Option("--worker-cpus", help="With ray: CPUs of a worker. Default: 1.")]
+WorkerGpus = Annotated[
+    float | None,
+    typer.Option(
+        "--worker-gpus",
+        help="With ray: GPUs of a worker. Default: 1 where the cluster has some; all of a node with model.device_map.",
+    ),
+]
+WorkerMemory = Annotated[float | None, typer.Option("--worker-memory", help="With ray: GiB that a worker reserves.")]
+
+
 def load_plugins(paths: list[Path] | None) -> None:
     """Register the plug-ins of each file."""
     for path in paths or ():

@@ -43,12 +43,6 @@ def load(section: config.ModelSection) -> VideoModel:
     )  # fmt: skip
 
 
-def resolved(section: config.ModelSection, model: VideoModel) -> config.ModelSection:
-    """Return the section with the device and dtype that the loaded model really has."""
-    device = str(model.device) if section.device == "auto" else section.device
-    return section.model_copy(update={"device": device, "dtype": str(model.dtype).removeprefix("torch.")})
-
-
 def placement(subject: Subject) -> str:
     """Describe where and how the model runs: `cpu, float32, 288 visual tokens, weights of 4.6 MiB`."""
     model = subject.model

@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from attrib.benchmarks.engines.forked import map_in_processes
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.keys import annotation_hash, digest, file_hashes
 from attrib.benchmarks.jobs.store import Record, Store
-from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.stats.totals import Floats
 from attrib.config import Config
 from attrib.explaining.binding import FrameSampling
@@ -100,7 +100,7 @@ class AtlasJobs:
         sources, model = CodeHashes(), type(self.model)
         shared = [sources.of(model), *map(sources.of, code)]
         do = partial(_one, self, (name, compute), shared, given or {})
-        workers = self.settings.workers if self.model.device.type == "cpu" else 1
+        workers = (self.settings.workers or 1) if self.model.device.type == "cpu" else 1
         report_progress(step, name, 0, len(self.samples))
         for number, values in enumerate(map_in_processes(do, self.samples, workers), 1):
             yield values

@@ -11,13 +11,13 @@ import pandas as pd
 
 from attrib.benchmarks.checks import floors, jobs, nulls, sampling, sanity, schema
 from attrib.benchmarks.checks.jobs import CheckContext, CheckJob
+from attrib.benchmarks.engines.executor import Executor, Stage
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Failure, Record
-from attrib.benchmarks.jobs.workers import map_in_processes
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.capabilities import NamesBlocks, require
 from attrib.config import Entry
@@ -42,9 +42,11 @@ class Checks:
 class Check:
     """One kind of check: the jobs of a sample by method, the samples to check, and the others whose maps a job reads.
 
-    `alone`: the jobs of a sample depend on no other sample.
+    `alone`: the jobs of a sample depend on no other sample. `lengths`: number of frames by sample, where it is known.
     """
 
+    kind: str
+    lengths: Mapping[str, int]
     jobs: Callable[[Sample], Mapping[str, CheckJob]]
     samples: tuple[Sample, ...]
     others: Callable[[Sample], Sequence[Sample]]
@@ -70,8 +72,9 @@ def null_metrics(plan: Plan) -> list[Entry]:
     return nulls.primary(known) if wanted is None else [entry for entry in known if entry.label in wanted]
 
 
-def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress | None = None) -> Checks:
+def compute(executor: Executor, run: RunDirectory, results: pd.DataFrame, step: Progress | None = None) -> Checks:
     """Compute the configured checks, if missing, and write their tables. `results` has the scores."""
+    plan = executor.plan
     for name in schema.FILES:
         (run.directory / name).unlink(missing_ok=True)  # from an earlier run with more checks
     config = plan.config
@@ -81,10 +84,10 @@ def compute(plan: Plan, run: RunDirectory, results: pd.DataFrame, step: Progress
     failures: list[Failure] = []
     for kind, each in checks(plan, run).items():
         rows = []
-        for sample, found in checked(kind, each, each.samples, plan.workers, step):
+        for sample, found in checked(executor, run, each, each.samples, step):
             rows += [row for label, record in found.items() for row in schema.rows(sample, label, record)]
             failures += failures_of(kind, sample, found)
-        rows += _unpaired(plan, _lengths(plan, run)) if kind == "nulls" else []
+        rows += _unpaired(plan, each.lengths) if kind == "nulls" else []
         tables[kind] = schema.write(run.directory, kind, rows)
     summaries = _summaries(plan, tables, results)
     for name, table in (("sanity.csv", summaries.get("verdicts")), ("floors.csv", summaries.get("differences"))):
@@ -98,36 +101,55 @@ def checks(plan: Plan, run: RunDirectory, answered: bool = True) -> dict[str, Ch
 
     Unless the model has `answered` about every sample, only checks that are `alone` have their final jobs.
     """
-    config, code, lengths = plan.config, CodeHashes(), _lengths(plan, run) if answered else {}
+    config, lengths = plan.config, _lengths(plan, run) if answered else {}
+    wanted = {"sanity": config.sanity.videos, "floors": config.floors.videos, "nulls": config.null_pairs}
+    return {kind: CHECKS[kind](plan, run, lengths) for kind, count in wanted.items() if count}
 
-    def context(metrics: Sequence[Entry], rows: Callable[..., Any]) -> CheckContext:
-        return CheckContext(plan, run, tuple(metrics), digest(code.of(rows), code.of_module(jobs.__name__)), lengths)
 
-    wanted: dict[str, Check] = {}
-    if config.sanity.videos:
-        chosen = sampling.spread_out(plan.samples, config.sanity.videos, config.seed)
-        own = context((), sanity.sanity_rows)
-        wanted["sanity"] = Check(partial(jobs.sanity_jobs, own), chosen, lambda sample: (), alone=True)
-    if config.floors.videos:
-        chosen = sampling.spread_out(plan.samples, config.floors.videos, config.seed)
-        own = context(nulls.alignment(plan.metrics), floors.floor_rows)
-        wanted["floors"] = Check(partial(jobs.floor_jobs, own), chosen, partial(_swapped, plan, lengths))
-    if config.null_pairs:
-        own, served = context(null_metrics(plan), nulls.pairing_rows), _served(plan, lengths)
-        partners = partial(jobs.null_jobs, own, served)
-        wanted["nulls"] = Check(partners, plan.samples, lambda sample: served.get(sample.id, ()))
-    return wanted
+def _sanity(plan: Plan, run: RunDirectory, lengths: Mapping[str, int]) -> Check:
+    chosen = sampling.spread_out(plan.samples, plan.config.sanity.videos, plan.config.seed)
+    own = CheckContext(plan, run, (), _code(sanity.sanity_rows), lengths)
+    return Check("sanity", lengths, partial(jobs.sanity_jobs, own), chosen, lambda sample: (), alone=True)
+
+
+def _floors(plan: Plan, run: RunDirectory, lengths: Mapping[str, int]) -> Check:
+    chosen = sampling.spread_out(plan.samples, plan.config.floors.videos, plan.config.seed)
+    own = CheckContext(plan, run, tuple(nulls.alignment(plan.metrics)), _code(floors.floor_rows), lengths)
+    return Check("floors", lengths, partial(jobs.floor_jobs, own), chosen, partial(_swapped, plan, lengths))
+
+
+def _nulls(plan: Plan, run: RunDirectory, lengths: Mapping[str, int]) -> Check:
+    own = CheckContext(plan, run, tuple(null_metrics(plan)), _code(nulls.pairing_rows), lengths)
+    served = _served(plan, lengths)
+    partners = partial(jobs.null_jobs, own, served)
+    return Check("nulls", lengths, partners, plan.samples, lambda sample: served.get(sample.id, ()))
+
+
+CHECKS = {"sanity": _sanity, "floors": _floors, "nulls": _nulls}
+
+
+def _code(rows: Callable[..., Any]) -> str:
+    """Hash of the code that computes a check's rows."""
+    code = CodeHashes()
+    return digest(code.of(rows), code.of_module(jobs.__name__))
 
 
 def checked(
-    kind: str, check: Check, samples: Sequence[Sample], workers: int, step: Progress | None
+    executor: Executor, run: RunDirectory, check: Check, samples: Sequence[Sample], step: Progress | None
 ) -> Iterator[tuple[Sample, dict[str, Record]]]:
     """Yield each sample and its records by method, computed if missing."""
-    report_progress(step, kind, 0, len(samples))
-    shared = map_in_processes(partial(_records, check), samples, workers)
-    for number, (sample, found) in enumerate(zip(samples, shared, strict=True), 1):
-        report_progress(step, f"{kind}  {sample.id}", number, len(samples))
+    report_progress(step, check.kind, 0, len(samples))
+    stage = Stage(check.kind, partial(_check_work, check.kind, check.lengths), check.others)
+    for number, (sample, found) in enumerate(zip(samples, executor.map(stage, run, samples), strict=True), 1):
+        report_progress(step, f"{check.kind}  {sample.id}", number, len(samples))
         yield sample, found
+
+
+def _check_work(
+    kind: str, lengths: Mapping[str, int], plan: Plan, run: RunDirectory, step: Progress | None
+) -> Callable[[Sample], dict[str, Record]]:
+    del step  # a check has no steps
+    return partial(_records, CHECKS[kind](plan, run, lengths))
 
 
 def _records(check: Check, sample: Sample) -> dict[str, Record]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from attrib.benchmarks.checks.compute import Check, checked, checks, failures_of
+from attrib.benchmarks.engines.executor import Executor
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.sample_job import SampleJob
@@ -23,8 +24,9 @@ class CheckedSamples:
     left: dict[str, int]
 
 
-def compute(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Progress | None) -> CheckedSamples:
+def compute(executor: Executor, run: RunDirectory, samples: Sequence[Sample], step: Progress | None) -> CheckedSamples:
     """Compute the missing checks of the samples whose inputs are there. Their maps must have been computed."""
+    plan = executor.plan
     inputs = _Inputs(plan, replace(run, store=replace(run.store, retry_failed=False)))
     answered, own = inputs.answered(), {sample.id for sample in samples}
     failures: list[Failure] = []
@@ -32,7 +34,7 @@ def compute(plan: Plan, run: RunDirectory, samples: Sequence[Sample], step: Prog
     for kind, check in checks(plan, run, answered).items():
         wanted = [sample for sample in check.samples if sample.id in own]
         ready = [sample for sample in wanted if check.alone or (answered and inputs.there(check, sample))]
-        for sample, found in checked(kind, check, ready, plan.workers, step):
+        for sample, found in checked(executor, run, check, ready, step):
             failures += failures_of(kind, sample, found)
         if len(ready) < len(wanted):
             left[kind] = len(wanted) - len(ready)

@@ -26,7 +26,7 @@ import pandas as pd
 import yaml
 
 from attrib.benchmarks.jobs.lock import declared, leased, locked, refuse_others, remove_expired
-from attrib.benchmarks.jobs.store import INDEX, SHARD_LOGS, Store, file_name
+from attrib.benchmarks.jobs.store import INDEX, OTHER_LOGS, Store, file_name
 from attrib.config import Config
 from attrib.errors import NotWritten
 from attrib.runtime.files import remove_parts, write_text, writing
@@ -162,7 +162,7 @@ def remove_run(directory: Path) -> None:
             shutil.rmtree(path)
         with suppress(OSError):  # not there, or not empty
             (directory / name).rmdir()
-    for path in (*(directory / name for name in FILES), *directory.glob(SHARD_LOGS)):
+    for path in (*(directory / name for name in FILES), *directory.glob(OTHER_LOGS)):
         path.unlink(missing_ok=True)
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from attrib import config, registry
-from attrib.benchmarks.jobs.plan import Plan
+from attrib.benchmarks.jobs.plan import ModelFacts, Plan
 from attrib.config import Config
 from attrib.errors import InputError, shown
-from attrib.explaining.binding import FrameSampling
-from attrib.model import VideoModel
 
 MODEL = ("name", "revision", "dtype", "pixels", "frames", "sampling")
 REMEDY = "choose another directory (-O), or start anew there (--replace)"
@@ -29,7 +27,7 @@ def refuse_other_question(directory: Path, plan: Plan) -> None:
         earlier = config.parse(config.read(directory / "config.yaml"))
     except InputError as error:
         raise InputError(f"{directory} holds a run without a readable config.yaml ({error}); {REMEDY}") from error
-    before, now = question(earlier, plan.model), question(plan.config, plan.model)
+    before, now = question(earlier, plan.facts), question(plan.config, plan.facts)
     for name in {**before, **now}:
         old, new = before.get(name), now.get(name)
         if old != new:
@@ -42,13 +40,13 @@ def holds_run(directory: Path) -> bool:
     return any((directory / name).exists() for name in ("config.yaml", "items", "log.jsonl", "results.parquet"))
 
 
-def question(settings: Config, network: VideoModel) -> dict[str, Any]:
+def question(settings: Config, facts: ModelFacts) -> dict[str, Any]:
     """Settings that determine the results, by their path, with the frames and the dtype that `auto` really has."""
     model = {f"model.{name}": getattr(settings.model, name) for name in MODEL}
     data = {f"data.{name}": value for name, value in _data(settings.data).items()}
     if settings.model.dtype == "auto":
-        model["model.dtype"] = str(network.dtype).removeprefix("torch.")
-    model["model.frames"] = FrameSampling.of(settings.model, network).frames
+        model["model.dtype"] = facts.dtype
+    model["model.frames"] = settings.model.frames or facts.frames
     return {**data, **model, "target": settings.target, "seed": settings.seed}
 
 

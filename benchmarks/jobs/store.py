@@ -2,7 +2,8 @@
 
 items/A/B.json is the record named (A, B). Each computation adds a line to log.jsonl after its record is written: the
 item, the computed pieces of it, its key, whether it failed, the damaged file that it replaces, seconds and process.
-A shard has a log of its own, log.shard-1-of-2.jsonl, since machines that share a disk would mix their lines.
+A shard has a log of its own, log.shard-1-of-2.jsonl, and so have other machines at work in the directory,
+log.host-NAME.jsonl, since machines that share a disk would mix their lines.
 
 index/A/B.json has the records of the folder items/A/B too, so that a rerun opens one file a sample and kind. It is only
 a cache (see runtime/index): records that changed, and all where it is lost, are read from their own files.
@@ -26,7 +27,7 @@ from attrib.runtime.files import write_text
 from attrib.runtime.index import Index, file_state
 
 INDEX = "index"
-LOG, SHARD_LOGS = "log.jsonl", "log.shard-*.jsonl"
+LOG, OTHER_LOGS = "log.jsonl", "log.*.jsonl"
 LONGEST = 150  # characters of a file name; file systems take 255 bytes
 Name = tuple[str, ...]
 State = Literal["kept", "missing", "failed"]
@@ -157,10 +158,25 @@ class Store:
         *folders, last = map(file_name, name)
         return self.directory.joinpath("items", *folders, f"{last}.json")
 
-    def logged(self) -> Iterator[dict[str, Any]]:
-        """Yield the lines of the run's log and of its shards' logs, except truncated ones."""
-        for path in (self.directory / LOG, *sorted(self.directory.glob(SHARD_LOGS))):
-            yield from _lines(path)
+    def logged(self, start: Mapping[Path, int] | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the lines of the run's log and of those of shards and other machines, except truncated ones.
+
+        `start`: sizes from `log_sizes`; earlier lines are left out.
+        """
+        for path in self._logs():
+            yield from _lines(path, (start or {}).get(path, 0))
+
+    def log_sizes(self) -> dict[Path, int]:
+        """Sizes in bytes of the logs that are there."""
+        return {path: path.stat().st_size for path in self._logs() if path.exists()}
+
+    def _logs(self) -> tuple[Path, ...]:
+        return (self.directory / LOG, *sorted(self.directory.glob(OTHER_LOGS)))
+
+    def add_lines(self, lines: bytes) -> None:
+        """Append whole lines of another log to this store's. Raises NotWritten if that fails."""
+        if lines:
+            self._append(lines)
 
     def logged_here(self, start: int) -> Iterator[dict[str, Any]]:
         """Yield the lines of this store's log from byte `start` on, except truncated ones."""

@@ -19,8 +19,8 @@ import torch
 
 import attrib
 from attrib import api, registry
+from attrib.benchmarks.engines.forked import one_thread
 from attrib.benchmarks.jobs.store import Store
-from attrib.benchmarks.jobs.workers import one_thread
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo.generate import generate
 from attrib.errors import InputError

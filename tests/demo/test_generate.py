@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from attrib import video
-from attrib.benchmarks.jobs.workers import one_thread
+from attrib.benchmarks.engines.forked import one_thread
 from attrib.data.perception_test import PerceptionTest
 from attrib.demo import evidence, generate
 from attrib.demo.training.settings import TRAINING_SEEDS

@@ -34,6 +34,7 @@ FLOORS = (
     {"attrib.benchmarks.perturb"},
     {"attrib.benchmarks.metrics"},
     {"attrib.benchmarks.jobs"},
+    {"attrib.benchmarks.engines"},
     {"attrib.benchmarks.tables", "attrib.benchmarks.checks"},
     {"attrib.benchmarks.atlas"},
     {"attrib.benchmarks.report", "attrib.benchmarks.export"},

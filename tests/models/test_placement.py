@@ -15,8 +15,10 @@ from tiny_families import qwen3_vl
 from attrib import config, models, registry
 from attrib.attention.flows import AnswerRows, Recursion, attention_flow
 from attrib.attention_record import AttentionRecord, LayerRecord
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.plan import ModelFacts
 from attrib.errors import InputError
-from attrib.explaining.binding import placement, resolved
+from attrib.explaining.binding import placement
 from attrib.models import load, placed
 from attrib.models.checking.checks import CHECKS, compare
 from attrib.models.checking.official import Case
@@ -68,7 +70,8 @@ def test_on_a_cpu_the_default_is_float32_and_auto_on_request_the_checkpoints_own
 
 def test_a_run_records_what_was_chosen(checkpoint: Path) -> None:
     model = load(str(checkpoint))
-    found = resolved(config.ModelSection(name=str(checkpoint)), model)
+    section = config.ModelSection(name=str(checkpoint))
+    found = ModelFacts.of(model, section, CodeHashes()).resolve(section)
     assert (found.device, found.dtype) == (str(model.device), "float32")
     subject = Subject.bind(model, clip(2, 48, 48), QUESTION)
     assert placement(subject).startswith(f"{model.device}, float32, 18 visual tokens, weights of 0.4 MiB")

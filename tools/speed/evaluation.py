@@ -26,7 +26,7 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import models, registry, video
-from attrib.benchmarks.jobs.workers import map_in_processes
+from attrib.benchmarks.engines.forked import map_in_processes
 from attrib.benchmarks.metrics.faithfulness import SHARES
 from attrib.benchmarks.metrics.flips import SHARE, random_others
 from attrib.benchmarks.metrics.infidelity import Infidelity

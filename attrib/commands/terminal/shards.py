@@ -1,4 +1,4 @@
-"""Output of `attrib bench --shard`: what a shard has done and left, and the lines that start all shards."""
+"""Output of `attrib bench --shard`: what a shard has done and left; and the lines that start shards or a job of Ray."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 from attrib.commands.terminal.console import say
 from attrib.commands.terminal.progress_lines import duration
+from attrib.settings.engine import Engine
 from attrib.settings.shard import Shard
 
 if TYPE_CHECKING:
     from attrib.benchmarks.forecast import ShardsForecast
     from attrib.benchmarks.shards import ShardOutcome
+
+JOBS = 8265  # port of a cluster's dashboard, which takes jobs
 
 
 def command_line(config: Path | None, output: Path, options: Mapping[str, Sequence[object]]) -> str:
@@ -41,3 +44,11 @@ def show_forecast(shard: Shard, forecast: ShardsForecast, command: str) -> None:
     # quoted: the job and not this shell expands its variable
     say(f"job=$(sbatch --parsable --array=1-{count} --ntasks=1 --gres=gpu:1 --wrap {shlex.quote(task)})")
     say(f"sbatch --dependency=afterany:$job --ntasks=1 --gres=gpu:1 --wrap {shlex.quote(command)}")
+
+
+def show_job(engine: Engine, command: str) -> None:
+    """Print the line that submits the command to a Ray cluster."""
+    host = (engine.address or "HEAD").rpartition(":")[0] or engine.address or "HEAD"
+    given = {"--worker-cpus": engine.cpus, "--worker-gpus": engine.gpus, "--worker-memory": engine.memory}
+    options = "".join(f" {name} {value:g}" for name, value in given.items() if value is not None)
+    say(f"ray job submit --address http://{host}:{JOBS} --working-dir . -- {command} --engine ray{options}")

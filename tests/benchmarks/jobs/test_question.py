@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from attrib import api
+from attrib.benchmarks.jobs.code_hash import CodeHashes
+from attrib.benchmarks.jobs.plan import ModelFacts
 from attrib.benchmarks.jobs.question import question
 from attrib.config import Config
 from attrib.errors import InputError
@@ -109,9 +111,10 @@ def test_replace_starts_the_run_anew(tmp_path: Path) -> None:
 
 
 def test_frames_by_default_are_the_models() -> None:
-    parsed, model = Config(methods={}, metrics={}), ToyModel()
-    assert question(parsed, model)["model.frames"] == model.frames
-    assert question(parsed.model_copy(update={"data": {"name": "gone", "root": "x"}}), model)["data.root"] == "x"
+    parsed = Config(methods={}, metrics={})
+    facts = ModelFacts.of(ToyModel(), parsed.model, CodeHashes())
+    assert question(parsed, facts)["model.frames"] == ToyModel().frames
+    assert question(parsed.model_copy(update={"data": {"name": "gone", "root": "x"}}), facts)["data.root"] == "x"
 
 
 def test_the_command_refuses_with_code_2_and_names_the_default_directory(

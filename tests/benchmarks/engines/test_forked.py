@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from attrib.benchmarks.jobs.workers import map_in_processes
+from attrib.benchmarks.engines.forked import map_in_processes
 
 HERE = os.getpid()
 

@@ -22,7 +22,6 @@ from attrib.errors import InputError, first_line
 from attrib.settings.engine import Engine
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when ray is imported
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ prints on this process's standard error
 import ray
 
 OBJECT_STORE = 256 * 2**20  # bytes; records and volumes on their way, of a few MiB each
@@ -84,11 +83,17 @@ def connected(engine: Engine, workers: int) -> Iterator[None]:
 
 
 def _init(address: str, own: dict[str, Any]) -> None:
+    constants: Any = ray._private.ray_constants
+    cluster = constants.ENABLE_RAY_CLUSTER
     try:
+        if own:
+            constants.ENABLE_RAY_CLUSTER = False  # else Ray replaces 127.0.0.1 by an address that others reach
         ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **own)
     except Exception as error:  # of many types, some of them bare
         where = "a cluster of this machine did not start" if own else f"no cluster answers at {address}"
         raise InputError(f"--engine ray: {where}: {first_line(error)}") from None
+    finally:
+        constants.ENABLE_RAY_CLUSTER = cluster
 
 
 def nodes() -> list[dict[str, float]]:
@@ -103,8 +108,9 @@ def _refuse_silent(address: str) -> None:
             f"--address {address}: expected HOST:PORT of a cluster's head, from one of its nodes; elsewhere submit "
             "the command by `ray job submit`"
         )
+    reached = str(ray._private.services.canonicalize_bootstrap_address(address))  # as Ray will, not by a loopback
     try:
-        socket.create_connection((host, int(port)), ANSWER).close()
+        socket.create_connection((reached.rpartition(":")[0], int(port)), ANSWER).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--address {address}: no Ray cluster answers there: {error}") from None
 

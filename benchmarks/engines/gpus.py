@@ -17,13 +17,13 @@ from types import ModuleType
 import torch
 
 from attrib.benchmarks.engines.remote import RemoteExecutor, RemoteWorker, setup_of
-from attrib.benchmarks.engines.worker import FilesNeeded, Loaded, PieceOutcome, Refused, Setup, Worker, WorkPiece
+from attrib.benchmarks.engines.worker import FilesNeeded, Loaded, PieceOutcome, Refused, SampleWorker, Setup, WorkPiece
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.config import Config
 from attrib.errors import InputError
 from attrib.runtime.progress import Progress
 
-_worker: Worker  # of a worker process
+_worker: SampleWorker  # of a worker process
 
 
 def devices() -> list[str]:
@@ -116,7 +116,7 @@ def _end_with_parent() -> None:
 
 def _start(setup: Setup, device: str) -> Loaded | Refused:
     global _worker
-    _worker = Worker(device)
+    _worker = SampleWorker(device)
     return _worker.start(setup)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrib.benchmarks.engines.ray_cluster import Resources, connected, nodes
 from attrib.benchmarks.engines.remote import RemoteExecutor, RemoteWorker, setup_of
-from attrib.benchmarks.engines.worker import FilesNeeded, Loaded, PieceOutcome, Refused, Worker, WorkPiece
+from attrib.benchmarks.engines.worker import FilesNeeded, Loaded, PieceOutcome, Refused, SampleWorker, WorkPiece
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.config import Config
 from attrib.errors import InputError
@@ -34,7 +34,7 @@ def ray_executor(
         resources = _resources(engine, config)
         count = _count(config, resources)
         device = "" if resources.gpus else "cpu"
-        actor = ray.remote(Worker).options(
+        actor = ray.remote(SampleWorker).options(
             num_cpus=resources.cpus, num_gpus=resources.gpus, memory=resources.memory or None, max_restarts=-1,
             scheduling_strategy="SPREAD",
         )  # fmt: skip

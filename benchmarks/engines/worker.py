@@ -94,7 +94,7 @@ class PieceOutcome:
     log: bytes = b""
 
 
-class Worker:
+class SampleWorker:
     """Worker on `device`; empty for that of the configuration. Errors for the user are returned, not raised."""
 
     def __init__(self, device: str = "") -> None:

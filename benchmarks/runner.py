@@ -116,6 +116,7 @@ def sample_results(
     def within(what: str, done: int, _: int) -> None:
         report_progress(step, what, finished * each + done, total)
 
+    report_progress(step, "first samples", 0, total)
     results = executor.map(Stage("samples", _sample_work), run, samples, within)
     for sample, done in zip(samples, results, strict=True):
         finished += 1

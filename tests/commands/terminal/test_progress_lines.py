@@ -113,4 +113,4 @@ def test_a_benchmark_without_a_terminal_says_how_far_it_is(
     )
     found = CliRunner().invoke(app, ["bench", str(tmp_path / "c.yaml"), "-O", str(tmp_path / "run")])
     assert found.exit_code == 0, found.output
-    assert " of 4, " in found.output + capfd.readouterr().err
+    assert "0 of 4, time left unknown: first samples" in found.output + capfd.readouterr().err

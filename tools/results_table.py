@@ -13,7 +13,7 @@ import pandas as pd
 
 COLUMNS = (
     "srg blur", "flip_rate blur", "synergy blur", "counterfactual_deletion", "target_sensitivity", "shuffled_auc",
-    "object_auc", "object_auc_corrected", "segment_shuffled_auc", "reference_error", "max_sensitivity",
+    "object_auc", "object_auc_corrected", "segment_shuffled_auc", "max_sensitivity",
 )  # fmt: skip
 PARTS = {"language": "the language model", "vision": "the vision encoder", "both": "both"}
 

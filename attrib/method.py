@@ -56,6 +56,9 @@ class Method(ABC):
         """Footprint of the largest pass in memory, for a forecast; None where it is not known."""
         return None
 
+    def check(self, subject: Subject) -> None:  # noqa: B027  # most methods have nothing to check
+        """Raise InputError for a parameter that does not fit the subject's model, before any method runs."""
+
     def values_and_reports(self, subject: Subject) -> Attribution:
         """Return values with reported figures, by default none. Override in a method that reports some."""
         return Attribution(self.values(subject))

@@ -50,20 +50,29 @@ class GradCAM(Method):
         """One backward pass from the pixels."""
         return Footprint("everything", "pixels")
 
+    def check(self, subject: Subject) -> None:
+        """Raise UnknownName for a layer that the model does not have."""
+        if isinstance(subject.model, HasVisionLayers):
+            self._layer(subject.model)
+
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Return gradient-weighted activations, not rectified. Raises UnknownName for an unknown layer."""
         model = require(subject.model, HasVisionLayers, "grad_cam")
-        layers = model.vision_layers()
-        blocks = [name for name in layers if name.startswith("blocks.")]
-        name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer
-        if name not in layers:
-            raise UnknownName("vision layer", name, [*layers, LAST])
+        name = self._layer(model)
         with mapped(model, name, subject.shot, self.pool == "video") as tap, torch.enable_grad():
             # Captum differentiates the layer's output only where the graph reaches it: pixels need gradients.
             pixels = subject.pixels[None].detach().requires_grad_()
             cam: Tensor = LayerGradCam(subject.score, tap).attribute(pixels)
         steps = cam.detach().flatten(0, cam.ndim - 3)
         return steps.repeat_interleave(-(-len(subject.clip) // len(steps)), dim=0)[: len(subject.clip)]
+
+    def _layer(self, model: HasVisionLayers) -> str:
+        layers = model.vision_layers()
+        blocks = [name for name in layers if name.startswith("blocks.")]
+        name = (blocks or list(layers))[-1] if self.layer == LAST else self.layer
+        if name not in layers:
+            raise UnknownName("vision layer", name, [*layers, LAST])
+        return name
 
 
 @contextmanager

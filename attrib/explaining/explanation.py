@@ -123,8 +123,11 @@ class Explanation:
 def attribute(subject: Subject, rows: Rows, step: Progress | None, tell: Tell | None = None) -> Explanation:
     """Compute each row's volume; record methods that fail and continue with the others.
 
-    Before that, `tell` gets a note where the model runs and what memory it is expected to need, and warnings.
+    Raises InputError for parameters that do not fit the model. Before the work, `tell` gets a note where the model runs
+    and what memory it is expected to need, and warnings.
     """
+    for _, method, aimed in rows.values():
+        method.check(aimed)
     if tell is not None:
         methods = [(label, method) for label, method, _ in rows.values()]
         tell(memory_note(subject, methods), memory_warnings(subject, methods))

@@ -73,9 +73,10 @@ def test_a_run_says_why_it_has_no_value_and_explain_says_what_it_left_out(attrib
     assert code == 1 and "questions whose evidence has no box with area" in " ".join(out.split())
     code, out, err = attrib("explain", "--data", tmp_path, "--video", "v", "--method", "centre", "-O", tmp_path / "out")
     assert code == 0
-    assert err.startswith("warning: v: 3 of 3 boxes left out") and "they look like x, y, width, height\n" in err
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    lines = err.splitlines()
+    placed, *lines = err.splitlines()
+    assert placed.startswith("note: cpu")
+    assert lines[0].startswith("warning: v: 3 of 3 boxes left out") and "they look like x, y, width, height" in lines[0]
     assert summary["warnings"] == [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
     assert lines[1:] == ["note: the built-in model does not know: Where, it, in, cup, nowhere"]
     (tmp_path / "c.yaml").write_text(

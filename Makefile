@@ -1,11 +1,11 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make check`, `make coverage`, `make speed`.
+# Everything from a fresh clone: `make demo`, `make test`, `make test-slow`, `make check`, `make coverage`, `make speed`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
 
-.PHONY: install demo test check types coverage speed clean
+.PHONY: install demo test test-slow check types coverage speed clean
 
 # The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
@@ -16,7 +16,11 @@ demo: $(INSTALLED)
 
 # Python keeps the bytecode of tests and package for the next time, whatever the environment says.
 test: $(INSTALLED)
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $${WORKERS:-2} --dist loadfile $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $${WORKERS:-2} --dist loadfile -m "not slow" $(ARGS)
+
+# What starts whole processes, browsers, installs or trainings.
+test-slow: $(INSTALLED)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $${WORKERS:-2} --dist loadfile -m slow $(ARGS)
 
 # Lines that the suite runs in this process and its workers; what subprocesses run does not count.
 coverage: $(INSTALLED)

@@ -23,6 +23,7 @@ serving = pytest.importorskip(
     "attrib.app.server", reason="the extra [app] is not installed", exc_type=ImportError
 ).serving
 
+pytestmark = pytest.mark.slow
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 

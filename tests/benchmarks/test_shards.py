@@ -28,6 +28,8 @@ from attrib.method import PeerControl
 from attrib.subject import Subject
 from attrib.types import Sample
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("results", "curves", "sanity", "floors", "nulls")
 CSV = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
 COSTS = ["seconds", "peak_memory"]

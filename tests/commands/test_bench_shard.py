@@ -17,6 +17,8 @@ from attrib.benchmarks.jobs import lock
 from attrib.benchmarks.jobs.lock import leased, locked
 from attrib.demo.generate import generate
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., tuple[int, str, str]]
 COSTS = ["seconds", "peak_memory"]
 BROKEN = """

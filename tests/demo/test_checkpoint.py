@@ -18,6 +18,8 @@ from attrib.demo.training.settings import Settings
 from attrib.demo.world.families import FAMILIES
 from attrib.types import Question, Shot
 
+pytestmark = pytest.mark.slow
+
 EACH = 9
 
 

@@ -87,6 +87,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["tower", "words", "focus", "joint"])
 def test_a_resumed_stage_equals_an_unbroken_one(stage: str, drawn: Path, tmp_path: Path) -> None:
     def run(work: Path, *stops: int) -> dict[str, torch.Tensor]:

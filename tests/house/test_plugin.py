@@ -18,6 +18,8 @@ from attrib.testing import check_imputer, check_method, check_metric, toy_sample
 
 from installing import copy_tracked, install, python
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -12,6 +12,8 @@ import yaml
 
 from attrib.demo.generate import generate
 
+pytestmark = pytest.mark.slow
+
 HIDDEN = ("resource", "fcntl", "termios", "decord")
 # `python -c PROGRAM HIDDEN LINES`: command lines, as JSON, where those modules cannot be imported; their exit codes.
 PROGRAM = """

@@ -9,6 +9,8 @@ import pytest
 
 from installing import build_wheel, copy_tracked, install, python
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = {"attrib": "attrib", "methods": "attrib/methods", "benchmarks": "attrib/benchmarks",
             "configs": "attrib/configs"}  # fmt: skip
 

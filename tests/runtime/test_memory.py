@@ -89,6 +89,7 @@ def test_peak_of_the_process_is_the_kernels_own(monkeypatch: pytest.MonkeyPatch)
     assert peak_memory(torch.device("cpu")) == pytest.approx(present, rel=0.1)
 
 
+@pytest.mark.slow
 def test_a_run_under_a_memory_limit_goes_on_with_a_clean_model(tmp_path: Path) -> None:
     """What fits gives the same values as without a limit, before and after what does not."""
     if not Path("/proc/self/statm").exists():

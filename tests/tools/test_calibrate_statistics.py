@@ -8,6 +8,8 @@ from scipy import stats
 
 from tools.calibrate_statistics import SKEWED, skewed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("shape", "skewness"), [("lognormal", 1), ("exponential", 1), ("left-skewed", -1),
                                                  ("log of lognormal", 0)])  # fmt: skip

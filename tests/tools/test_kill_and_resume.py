@@ -13,6 +13,8 @@ from attrib.demo.generate import generate
 from tools import kill_and_resume
 from tools.kill_and_resume import compared, moments, run_with_kills, start
 
+pytestmark = pytest.mark.slow
+
 KILLS = 1
 
 

@@ -26,6 +26,8 @@ from attrib.settings.engine import AUTO, Engine
 
 from engine_cases import assert_same_run, forget_plugins, logged, settings
 
+pytestmark = pytest.mark.slow
+
 GPUS = Engine("gpus")
 
 

@@ -26,6 +26,8 @@ from attrib.settings.engine import Engine
 
 from engine_cases import assert_same_run, forget_plugins, logged, settings
 
+pytestmark = pytest.mark.slow
+
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 Run = Callable[..., tuple[int, str, str]]
 HOME = "127.0.0.1"

@@ -141,6 +141,7 @@ def test_an_error_text_changes_no_key() -> None:
     assert changed("attrib.errors", "did you mean", "perhaps you meant") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "old", "new", "users", "others"),
     [

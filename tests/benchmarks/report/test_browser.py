@@ -25,6 +25,8 @@ from attrib.video import read
 from reported import EVIL, IDS, QUESTION, TRACK, built_in, forgotten, hostile, known
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = pytest.mark.slow
 MINUS = "\N{MINUS SIGN}"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -26,6 +26,7 @@ def code(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 def test_it_runs_from_top_to_bottom_away_from_the_run_and_finds_the_same_number(
     real: FinishedRun, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_another_ending_is_refused(made: FinishedRun, tmp_path: Path) -> None:
         write_notebook(made, tmp_path / "notebook.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_its_run_in_order(tmp_path: Path, number: signal.Signals) -> None:
     """It acts as it would have without a notebook; the kernel is gone, and nothing is lost."""

@@ -57,6 +57,8 @@ class RayWorker(RemoteWorker):
         ray.exceptions.OutOfMemoryError, ray.exceptions.ObjectLostError,
     )  # fmt: skip
 
+    absences = (ray.exceptions.ActorUnavailableError,)
+
     def __init__(self, actor: Any, setup: Any) -> None:
         self._actor, self._setup = actor, setup
 

@@ -36,6 +36,8 @@ from attrib.runtime.progress import Progress, report_progress
 from attrib.types import Sample
 
 GRACE = 30.0  # seconds that the first worker waits for the others, so that most bad input is found before a run begins
+ABSENCE = 180.0  # seconds in which a worker that cannot be reached may come back, such as one whose node was lost
+PAUSE = 1.0  # seconds before it is tried again
 PATIENCE = 600.0  # seconds without any worker after which a run ends
 
 
@@ -43,6 +45,7 @@ class RemoteWorker(ABC):
     """Worker as the process that deals out the pieces sees it."""
 
     deaths: ClassVar[tuple[type[Exception], ...]]  # errors of a future whose worker has died
+    absences: ClassVar[tuple[type[Exception], ...]] = ()  # those of them that may pass, such as a move to another node
     sees_directory = True  # until it says otherwise
 
     @abstractmethod
@@ -73,6 +76,7 @@ class RemoteExecutor:
         self.starting: dict[Future[Loaded | Refused], RemoteWorker] = {}
         self._plan: Plan | None = None
         self._failed_starts: Counter[RemoteWorker] = Counter()
+        self._absent: dict[RemoteWorker, float] = {}  # when a worker could first not be reached
 
     @property
     def plan(self) -> Plan:
@@ -106,6 +110,10 @@ class RemoteExecutor:
         try:
             loaded = future.result()
         except worker.deaths as error:
+            if isinstance(error, worker.absences) and self._may_come_back(worker):
+                time.sleep(PAUSE)
+                self.start(worker)
+                return
             self._failed_starts[worker] += 1
             if self._failed_starts[worker] < BREAKS:
                 self.start(worker)
@@ -118,6 +126,7 @@ class RemoteExecutor:
             self._plan = Plan.of(self.setup.config, None, self.setup.samples, device_type(loaded.facts))
         if loaded.code != code_of(self.plan):
             raise InputError("a worker has other code than this process; install the same attrib and plug-ins there")
+        self._absent.pop(worker, None)
         self.idle.append(worker)
 
     def map(
@@ -127,6 +136,9 @@ class RemoteExecutor:
         del step  # samples are the steps of others' work
         with _shown(run) as place:
             yield from _Deal(self, stage, run, place, samples).results()
+
+    def _may_come_back(self, worker: RemoteWorker) -> bool:
+        return time.monotonic() - self._absent.setdefault(worker, time.monotonic()) < ABSENCE
 
     def _join_some(self, seconds: float | None) -> None:
         for future in wait(self.starting, seconds, FIRST_COMPLETED).done:

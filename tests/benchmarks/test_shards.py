@@ -13,7 +13,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import torch
 
@@ -28,11 +27,10 @@ from attrib.method import PeerControl
 from attrib.subject import Subject
 from attrib.types import Sample
 
+from engine_cases import assert_same_run, logged
+
 pytestmark = pytest.mark.slow
 
-TABLES = ("results", "curves", "sanity", "floors", "nulls")
-CSV = ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity", "floors")
-COSTS = ["seconds", "peak_memory"]
 Settings = dict[str, Any]
 
 
@@ -92,25 +90,8 @@ def start(settings: Settings, folder: Path, shard: str) -> BaseProcess:
     return process
 
 
-def logged(folder: Path) -> Counter[tuple[str, ...]]:
-    """Number of computations of each record."""
-    return Counter((line["item"], line["key"], *line["what"]) for line in Store(folder).logged())
-
-
 def kinds(folder: Path, log: str) -> Counter[str]:
     return Counter(line["item"].split("/")[0] for line in Store(folder, log=log).logged_here(0))
-
-
-def assert_equal(folder: Path, one: Path) -> None:
-    for name in TABLES:
-        found, expected = (
-            pd.read_parquet(each / f"{name}.parquet").drop(columns=COSTS, errors="ignore") for each in (folder, one)
-        )
-        assert len(expected)
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
-    for name in CSV:
-        assert (folder / f"{name}.csv").read_bytes() == (one / f"{name}.csv").read_bytes(), name
-    assert not [path for path in folder.rglob("*") if ".part" in path.name or path.suffix == ".lease"]
 
 
 def test_two_shards_at_once_and_then_the_command_without_are_equal_to_one_run(
@@ -128,7 +109,7 @@ def test_two_shards_at_once_and_then_the_command_without_are_equal_to_one_run(
     assert [each.left for each in again] == [{}, {}], "now the maps of both are there"
     outcome = attrib.bench(settings, tmp_path)
     assert outcome.computed == 0
-    assert_equal(tmp_path, one)
+    assert_same_run(tmp_path, one)
     assert set(logged(tmp_path).values()) == {1}
     assert logged(tmp_path) == logged(one)
 
@@ -149,8 +130,7 @@ def test_a_killed_shard_goes_on_where_it_was_beside_another(settings: Settings, 
         assert process.exitcode == 0
     left = attrib.bench(settings, tmp_path)
     assert left.computed <= 2 * (2 + 4), "floors and nulls alone"
-    assert_equal(tmp_path, one)
-    assert sum(count - 1 for count in logged(tmp_path).values()) == 0
+    assert_same_run(tmp_path, one)
     assert sum((logged(one) - logged(tmp_path)).values()) <= 1, "the kill may cost a line of the log"
 
 

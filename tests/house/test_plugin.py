@@ -148,7 +148,7 @@ def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> No
 
 
 def test_the_family_in_contributing_is_the_packages_own() -> None:
-    """In at most 30 lines; it is installed and checked above."""
+    """It has at most 30 lines; it is installed and checked above."""
     (family,) = [example for example in examples() if "ModelFamily" in example]
     assert family == (ROOT / "tests" / "plugin" / "attrib_llava.py").read_text(encoding="utf-8")
     assert len(family.splitlines()) <= 30

@@ -91,7 +91,7 @@ def test_peak_of_the_process_is_the_kernels_own(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.slow
 def test_a_run_under_a_memory_limit_goes_on_with_a_clean_model(tmp_path: Path) -> None:
-    """What fits gives the same values as without a limit, before and after what does not."""
+    """Maps that fit have the same values as without a limit, before and after what does not."""
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc: the address space in use is not known")
     done = subprocess.run(

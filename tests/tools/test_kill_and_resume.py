@@ -20,7 +20,7 @@ KILLS = 1
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the runs share one small world."""
+    """Directory in which the runs share one small world."""
     folder = tmp_path_factory.mktemp("killed")
     generate(folder / "world", videos=2, seed=3, split="valid", counterfactuals=True)
     return folder

@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from rich.console import Console
@@ -92,6 +94,27 @@ MODELS: Mapping[str, Callable[[], tuple[type[ModelFamily], Any, Any]]] = {
 }
 
 
+class Utilisation:
+    """Context that samples how busy the GPU is, each second; afterwards `mean` is in per cent, None without a GPU."""
+
+    def __init__(self) -> None:
+        self.mean: float | None = None
+
+    def __enter__(self) -> Self:
+        """Begin to sample."""
+        program = shutil.which("nvidia-smi")
+        query = ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop=1"]
+        self._sampler = program and subprocess.Popen([program, *query], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Set `mean`."""
+        if self._sampler:
+            self._sampler.terminate()
+            shares = [float(line) for line in self._sampler.communicate()[0].split() if line.isdigit()]
+            self.mean = sum(shares) / len(shares) if shares else None
+
+
 def drawn(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> FamilyModel:
     """Draw a model's weights on the device; its processor and configuration are saved to `folder`, for the check."""
     family, settings, official = MODELS[name]()
@@ -125,10 +148,13 @@ def main(arguments: list[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as folder:
             model = drawn(name, Path(folder), torch.device(given.device), getattr(torch, given.dtype))
             model.frames = given.frames
-            found = report(model, noise(model, given.frames), given.methods)
+            with Utilisation() as utilisation:
+                found = report(model, noise(model, given.frames), given.methods)
             console.rule(f"{name}, {given.frames} frames")
             show(found)
-            record = {"model": name, **found.record()}
+            if utilisation.mean is not None:
+                console.print(f"GPU busy {utilisation.mean:.0f} % of the time, on average")
+            record = {"model": name, "gpu_busy_percent": utilisation.mean, **found.record()}
             write_text(out / f"{name}.json", json.dumps(record, indent=2) + "\n")
             failed |= bool(found.faults)
             del model, found

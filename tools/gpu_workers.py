@@ -38,7 +38,7 @@ def benchmark(folder: Path, model: str, device: str, dtype: str, frames: int, vi
     """Save a model with random weights and the configuration of a benchmark with it; return the latter's path."""
     with tempfile.TemporaryDirectory() as parts:
         built = drawn(model, Path(parts), torch.device(device), getattr(torch, dtype))
-    built.module.save_pretrained(folder / "model")
+    built.family.network.save_pretrained(folder / "model")
     built.family.processor.save_pretrained(folder / "model")
     settings = {
         "data": {"name": "demo", "videos": videos, "counterfactuals": False, "root": str(folder / "videos")},

@@ -26,7 +26,7 @@ KEYS = ["sample", "method", "metric", "imputer"]
 
 
 @dataclass(frozen=True)
-class Timing:
+class WorkersTiming:
     """Wall-clock seconds of a run by `workers` processes, start-up included, and the GPU's mean utilisation in %."""
 
     workers: int
@@ -52,7 +52,7 @@ def benchmark(folder: Path, model: str, device: str, dtype: str, frames: int, vi
     return path
 
 
-def run(config: Path, out: Path, workers: int) -> Timing:
+def run(config: Path, out: Path, workers: int) -> WorkersTiming:
     """Run the benchmark by `workers` shards at once and then, if they are several, the command that completes it.
 
     Raises CalledProcessError with what a failed process printed.
@@ -66,7 +66,7 @@ def run(config: Path, out: Path, workers: int) -> Timing:
             if process.wait():
                 raise subprocess.CalledProcessError(process.returncode, process.args)
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
-    return Timing(workers, time.perf_counter() - began, utilisation.mean)
+    return WorkersTiming(workers, time.perf_counter() - began, utilisation.mean)
 
 
 def largest_difference(one: Path, other: Path) -> float:

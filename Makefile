@@ -1,11 +1,12 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make test-slow`, `make check`, `make coverage`, `make speed`.
+# Everything from a fresh clone: `make demo`, `make test`, `make test-slow`, `make check`, `make coverage`, `make docs`,
+# `make speed`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
 
-.PHONY: install demo test test-slow check types coverage speed clean
+.PHONY: install demo test test-slow check types coverage docs speed clean
 
 # The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
@@ -40,6 +41,11 @@ types: $(INSTALLED)
 	ln -s $(CURDIR)/tools $(TREE)/
 	cd $(TREE) && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/cache
 
+# The documentation site, into site/; a broken link, a page without a place or a warning is an error.
+docs: $(INSTALLED)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 speed: $(INSTALLED)
 	$(BIN)/python -m tools.speed
 	$(BIN)/python -m tools.speed.evaluation
@@ -49,7 +55,7 @@ install:
 	$(MAKE) $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) build dist runs *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist runs site *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
 
 # Installed again when the packaging changes: entry points and dependencies live there.
 $(INSTALLED): setup.cfg pyproject.toml

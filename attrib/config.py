@@ -25,35 +25,35 @@ class _Section(BaseModel):
 class ModelSection(_Section):
     """Model and sampling of its frames."""
 
-    name: str = "demo"
-    device: str = "auto"
-    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"
-    device_map: Literal["auto"] | None = None
+    name: str = "demo"  # demo, a checkpoint directory, or a Hugging Face id
+    device: str = "auto"  # auto: a GPU where there is one, else cpu; or as torch names it, such as cuda:1
+    dtype: Literal["auto", "float32", "bfloat16", "float16", "float64"] = "auto"  # auto: the checkpoint's own on a GPU
+    device_map: Literal["auto"] | None = None  # auto spreads a model over GPUs; needs attrib[accelerate]
     pixels: int | None = Field(None, ge=1, strict=True)  # of all frames of a clip; None: what the checkpoint allows
-    revision: str | None = None
-    offline: bool = False
+    revision: str | None = None  # commit or branch of a Hugging Face id
+    offline: bool = False  # read only what is in the cache of earlier downloads
     frames: int | None = Field(None, ge=1, le=10_000, strict=True)  # None: what the model takes by default
-    sampling: Literal["uniform", "one_per_second"] = "uniform"
+    sampling: Literal["uniform", "one_per_second"] = "uniform"  # how frames are spread over the video
 
 
 class SanitySection(_Section):
     """Sanity check by randomising the model: number of videos, and of stages for each component of the model."""
 
-    videos: int = Field(0, ge=0, strict=True)
-    stages: int = Field(3, ge=1, le=100, strict=True)
+    videos: int = Field(0, ge=0, strict=True)  # 0: no check
+    stages: int = Field(3, ge=1, le=100, strict=True)  # steps from the trained to the random model
 
 
 class FloorsSection(_Section):
     """Behavioural floors: number of videos; each needs two or three more maps for each method."""
 
-    videos: int = Field(0, ge=0, strict=True)
+    videos: int = Field(0, ge=0, strict=True)  # 0: no check
 
 
 class ExplainConfig(_Section):
     """Settings of one explained answer: model, frame sampling and seed."""
 
-    model: ModelSection = ModelSection()
-    seed: int = Field(0, ge=0, lt=2**32, strict=True)
+    model: ModelSection = ModelSection()  # the model and how it sees a video
+    seed: int = Field(0, ge=0, lt=2**32, strict=True)  # of all random numbers
 
 
 def _auto(value: Any) -> Any:
@@ -68,17 +68,17 @@ class Config(ExplainConfig):
     parameters as for methods, `soft: {imputer: blur, sigma: 0.2}`. 0 videos or pairs turn a check off.
     """
 
-    data: Parameters = Field(default_factory=lambda: {"name": "demo"})
-    methods: dict[str, Parameters | None]
-    metrics: dict[str, Parameters | None]
-    imputers: dict[str, Parameters | None] = Field({"blur": None, "mean": None}, min_length=1)
-    target: str = "predicted"
+    data: Parameters = Field(default_factory=lambda: {"name": "demo"})  # name of the data set, and its parameters
+    methods: dict[str, Parameters | None]  # rows of the tables
+    metrics: dict[str, Parameters | None]  # columns of the tables
+    imputers: dict[str, Parameters | None] = Field({"blur": None, "mean": None}, min_length=1)  # of removed cells
+    target: str = "predicted"  # the explained scalar: predicted, correct:K, option:K or contrast:I,J
     # processes that share the samples; None or auto: one for each GPU where several are visible, else one
     workers: Annotated[int | None, BeforeValidator(_auto)] = Field(None, ge=1, le=1024, strict=True)
     overlays: int = Field(1, ge=0, strict=True)  # overlay videos for each method
     resamples: int = Field(10_000, ge=100, le=10_000_000, strict=True)  # of the bootstrap
-    sanity: SanitySection = SanitySection()
-    floors: FloorsSection = FloorsSection()
+    sanity: SanitySection = SanitySection()  # check: does the map change when the model is randomised?
+    floors: FloorsSection = FloorsSection()  # check: maps that cannot show the right evidence
     null_pairs: int = Field(0, ge=0, strict=True)  # other videos on whose annotation each map is scored
     null_metrics: list[str] | None = None  # labels of metrics for that score; None: the primary metrics
 

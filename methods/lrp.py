@@ -31,7 +31,7 @@ class LRP(Method):
 
     reference: ClassVar[str] = "Ali et al. 2022; Mehri et al. 2024, arXiv 2411.16760; Achtibat et al. 2024"
 
-    rule: Rule = "cp"
+    rule: Rule = "cp"  # how relevance passes attention and products, as above
     space: Space = "tokens"
 
     def __post_init__(self) -> None:

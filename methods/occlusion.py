@@ -37,7 +37,7 @@ class Occlusion(Batched, Method):
     window: Shape = (1, 2, 2)
     stride: Shape = (1, 1, 1)
     cells: int = 8
-    border: Border = "over"
+    border: Border = "over"  # tubes slide over the frame's border, or stay inside it
     space: Space = "pixels"
     baseline: Baseline = "blur"
     batch: int = 8  # versions of the clip per forward pass

@@ -29,7 +29,7 @@ class RawAttention(AttentionMethod):
 
     reference: ClassVar[str] = "defined here"
 
-    reduction: flows.Reduction = "mean"
+    reduction: flows.Reduction = "mean"  # over layers and heads
     layers: tuple[int, ...] = ()
     heads: tuple[int, ...] = ()
     active: bool = False

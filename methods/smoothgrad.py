@@ -38,7 +38,7 @@ class SmoothGrad(Batched, Method):
     sigma: float = 0.1  # of the noise, as a share of the [0, 1] pixel range, or of the tokens' standard deviation
     average: Average = "smoothgrad"
     space: Space = "pixels"
-    magnitude: Magnitude = "max"
+    magnitude: Magnitude = "max"  # of colours or token channels, as in saliency
     batch: int = 1  # copies per forward and backward pass
 
     def __post_init__(self) -> None:

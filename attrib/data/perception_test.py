@@ -51,7 +51,7 @@ class PerceptionTest:
     """
 
     root: str
-    split: Literal["train", "valid", "test"] = "valid"
+    split: Literal["train", "valid", "test"] = "valid"  # part of the data set, by the names of its files
     limit: int | None = None
     task: str = ""
     area: str = ""

@@ -31,7 +31,7 @@ class Synergy(CurveMetric):
     direction: ClassVar[Direction] = "high"
     reference: ClassVar[str] = "arXiv 2605.22168 (cross-modal interaction), for removal"
 
-    neutral: str = NEUTRAL
+    neutral: str = NEUTRAL  # text of the neutral question
 
     def __post_init__(self) -> None:
         if not self.neutral.strip():

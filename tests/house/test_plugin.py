@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tiny_square_frames import llava
 
-from attrib import config, registry
+from attrib import registry
 from attrib.errors import UnknownName
-from attrib.settings.benchmark import bench_settings
-from attrib.testing import check_imputer, check_method, check_metric, toy_sample, toy_subject, toy_volume
 
 from installing import copy_tracked, install, python
 
@@ -118,63 +113,3 @@ def test_without_the_package_method_and_family_are_unknown() -> None:
     with pytest.raises(UnknownName, match="unknown method 'plain_smoothgrad'"):
         registry.get("methods", "plain_smoothgrad")
     assert "llava" not in registry.names("models")
-
-
-def examples() -> list[str]:
-    """The Python blocks of CONTRIBUTING.md."""
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-
-
-@pytest.fixture
-def plugin_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plug-ins that a test registers are gone in the next."""
-    monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
-
-
-@pytest.mark.usefixtures("plugin_files")
-def test_the_method_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
-    """Copied as it stands, it has at most 20 lines, registers and keeps the contract."""
-    method = examples()[0]
-    assert len(method.splitlines()) <= 20
-    (tmp_path / "my_method.py").write_text(method)
-    assert registry.load_plugin(tmp_path / "my_method.py") == {
-        "methods": ["gradient_times_input"],
-        "metrics": [],
-        "imputers": [],
-    }
-    check_method(registry.get("methods", "gradient_times_input")())
-    exec(examples()[1], {"GradientTimesInput": registry.get("methods", "gradient_times_input")})
-
-
-def test_the_family_in_contributing_is_the_packages_own() -> None:
-    """It has at most 30 lines; it is installed and checked above."""
-    (family,) = [example for example in examples() if "ModelFamily" in example]
-    assert family == (ROOT / "tests" / "plugin" / "attrib_llava.py").read_text(encoding="utf-8")
-    assert len(family.splitlines()) <= 30
-
-
-@pytest.mark.usefixtures("plugin_files")
-def test_the_metric_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
-    (tmp_path / "my_metric.py").write_text(examples()[2])
-    assert registry.load_plugin(tmp_path / "my_metric.py")["metrics"] == ["top_cell"]
-    check_metric(registry.get("metrics", "top_cell")())
-
-
-@pytest.mark.usefixtures("plugin_files")
-def test_the_imputer_in_contributing_works_as_a_plugin_file(tmp_path: Path) -> None:
-    (tmp_path / "my_imputer.py").write_text(examples()[3])
-    assert registry.load_plugin(tmp_path / "my_imputer.py")["imputers"] == ["checkerboard"]
-    check_imputer(registry.get("imputers", "checkerboard")())
-    settings = bench_settings(plugins=[tmp_path / "my_imputer.py"])
-    assert list(settings["imputers"]) == ["blur", "mean", "checkerboard"]
-    settings = {
-        "methods": {},
-        "metrics": {"srg": None},
-        "imputers": {"coarse": {"imputer": "checkerboard", "size": 16}},
-    }
-    (entry,) = config.metric_entries(config.parse(settings))
-    assert (entry.parameters["imputer"], entry.item.imputer.size) == ("coarse", 16)
-    assert math.isfinite(
-        entry.item.score(toy_volume(np.arange(48.0).reshape(4, 3, 4)), toy_subject(), toy_sample()).value
-    )

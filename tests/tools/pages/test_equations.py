@@ -1,0 +1,22 @@
+"""Equations in docstrings."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from tools.pages.equations import as_html, equations, without_equations
+
+TEXT = "First.\n\n$$a_{x}\n< b$$\n\nLast."
+
+
+def test_equations_are_taken_out_of_a_docstring() -> None:
+    assert equations(TEXT) == ["a_{x} < b"]
+    assert without_equations(TEXT) == "First.\n\nLast."
+
+
+def test_an_equation_is_mathml_with_its_latex() -> None:
+    root = ElementTree.fromstring(as_html("a_{x} < b"))
+    assert root.attrib == {"class": "equation", "title": "a_{x} < b"}
+    assert [each.tag.rpartition("}")[2] for each in root.iter()] == ["div", "math", "mrow", "msub", "mi", "mrow", "mi",
+                                                                     "mo", "mi"]  # fmt: skip
+    assert [each.text for each in root.iter() if each.text and each.text.strip()] == ["a", "x", "<", "b"]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from attrib.commands.options import (
     Address,
@@ -76,9 +75,12 @@ def bench(
     worker_cpus: WorkerCpus = None,
     worker_gpus: WorkerGpus = None,
     worker_memory: WorkerMemory = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every metric, the tasks and the checks too.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Compare methods: score every method on every sample and print the leaderboard."""
+    """Compare methods: score every method on every sample and print the leaderboard of the primary metrics."""
     from attrib import api
     from attrib.settings.benchmark import bench_settings, run_directory
 
@@ -111,7 +113,9 @@ def bench(
     if as_json:
         print_json(_outcome(outcome))
     else:
-        _show_outcome(outcome)
+        from attrib.commands.terminal import outcome as shown  # pandas takes half a second to import
+
+        shown.show(outcome, verbose)
     finish([_failure(item) for item in outcome.failures])
 
 
@@ -178,31 +182,3 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _records(table: pd.DataFrame | None) -> Any:
     return None if table is None else json.loads(table.to_json(orient="records", double_precision=15))
-
-
-def _show_outcome(outcome: Outcome) -> None:
-    from attrib.benchmarks.tables.tally import tally
-    from attrib.commands.terminal import checks, leaderboard, tasks
-
-    count = tally(outcome.results)
-    titles = {"all": f"all {count.samples} questions"}
-    if count.tested:
-        titles["gated"] = f"the {count.passed} that pass the gate"
-    else:
-        titles["correct"] = f"the {count.correct} answered correctly"
-    for subset, title in titles.items():
-        tables = leaderboard.tables(outcome.leaderboard, subset, outcome.tables.metrics.primary, screen.width)
-        means = "mean [95 % interval over videos]" if tables else "nothing to show"
-        screen.print(f"[bold]Leaderboard, {title}[/bold]  {means}", "", sep="\n")
-        for table in tables:
-            screen.print(table, "")
-    for table in tasks.task_tables(outcome.tables.tasks, outcome.tables.roles):
-        screen.print("[bold]Tasks[/bold]", "", table, "", sep="\n")
-    for title, table in checks.extra_tables(outcome.extras):
-        screen.print(Text(title, style="bold"), "", table, "", sep="\n")
-    if count.tested:
-        say(f"gate: {count.passed} of {count.tested} questions ({count.passed / count.tested:.2f})")
-    folder = outcome.directory
-    say(f"results: {folder}/results.parquet, leaderboard.csv and, by task, tasks.csv")
-    if any((folder / "videos").glob("*/*.mp4")):
-        say(f"overlay videos: {folder}/videos/METHOD/SAMPLE.mp4")

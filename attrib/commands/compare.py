@@ -13,9 +13,12 @@ from rich.text import Text
 
 from attrib.commands.options import JsonFlag, Plugins, check_output, check_runs, load_plugins
 from attrib.commands.terminal.console import print_json, say, screen
+from attrib.commands.terminal.stacking import StackedColumn, distinct, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LEAST = 15  # characters of a run's name
 
 
 def compare(
@@ -49,7 +52,8 @@ def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> N
     shown = table if tested.empty else tested
     for (metric, imputer), rows in shown.groupby(["metric", "imputer"], sort=False, dropna=False):
         title = f"{metric}" if imputer != imputer or imputer is None else f"{metric} {imputer}"
-        screen.print(_side_by_side(title, rows), "")
+        for side in _side_by_side(title, rows):
+            screen.print(side, "")
     if table["run"].nunique() > 1:
         say(
             "mean [95 % interval over videos], then the difference to the first run, positive where this one is better;"
@@ -60,17 +64,20 @@ def _show(table: pd.DataFrame, primary: Sequence[str], output: Path | None) -> N
         say(f"not shown, but written by --output FILE.csv: {', '.join(hidden)}")
 
 
-def _side_by_side(title: str, rows: pd.DataFrame) -> Table:
-    """Table of one metric: methods down, runs across."""
-    names = list(dict.fromkeys(rows["run"]))
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("method", no_wrap=True)
+def _side_by_side(title: str, rows: pd.DataFrame) -> list[Table]:
+    """Tables of one metric: methods down, runs across."""
+    methods, names = list(dict.fromkeys(rows["method"])), list(dict.fromkeys(rows["run"]))
+    cells = rows.set_index(["method", "run"])
+    columns = []
     for name in names:
-        table.add_column(Text(name), justify="right")
-    for method, group in rows.groupby("method", sort=False):
-        by_run = group.set_index("run")
-        table.add_row(Text(str(method)), *(_cell(by_run.loc[name]) if name in by_run.index else "" for name in names))
-    return table
+        column = [_cell(cells.loc[(method, name)]) if (method, name) in cells.index else Text() for method in methods]
+        columns.append((name, column))
+    room = max(LEAST, *(len(cell) for _, column in columns for cell in column))
+    titles = distinct(names, room)
+    stack = [StackedColumn([text], column) for text, (_, column) in zip(titles, columns, strict=True)]
+    tables = stacked("method", [Text(method) for method in methods], stack, screen.width)
+    tables[0].title, tables[0].title_justify, tables[0].title_style = title, "left", "bold"
+    return tables
 
 
 def _cell(row: pd.Series[float]) -> Text:

@@ -91,7 +91,7 @@ def test_a_benchmark_and_the_list_of_tasks_read_it(attrib: Run, split: Path) -> 
     )
     code, out, err = attrib("bench", split / "c.yaml", "-O", split / "run")
     assert code == 0 and set(err.splitlines()) <= UNKNOWN
-    assert "Leaderboard, all 4 questions" in out
+    assert "Leaderboard of all metrics, all 4 questions" in out
     assert (
         "3 tasks, 4 videos (1 of them without a question), 4 questions"
         in attrib("data", "tasks", split, "--split", "test")[1]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import typer
 from rich.console import Console
@@ -15,7 +17,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from attrib.commands.terminal import progress_lines
 
-screen, notes = Console(), Console(stderr=True)
+WIDTH = 100  # of what is written to a file or a pipe
+
+
+def _width(stream: TextIO) -> int | None:
+    """Width for a stream that is no terminal; None: the terminal's own, or that of the variable COLUMNS."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else WIDTH
+
+
+screen, notes = Console(width=_width(sys.stdout)), Console(stderr=True, width=_width(sys.stderr))
 
 
 @contextmanager

@@ -13,63 +13,71 @@ from rich.text import Text
 from attrib.benchmarks.jobs.roles import corrected_label
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.matrix import Column, columns_of
+from attrib.commands.terminal.stacking import StackedColumn, shortened, stacked
 
 ARROWS = {"high": "↑", "low": "↓"}
 MOST_TABLES = 4  # stacked; further columns are in leaderboard.csv only
 HEADER = 15  # most characters in a line of a column's name
+RULED = 2  # rows set apart: chance, best control
 MARK = f"* beats every control: sign flips of whole videos, Holm over the primary metrics, p < {ALPHA:.2g}."
 
 
-def tables(board: pd.DataFrame, subset: str, primary: Sequence[str], width: int) -> list[Table]:
+class Board(NamedTuple):
+    """Tables of one subset, none where it has no row, and notes that explain their marks and name what is left out."""
+
+    tables: list[Table]
+    notes: list[str]
+
+
+def board_of(rows: pd.DataFrame, subset: str, primary: Sequence[str], width: int) -> Board:
     """Return tables of one subset for a terminal of `width` characters, the primary metrics first, four tables at most.
 
-    The caption of the last one explains the marks and names the metrics that are not shown. The `gated` subset has only
-    metrics without an imputer: the gate asks whether the evidence is ground truth for the model, which metrics that
-    remove parts of the video do not assume.
+    `rows` are those of leaderboard.csv. The `gated` subset has only metrics without an imputer: the gate asks whether
+    the evidence is ground truth for the model, which metrics that remove parts of the video do not assume.
     """
-    rows = board[board["subset"] == subset]
+    rows = rows[rows["subset"] == subset]
     rows = rows[rows["imputer"].isna()] if subset == "gated" else rows
     beside = [name for label in primary for name in (label, corrected_label(label))]
     order = {name: index for index, name in enumerate(beside)}
     names = sorted(dict.fromkeys(columns_of(rows)), key=lambda column: order.get(column.metric, len(order)))
-    columns = [_Cells.of(rows, column) for column in names]
     methods = list(dict.fromkeys(rows["method"]))
-    groups = _fitting(columns, methods, width - max((len(method) for method in [*methods, "best control"]), default=0))
-    shown = [_table(methods, group) for group in groups[:MOST_TABLES]]
-    if shown:
-        shown[-1].caption = _caption(rows, [column for group in groups[MOST_TABLES:] for column in group])
-        shown[-1].caption_justify = "left"
-    return shown
+    stack = stacked("method", _names(methods), [_Cells.of(rows, name).column(methods) for name in names], width, RULED)
+    shown = stack[:MOST_TABLES]
+    hidden = names[sum(len(table.columns) - 1 for table in shown) :]
+    return Board(shown, _notes(rows, hidden))
+
+
+def _names(methods: Sequence[str]) -> list[Text]:
+    return [*(Text(method) for method in methods), Text("chance", style="dim"), Text("best control", style="dim")]
 
 
 class _Cells(NamedTuple):
     """A column of the leaderboard with its rows by method."""
 
-    column: Column
+    name: Column
     rows: pd.DataFrame
 
     @staticmethod
-    def of(rows: pd.DataFrame, column: Column) -> _Cells:
-        return _Cells(column, column.of(rows).set_index("method"))
+    def of(rows: pd.DataFrame, name: Column) -> _Cells:
+        return _Cells(name, name.of(rows).set_index("method"))
 
     @property
     def header(self) -> list[str]:
         """The metric's name in lines, broken after underscores, with its direction; then the imputer."""
         lines = [""]
-        for piece in re.findall("[^_]*_?", self.column.metric):
+        for piece in re.findall("[^_]*_?", self.name.metric):
             if lines[-1] and len(lines[-1] + piece) > HEADER:
                 lines.append("")
             lines[-1] += piece
-        arrow = ARROWS.get(self.column.direction, "")
-        return [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.column.imputer] if self.column.imputer else [])]
+        arrow = ARROWS.get(self.name.direction, "")
+        lines = [*lines[:-1], f"{lines[-1]} {arrow}".strip(), *([self.name.imputer] if self.name.imputer else [])]
+        return [line + " " for line in lines]  # over the numbers, which a mark may follow
 
-    def cells(self, methods: Sequence[str]) -> list[Text]:
-        """Cells of the column, from the first method to the best control."""
-        return [*(self._cell(method) for method in methods), self._chance(), self._control()]
-
-    def width(self, methods: Sequence[str]) -> int:
-        """Width in characters of the widest cell, header included, plus the gap before it."""
-        return 2 + max(*(len(line) for line in self.header), *(len(cell) for cell in self.cells(methods)))
+    def column(self, methods: Sequence[str]) -> StackedColumn:
+        """Column for a terminal: a cell for each method, then chance and the best control, as wide as the numbers."""
+        header, cells = self.header, [*(self._cell(method) for method in methods), self._chance()]
+        room = max(HEADER, *map(len, header), *map(len, cells))
+        return StackedColumn(header, [*cells, self._control(room)], gap=1)  # a cell ends with a mark or a blank
 
     def _cell(self, method: str) -> Text:
         if method not in self.rows.index or pd.isna(self.rows.loc[method, "mean"]):
@@ -84,45 +92,19 @@ class _Cells(NamedTuple):
         level = self.rows["chance"].mean()
         return Text("see random " if pd.isna(level) else f"{_short(level)} ", style="dim")
 
-    def _control(self) -> Text:
+    def _control(self, room: int) -> Text:
         known = self.rows.dropna(subset="control")
         if known.empty:
             return Text("")
-        return Text(f"{_short(known['control_mean'].iloc[0])} {known['control'].iloc[0]} ", style="dim")
+        number = _short(known["control_mean"].iloc[0])
+        return Text(f"{number} {shortened(known['control'].iloc[0], room - len(number) - 2)} ", style="dim")
 
 
-def _fitting(columns: Sequence[_Cells], methods: Sequence[str], room: int) -> list[list[_Cells]]:
-    """Group the columns so that groups are at most `room` characters wide, or hold a single column."""
-    groups: list[list[_Cells]] = []
-    left = 0
-    for column in columns:
-        wide = column.width(methods)
-        if not groups or wide > left:
-            groups.append([])
-            left = room
-        groups[-1].append(column)
-        left -= wide
-    return groups
-
-
-def _table(methods: Sequence[str], columns: Sequence[_Cells]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("method", no_wrap=True)
-    for column in columns:
-        table.add_column("\n".join(line + " " for line in column.header), justify="right", no_wrap=True)
-    names = [*(Text(method) for method in methods), Text("chance", style="dim"), Text("best control", style="dim")]
-    for index, row in enumerate(zip(names, *(column.cells(methods) for column in columns), strict=True)):
-        table.add_row(*row, end_section=index == len(methods) - 1)
-    return table
-
-
-def _caption(rows: pd.DataFrame, hidden: Sequence[_Cells]) -> Text:
-    lines = [MARK] if rows["p_holm"].notna().any() else []
+def _notes(rows: pd.DataFrame, hidden: Sequence[Column]) -> list[str]:
+    notes = [MARK] if (rows["p_holm"] < ALPHA).any() else []
     if hidden:
-        lines.append(
-            f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(cells.column.metric for cells in hidden))}."
-        )
-    return Text("\n".join(lines), style="dim")
+        notes.append(f"Not shown, in leaderboard.csv: {', '.join(dict.fromkeys(name.metric for name in hidden))}.")
+    return notes
 
 
 def _short(value: float) -> str:

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 
 import attrib
 from attrib import api, registry, video
+from attrib.benchmarks.checks.floors import FLOORS
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.metrics.objects.mass import Mass
 from attrib.benchmarks.runner import Outcome
@@ -219,10 +220,11 @@ def test_sanity_rows_and_the_verdict_on_a_control(ran: tuple[Path, Outcome]) -> 
 
 
 def test_tables_for_a_terminal_have_a_row_for_each_method(ran: tuple[Path, Outcome]) -> None:
-    found = list(extra_tables(ran[1].extras))
+    found = list(extra_tables(ran[1].extras, 100))
     assert [title.split(",")[0].split(" ")[0] for title, _ in found] == ["Sanity", "object_auc"]
-    assert "3 videos" in found[0][0] and [table.row_count for _, table in found] == [2, 2]
-    assert [str(cell) for cell in found[0][1].columns[1].cells] == ["1.00  fail"] * 2
+    assert "3 videos" in found[0][0] and [table.row_count for _, (table, *_) in found] == [2, 2]
+    assert [str(cell) for cell in found[0][1][0].columns[1].cells] == ["1.00  fail"] * 2
+    assert [column.header for table in found[1][1] for column in table.columns[1:]] == list(FLOORS)
 
 
 def test_a_second_run_computes_nothing_and_two_workers_give_the_same(
@@ -265,7 +267,7 @@ def test_what_is_not_asked_for_is_not_there(settings: Settings, tmp_path: Path) 
     found = attrib.bench(settings(sanity={}, floors={}, null_pairs=0), tmp_path)
     assert found.extras.sanity is found.extras.floors is found.extras.nulls is None
     assert not any((tmp_path / f"{kind}.{ending}").exists() for kind in KINDS for ending in ("parquet", "csv"))
-    assert list(extra_tables(found.extras)) == []
+    assert list(extra_tables(found.extras, 100)) == []
 
 
 @pytest.mark.parametrize(

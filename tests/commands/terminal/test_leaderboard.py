@@ -38,9 +38,11 @@ def board(metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
 
 def printed(rows: pd.DataFrame, width: int) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    for table in leaderboard.tables(rows, "all", PRIMARY, width):
+    found = leaderboard.board_of(rows, "all", PRIMARY, width)
+    for table in found.tables:
         assert Console(width=400).measure(table).maximum <= width
         console.print(table)
+    console.print(*found.notes)
     return console.export_text()
 
 
@@ -55,19 +57,19 @@ def test_every_number_stands_with_its_interval_chance_and_best_control(width: in
 
 
 def test_primary_metrics_come_first_and_those_without_room_are_named() -> None:
-    metrics = (*(f"metric_number_{number}" for number in range(10, 22)), "object_auc", "srg")
+    metrics = (*(f"metric_number_{number}" for number in range(10, 26)), "object_auc", "srg")
     text = printed(board(metrics), 80)
     lines = text.splitlines()
     (head,) = [line for line in lines if "srg ↑" in line]
     assert head.index("srg ↑") < head.index("object_auc ↑") < head.index("10 ↑")
     _, _, hidden = " ".join(lines).partition("Not shown, in leaderboard.csv: ")
-    assert [name for name in metrics if name in hidden] == list(metrics[10:12])
+    assert [name for name in metrics if name in hidden] == list(metrics[14:16])
     assert "metric_number_19" not in hidden
 
 
 def test_the_best_mean_is_bold_in_the_metric_s_direction() -> None:
     for metric, best in (("lift", 0), ("deletion", 2)):
-        (table,) = leaderboard.tables(board((metric,)), "all", PRIMARY, 80)
+        (table,) = leaderboard.board_of(board((metric,)), "all", PRIMARY, 80).tables
         cells = list(table.columns[1].cells)
         bold = [place for place, cell in enumerate(cells) if any("bold" in str(span.style) for span in cell.spans)]
         assert bold == [best]
@@ -78,9 +80,14 @@ def test_undefined_is_said_and_an_empty_subset_gives_no_table() -> None:
     text = printed(rows, 80)
     assert text.count("undefined") == 3
     assert "see random" in text
-    assert leaderboard.tables(rows, "gated", PRIMARY, 80) == []
+    assert leaderboard.board_of(rows, "gated", PRIMARY, 80) == ([], [])
 
 
 def test_the_primary_metrics_are_those_given_whatever_their_names() -> None:
-    shown = leaderboard.tables(board(), "all", ("mass",), 400)
+    shown = leaderboard.board_of(board(), "all", ("mass",), 400).tables
     assert [str(column.header).split()[0] for column in shown[0].columns][1] == "mass"
+
+
+def test_the_name_of_the_best_control_is_cut_where_it_is_wider_than_the_numbers() -> None:
+    rows = board(("srg",)).assign(control="a_control_with_a_long_name")
+    assert ".40 a_control" in printed(rows, 80) and "a_control_with_a_long_name" not in printed(rows, 80)

@@ -12,9 +12,11 @@ from rich.table import Table
 
 from attrib.commands.options import (
     Address,
+    DataSource,
     EngineOption,
     Frames,
     JsonFlag,
+    NoDownload,
     Plugins,
     Sets,
     WorkerCpus,
@@ -45,7 +47,9 @@ def bench(
         Path | None,
         typer.Option("--output", "-O", help="Run directory; a rerun resumes it. Default: runs/NAME of CONFIG."),
     ] = None,
+    data: DataSource = None,
     frames: Frames = None,
+    no_download: NoDownload = False,
     sets: Sets = None,
     plugin: Plugins = None,
     retry_failed: Annotated[
@@ -82,13 +86,15 @@ def bench(
 ) -> None:
     """Compare methods: score every method on every sample and print the leaderboard of the primary metrics."""
     from attrib import api
-    from attrib.settings.benchmark import bench_settings, run_directory
+    from attrib.settings.benchmark import bench_settings, data_section, run_directory
 
     processes = Engine(cast("EngineName", engine), address, worker_cpus, worker_gpus, worker_memory)
     part = _part(shard, processes, replace, dry_run)
-    settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file)
-    options = {"--set": sets or (), "--plugin": plugin or (), "--frames": (frames,) if frames else ()}
-    command, changes = shards.command_line(config_file, directory, options), assignments(sets, frames)
+    settings, directory = bench_settings(config_file, plugin or ()), output or run_directory(config_file or data)
+    settings |= {"data": data_section(data)} if data else {}
+    repeated = {"--set": assignments(sets, None, no_download), "--plugin": plugin or ()}
+    options = {"--data": (data,) if data else (), **repeated, "--frames": (frames,) if frames else ()}
+    command, changes = shards.command_line(config_file, directory, options), assignments(sets, frames, no_download)
     if dry_run:
         with progress(as_json) as step:
             forecast = api.bench_forecast(settings, directory, changes, step, retry_failed, replace, processes)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from attrib.commands.options import JsonFlag, Split
 from attrib.commands.terminal.console import print_json, say, screen
+from attrib.data.table_rows import is_table
 
 if TYPE_CHECKING:
     from attrib.data.check import Finding, SplitCheck
@@ -30,12 +31,17 @@ def group() -> None:
 
 @data.command("check")
 def check(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Data set in the Perception Test layout, or a table.")
+    ],
     split: Annotated[Split | None, typer.Option(help="Check only this split; default: all splits.")] = None,
     videos: Annotated[bool, typer.Option("--videos", help="Decode every video in full; slow.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Report the contents, gaps and oddities of a data set. Exit code 0: usable; 1: it has faults."""
+    if is_table(directory):
+        _check_table(directory, as_json)
+        return
     from attrib.data.check import check as checked
     from attrib.data.layout import SplitFiles
 
@@ -48,6 +54,23 @@ def check(
             _show(result)
     if any(finding.is_fault for result in results for finding in result.findings):
         raise typer.Exit(1)
+
+
+def _check_table(path: Path, as_json: bool) -> None:
+    """Print what a table holds. Raises InputError for its first fault."""
+    from attrib.data.table import Table
+
+    samples = list(Table(str(path)))
+    counts = {
+        "videos": len({sample.video_id for sample in samples}), "questions": len(samples),
+        "known answers": sum(sample.question.answer is not None for sample in samples),
+        "questions with boxes": sum(any(len(track.boxes) for track in sample.tracks) for sample in samples),
+        "questions with intervals": sum(bool(sample.segments) for sample in samples),
+    }  # fmt: skip
+    if as_json:
+        print_json({"table": str(path), "counts": counts})
+    else:
+        say(f"{path}: {', '.join(f'{count:,} {name}' for name, count in counts.items())}")
 
 
 def _record(result: SplitCheck) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from attrib.commands.options import (
     Frames,
     JsonFlag,
     ModelName,
+    NoDownload,
     Plugins,
     QuestionId,
     QuestionText,
@@ -65,6 +66,7 @@ def explain(
     ] = None,
     target: TargetText = "predicted",
     frames: Frames = None,
+    no_download: NoDownload = False,
     sets: Sets = None,
     no_overlay: Annotated[bool, typer.Option("--no-overlay", help="Write no overlay videos.")] = False,
     plugin: Plugins = None,
@@ -82,7 +84,7 @@ def explain(
     check_output(output)
     from attrib import api, config
 
-    settings = config.override({}, assignments(sets, frames))
+    settings = config.override({}, assignments(sets, frames, no_download))
     methods = _chosen(method, settings.pop("methods", {}) or {}, annotated)
     if annotated:
         explained = partial(api.explain_sample, sample)

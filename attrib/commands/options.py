@@ -21,6 +21,11 @@ Plugins = Annotated[
 Frames = Annotated[
     int | None, typer.Option("--frames", min=1, help="Frames that the model sees. Default: the model's own number.")
 ]
+DataSource = Annotated[
+    str | None,
+    typer.Option("--data", help="Table (.csv, .tsv, .jsonl), directory or name of a data set, instead of CONFIG's."),
+]
+NoDownload = Annotated[bool, typer.Option("--no-download", help="Take the model from earlier downloads alone.")]
 ModelName = Annotated[str, typer.Option("--model", help="demo, a checkpoint directory, or a Hugging Face id.")]
 TargetText = Annotated[str, typer.Option("--target", help="predicted, correct:K, option:K or contrast:I,J.")]
 FinishedRunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Directory of a finished run.")]
@@ -29,7 +34,9 @@ QuestionText = Annotated[str | None, typer.Option("--question", "-q", help="The 
 AnswerOptions = Annotated[
     list[str] | None, typer.Option("--option", help="An answer option; two or more. Without: a free answer.")
 ]
-DataRoot = Annotated[Path | None, typer.Option("--data", help="Annotated data set, instead of VIDEO and --question.")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data", help="Annotated data set or table, instead of VIDEO and --question.")
+]
 VideoId = Annotated[str | None, typer.Option("--video", help="With --data: the video's id.")]
 QuestionId = Annotated[int | None, typer.Option("--question-id", help="With --data: id of one of several questions.")]
 
@@ -76,9 +83,9 @@ def load_plugins(paths: list[Path] | None) -> None:
         registry.load_plugin(path)
 
 
-def assignments(sets: Sequence[str] | None, frames: int | None) -> list[str]:
-    """Return `sets` with --frames as model.frames. Raises InputError where --set names another number."""
-    texts = list(sets or ())
+def assignments(sets: Sequence[str] | None, frames: int | None, no_download: bool = False) -> list[str]:
+    """Return `sets` with --frames and --no-download as settings. Raises InputError where --set names other frames."""
+    texts = [*(sets or ()), *(["model.offline=true"] * no_download)]
     if frames is None:
         return texts
     from attrib import config

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib.commands.options import Split
+from attrib.data.table_rows import is_table
 from attrib.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def _typed(question: TypedQuestion) -> Sample:
 
 
 def _read(question: AnnotatedQuestion) -> Sample:
+    root, video = str(question.root), str(question.video)
+    if is_table(root):
+        from attrib.data.table import Table
+
+        return Table(root).sample(video, question.id)
     from attrib.data.perception_test import PerceptionTest
 
-    split = question.split or Split.valid
-    return PerceptionTest(str(question.root), split.value).sample(str(question.video), question.id)
+    return PerceptionTest(root, (question.split or Split.valid).value).sample(video, question.id)

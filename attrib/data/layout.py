@@ -1,4 +1,4 @@
-"""Paths of a data set's files, in the official layout of the Perception Test or as `explorer_data.json`."""
+"""Paths of a data set's files: in the Perception Test's official layout, lmms-eval's, or as `explorer_data.json`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from attrib.data import lmms_eval
 from attrib.errors import InputError
 
 SPLITS = ("train", "valid", "test")
@@ -27,14 +28,18 @@ class SplitFiles:
     def of(root: str, split: str) -> SplitFiles:
         """Find `all_{split}.json` in the directory `root`, else `mc_question_{split}.json`, else `explorer_data.json`.
 
-        `root` may also be such a file. Raises InputError if there is none; the message lists the splits that exist.
+        `root` may also be such a file, or the set as lmms-eval keeps it (see lmms_eval.py). Raises InputError if there
+        is none; the message lists the splits that exist.
         """
         path = Path(root)
-        if os.path.isfile(path):
+        if os.path.isfile(path) and path.suffix != lmms_eval.SUFFIX:
             named = _SPLIT_OF.fullmatch(path.name)
             return SplitFiles(path, path.parent, named[1] if named else split)
         names = (f"all_{split}.json", f"mc_question_{split}.json", EXPLORER)
         annotations = next((path / name for name in names if os.path.exists(path / name)), None)
+        questions = lmms_eval.questions_file(path) if annotations is None and split == "valid" else None
+        if questions is not None:
+            return SplitFiles(questions, lmms_eval.videos_folder(path, questions), split)
         if annotations is None:
             raise InputError(f"{path}: {_absent(path, names)}")
         return SplitFiles(annotations, path, split)
@@ -54,8 +59,9 @@ class SplitFiles:
         return self.folder / "videos"
 
     def video(self, video_id: str) -> Path:
-        """Path of one video."""
-        return self.videos / f"{video_id}.mp4"
+        """Path of one video; ends with .MP4 only where that file exists."""
+        path = self.videos / f"{video_id}.mp4"
+        return path if path.exists() or not path.with_suffix(".MP4").exists() else path.with_suffix(".MP4")
 
     def side_file(self, name: str) -> Path:
         """Path of an optional file of this split: `cut_frame_mapping`, `evidence` or `counterfactuals`."""

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 import ijson
 
+from attrib.data import lmms_eval
 from attrib.errors import InputError, shown
 from attrib.runtime.encoding import open_utf8
 
@@ -21,7 +22,11 @@ def entries(path: Path) -> Iterator[tuple[str, Any]]:
 
     About one entry is in memory at a time. Raises InputError for a file that cannot be read, is not a JSON object, has
     a duplicate key or is nested too deeply; entries before the fault are yielded first. A byte order mark is skipped.
+    lmms-eval's parquet file is read as such an object of lists of questions.
     """
+    if path.suffix == lmms_eval.SUFFIX:
+        yield from lmms_eval.entries(path)
+        return
     try:
         with open_utf8(path) as file:
             _require_object(file)

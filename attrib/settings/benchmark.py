@@ -9,12 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from attrib import config, registry
-from attrib.errors import InputError, nearest
+from attrib.data.table_rows import is_table
+from attrib.errors import InputError, UnknownName, nearest
 
 
 def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
     """Default directory of a run: runs/NAME for NAME.yaml, runs/demo without settings, runs/custom for a mapping."""
     return Path("runs") / ("custom" if isinstance(settings, Mapping) else Path(settings or "demo").stem)
+
+
+def data_section(data: str) -> dict[str, Any]:
+    """Return the section `data` for a table's file, the directory of a data set, or the name of a registered one.
+
+    Raises InputError for anything else.
+    """
+    if is_table(data):
+        return {"name": "table", "root": data}
+    if os.path.exists(data):
+        return {"name": "perception_test", "root": data}
+    try:
+        registry.check("datasets", data)
+    except UnknownName as error:
+        raise InputError(f"--data {data}: no such file or directory, and {error}") from None
+    return {"name": data}
 
 
 def run_settings(run: Path) -> dict[str, Any]:

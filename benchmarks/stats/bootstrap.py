@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from attrib.benchmarks.stats.resampling import USUAL, Resampling
-from attrib.benchmarks.stats.totals import NEAR, Floats, Indices, Totals, distinct, totals
+from attrib.benchmarks.stats.centred import Centred
+from attrib.benchmarks.stats.products import Floats, Indices, Numbers, distinct
+from attrib.benchmarks.stats.resampling import USUAL, Resampling, parts, precision
+from attrib.benchmarks.stats.totals import NEAR, Totals, totals
 
 LEVEL = 0.95
 VALUES_AT_ONCE = 40_000_000  # means, or sums, of some columns: 320 MB
@@ -82,28 +84,36 @@ def _resampled_together(present: NDArray[np.bool_]) -> Iterator[tuple[Indices, I
         yield np.flatnonzero(present[:, column]), others[which == group]
 
 
-def _drawn_means(data: Totals, resampling: Resampling) -> Floats:
-    """(columns, resamples) means of as many videos as there are, drawn with replacement."""
-    means, done = np.empty((data.sums.shape[1], resampling.resamples)), 0
-    for counts in resampling.counts(data.count):
-        for at, some in data.parts(counts):
-            means[:, done + at.start : done + at.stop] = data.means(some)
-        done += len(counts)
+def _drawn_means(data: Centred, videos: int, resampling: Resampling) -> Numbers:
+    """(columns, resamples) means less their level of as many videos as there are, drawn with replacement."""
+    means, done = np.empty((len(data.level), resampling.resamples), data.kind), 0
+    for some in (some for counts in resampling.counts(videos) for some in parts(counts)):
+        data.means(some.T, means[:, done : done + len(some)])
+        done += len(some)
     return means
 
 
 def _ends(data: Totals, level: float, resampling: Resampling) -> Floats:
     """(2, columns) lower and upper ends."""
-    drawn, videos = _drawn_means(data, resampling), data.present.sum(axis=0)
-    wide = np.sqrt(videos / (videos - 1)) * stats.t.ppf((1 + level) / 2, videos - 1)
-    mean, near = data.mean(), NEAR * data.scale
-    below = (drawn < (mean - near)[:, None]).mean(axis=1) + (drawn <= (mean + near)[:, None]).mean(axis=1)
-    least = 0.5 / resampling.resamples
-    bias = stats.norm.ppf(np.clip(below / 2, least, 1 - least))  # a tie is half below
-    skew = data.by_columns(_acceleration)
+    centred, videos, given = data.centred(precision(data.count)), data.present.sum(axis=0), data.mean()
+    drawn = _drawn_means(centred, data.count, resampling)
     drawn.sort(axis=1)
+    wide = np.sqrt(videos / (videos - 1)) * stats.t.ppf((1 + level) / 2, videos - 1)
+    near = NEAR * data.scale + 2 * np.finfo(centred.kind).eps * centred.scale
+    least = 0.5 / resampling.resamples
+    below = _below(drawn, given - centred.level, near) / resampling.resamples
+    bias = stats.norm.ppf(np.clip(below, least, 1 - least))
+    skew = data.by_columns(_acceleration)
     ends = np.array([_at(drawn, stats.norm.cdf(bias + z / (1 - skew * z))) for z in (bias - wide, bias + wide)])
-    return np.where(np.abs(ends - mean) <= near, mean, ends)
+    return np.where(np.abs(ends + centred.level - given) <= near, given, ends + centred.level)
+
+
+def _below(ordered: Numbers, mean: Floats, near: Floats) -> Floats:
+    """(columns,) how many of each row are below its mean; a tie, which is no further than `near`, is half below."""
+    ends = zip(ordered, *(mean + side for side in (-near, near)), strict=True)
+    kind = ordered.dtype.type
+    found = [row.searchsorted(kind(low)) + row.searchsorted(kind(high), "right") for row, low, high in ends]
+    return np.array(found) / 2
 
 
 def _acceleration(data: Totals) -> Floats:
@@ -115,11 +125,11 @@ def _acceleration(data: Totals) -> Floats:
     return np.divide((away**3).sum(axis=0), 6 * scale**3, out=np.zeros_like(scale), where=scale > 0)
 
 
-def _at(ordered: Floats, share: Floats) -> Floats:
+def _at(ordered: Numbers, share: Floats) -> Floats:
     """Quantile of each row at its own share, linear between neighbours."""
     position = share * (ordered.shape[1] - 1)
     under = np.floor(position).astype(np.intp)
     over = np.minimum(under + 1, ordered.shape[1] - 1)
     rows = np.arange(len(ordered))
-    first = ordered[rows, under]
-    return np.asarray(first + (position - under) * (ordered[rows, over] - first))
+    first, second = (ordered[rows, of].astype(np.float64) for of in (under, over))
+    return np.asarray(first + (position - under) * (second - first))

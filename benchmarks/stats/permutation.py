@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from attrib.benchmarks.stats.multiple import ALPHA
-from attrib.benchmarks.stats.resampling import USUAL, Resampling
-from attrib.benchmarks.stats.totals import Floats, Indices, Totals
+from attrib.benchmarks.stats.products import Floats, Indices
+from attrib.benchmarks.stats.resampling import USUAL, Resampling, parts, precision
+from attrib.benchmarks.stats.totals import Totals
 
 POWER = 0.8
 SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: a difference worth detecting, and its deviation over videos
@@ -24,20 +25,22 @@ def sign_flip(data: Totals, resampling: Resampling = USUAL) -> Floats:
 
     Under the null a video's differences are as likely with the other sign, all of them at once. B random choices.
     """
-    observed = data.by_columns(_observed)
+    kind = precision(data.count)
+    summed, tie = data.to(kind), max(TIE, 8 * float(np.finfo(kind).eps))
+    observed = data.by_columns(lambda some: _observed(some, tie))
     reached = np.zeros(len(observed))
-    for signs in (some for block in resampling.signs(data.count) for _, some in data.parts(block)):
-        flipped = np.zeros((len(observed), len(signs)))
-        for stratum, columns, sums in data.products(signs):
-            flipped[columns] += sums * data.shares[stratum, columns, None]
-        reached += (np.abs(flipped, out=flipped) >= observed[:, None]).sum(axis=1)
+    for signs in (some for block in resampling.signs(data.count) for some in parts(block)):
+        flipped = np.zeros((len(observed), len(signs)), kind)
+        for stratum, columns, sums in summed.products(np.ascontiguousarray(signs.T, kind)):
+            flipped[columns] += sums * data.shares[stratum, columns, None].astype(kind)
+        reached += (np.abs(flipped, out=flipped) >= observed[:, None].astype(kind)).sum(axis=1)
     return np.where(data.present.any(axis=0), (1 + reached) / (1 + resampling.resamples), np.nan)
 
 
-def _observed(data: Totals) -> Floats:
-    """Size of each column's mean, less what rounding may change."""
+def _observed(data: Totals, tie: float) -> Floats:
+    """Size of each column's mean, less what rounding may change: a share `tie` of what all videos contribute."""
     contributed = data.contributions()
-    return np.asarray(np.abs(contributed.sum(axis=0)) - TIE * np.abs(contributed).sum(axis=0))
+    return np.asarray(np.abs(contributed.sum(axis=0)) - tie * np.abs(contributed).sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS_AT_ONCE = 2_000_000  # bounds the memory of the resampling, whatever the number of videos
-KEPT = 200_000_000  # numbers of one byte: up to so many, the last draws are kept for the next columns
+DRAWS = 512  # of which temporary copies are made at once
+KEPT = 100_000_000  # numbers of one byte: up to so many, the last draws are kept for the next columns
+SINGLE = 100  # videos from which on draws are summed in single precision: it rounds 1e4 times less than draws vary
 
 
 @dataclass(frozen=True)
@@ -54,5 +56,14 @@ def _counts(resampling: Resampling, videos: int) -> Iterator[NDArray[Any]]:
 
 @lru_cache(maxsize=1)
 def _kept_counts(resampling: Resampling, videos: int) -> tuple[NDArray[Any], ...]:
-    kind = np.uint8 if videos < 256 else np.uint16
-    return tuple(block.astype(kind) for block in _counts(resampling, videos))
+    return tuple(block.astype(np.uint8) for block in _counts(resampling, videos))  # 256 times one video: never
+
+
+def precision(videos: int) -> type[np.floating[Any]]:
+    """Return the kind of numbers in which the draws of so many videos are summed."""
+    return np.float32 if videos >= SINGLE else np.float64
+
+
+def parts(draws: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield so many draws at a time that the sums of some columns stay in the processor's cache."""
+    return (draws[at : at + DRAWS] for at in range(0, len(draws), DRAWS))

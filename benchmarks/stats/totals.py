@@ -11,14 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-WIDTH = 128  # columns of which temporary copies are made at once
-DRAWS = 512  # the same of draws: together 512 KB
-LIKE = 0.05  # share of cells in which columns of sizes may differ that are counted together
-NEAR = 1e-12  # relative: numbers that differ by less were added in another order
+from attrib.benchmarks.stats.centred import Centred
+from attrib.benchmarks.stats.products import (
+    WIDTH,
+    FewerColumns,
+    Floats,
+    Indices,
+    Numbers,
+    alike,
+    mean_levels,
+    of_columns,
+    rests,
+)
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
-Products = Callable[[slice, Floats], "Iterator[tuple[slice, Floats]]"]  # of cells and their weights, some columns each
+FEW = 64  # cells up to which each column is summed by itself, which takes no longer than a difference
+CLOSE = 0.01  # share of the size of two columns below which their differences are computed by themselves
+NEAR = 1e-12  # relative: numbers that differ by less were added in another order
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +37,7 @@ class Totals:
     column's mean is the mean over the strata (tasks) of sum / size; with one stratum, the mean over samples.
     """
 
-    sums: Floats
+    sums: Numbers
     sizes: Floats
     videos: Indices
     strata: Indices
@@ -69,10 +77,7 @@ class Totals:
     @cached_property
     def scale(self) -> Floats:
         """(columns,) largest sum of a cell, of which NEAR is what rounding may change."""
-        if self.source is None:
-            return np.asarray(np.abs(self.sums).max(axis=0, initial=0))
-        largest = np.abs(self.source.few).max(axis=0, initial=0)
-        return np.maximum(largest[self.source.one], largest[self.source.two])
+        return np.asarray(np.abs(self.sums).max(axis=0, initial=0)) if self.source is None else self.source.scale()
 
     def summed(self, cells: NDArray[Any]) -> NDArray[Any]:
         """(videos, columns) sums of what is given of each cell."""
@@ -82,11 +87,6 @@ class Totals:
         for part in self.slices:
             result[self.videos[part]] += cells[part]
         return result
-
-    def parts(self, draws: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
-        """Yield so many draws at a time that the sums of some columns stay in the processor's cache."""
-        for at in range(0, len(draws), DRAWS):
-            yield slice(at, min(at + DRAWS, len(draws))), draws[at : at + DRAWS]
 
     def take(self, videos: Indices, columns: Any) -> Totals:
         """Select videos and columns."""
@@ -98,6 +98,12 @@ class Totals:
         return Totals(self.sums[cells][:, columns], self.sizes[cells][:, columns], new[self.videos[cells]], strata,
                       source)  # fmt: skip
 
+    def to(self, kind: type[np.floating[Any]]) -> Totals:
+        """Return the same with products in single or double precision."""
+        if self.source is None:
+            return replace(self, sums=self.sums.astype(kind))
+        return replace(self, source=self.source.to(kind))
+
     def by_columns(self, function: Callable[[Totals], Floats]) -> Floats:
         """Apply a function to some columns at a time, which bounds its memory, and join along the last axis."""
         parts = [
@@ -108,26 +114,35 @@ class Totals:
         ]
         return np.concatenate(parts, axis=-1)
 
-    def products(self, weights: NDArray[Any]) -> Iterator[tuple[int, slice, Floats]]:
-        """Yield a stratum, some columns, and their sums when each video counts `weights` (draws, videos) times."""
+    def products(self, weights: NDArray[Any]) -> Iterator[tuple[int, slice, Numbers]]:
+        """Yield a stratum, some columns, and their sums when each video counts `weights` (videos, draws) times."""
+        products = of_columns(self.sums) if self.source is None else self.source.products
         for stratum, cells in enumerate(self.slices):
-            for columns, sums in self._summed(cells, self._of_cells(weights, cells)):
+            own = weights if len(self.slices) == 1 else weights[self.videos[cells]]
+            for columns, sums in products(cells, own):
                 yield stratum, columns, sums
 
     def means(self, weights: NDArray[Any]) -> Floats:
         """(columns, draws) means when each video counts `weights` (draws, videos) times; NaN where nothing is left."""
-        total = np.zeros((self.sums.shape[1], len(weights)))
-        strata = np.zeros(total.shape, np.int32)
-        for cells in self.slices:
-            own = self._of_cells(weights, cells)
-            for (columns, sums), (_, counts) in zip(self._summed(cells, own), self._counted(cells, own), strict=True):
-                known = counts > 0
-                sums *= np.divide(1, counts, out=counts, where=known)
-                total[columns] += sums
-                strata[columns] += known
-        if (strata == 1).all():
-            return total
-        return np.divide(total, strata, out=np.full_like(total, np.nan), where=strata > 0)
+        data = self.centred(np.float64)
+        return np.asarray(data.means(weights.T, np.empty((len(data.level), len(weights)))) + data.level[:, None])
+
+    def centred(self, kind: type[np.floating[Any]]) -> Centred:
+        """Return the columns with a level of each taken from each of its values.
+
+        Draws of a mean are then numbers as small as their deviations, which have as many digits in single precision.
+        """
+        few = len(self.sums) <= FEW
+        if self.source is None or few:
+            level = mean_levels(self.sums, self.sizes)
+            away = (self.sums - level * self.sizes).astype(kind)
+            sums, scale = of_columns(away), np.asarray(np.abs(away).max(axis=0, initial=0))
+        else:
+            source, level = self.source.centred(self.sizes)
+            sums, scale = source.to(kind).products, source.scale()
+        counts = of_columns(self.sizes.astype(kind)) if few else alike(self.sizes).to(kind).products
+        strata = tuple((cells, self.videos[cells]) for cells in self.slices)
+        return Centred(level, scale, sums, counts, strata, kind)
 
     def mean(self) -> Floats:
         """(columns,) means, each video once."""
@@ -171,95 +186,6 @@ class Totals:
         sums = [cells[part].sum(axis=0) for part in self.slices]
         return np.array(sums).reshape(len(sums), cells.shape[1])
 
-    @property
-    def _summed(self) -> Products:
-        return _products(self.sums) if self.source is None else self.source.products
-
-    @cached_property
-    def _counted(self) -> Products:
-        """Numbers of values, whose columns differ in few cells: those of what failed."""
-        return _alike(self.sizes).products
-
-    def _of_cells(self, weights: NDArray[Any], cells: slice) -> Floats:
-        """(cells, draws) weight of each cell's video."""
-        picked = weights if len(self.slices) == 1 else weights[:, self.videos[cells]]
-        return picked.astype(np.float64, copy=False).T
-
-
-def _products(columns: Floats) -> Products:
-    """Return the products of some cells and weights, for some columns at a time."""
-
-    def products(cells: slice, weights: Floats) -> Iterator[tuple[slice, Floats]]:
-        result = columns[cells].T @ weights
-        return ((part, result[part]) for part in tiles(columns.shape[1]))
-
-    return products
-
-
-@dataclass(frozen=True, eq=False)
-class FewerColumns:
-    """Columns as differences of fewer columns: few[:, one] - few[:, two] + rest, which is 0 in most cells.
-
-    A product with `few` (cells, fewer columns) takes a fraction of the time of one with every column.
-    """
-
-    few: Floats
-    one: Indices
-    two: Indices | None  # without: few[:, one] + rest
-    rest: sparse.csc_array  # (cells, columns)
-
-    def take(self, cells: Indices, columns: Any) -> FewerColumns:
-        """Select cells and columns."""
-        two = None if self.two is None else self.two[columns]
-        return FewerColumns(self.few[cells], self.one[columns], two, self.rest[cells][:, columns])
-
-    def products(self, cells: slice, weights: Floats) -> Iterator[tuple[slice, Floats]]:
-        """Yield some columns and their sums (columns, draws) over the cells that count `weights` (cells, draws)."""
-        product = self.few[cells].T @ weights
-        for columns, places, values in self._blocks:
-            result = product[self.one[columns]]
-            if self.two is not None:
-                result -= product[self.two[columns]]
-            some = slice(*np.searchsorted(places, (cells.start, cells.stop)))
-            if some.start < some.stop:
-                result += values[some].T @ weights[places[some] - cells.start]
-            yield columns, result
-
-    @cached_property
-    def _blocks(self) -> list[tuple[slice, Indices, Floats]]:
-        """Some columns at a time, the cells in which one of them has a rest, and these rests (cells, columns)."""
-        blocks = []
-        for columns in tiles(len(self.one)):
-            rest = self.rest[:, columns]
-            places = np.unique(rest.nonzero()[0]).astype(np.intp)
-            blocks.append((columns, places, np.asarray(rest[places].toarray(), np.float64)))
-        return blocks
-
-
-def tiles(columns: int) -> Iterator[slice]:
-    """Yield some columns at a time."""
-    return (slice(at, min(at + WIDTH, columns)) for at in range(0, columns, WIDTH))
-
-
-def _alike(sizes: Floats) -> FewerColumns:
-    """Return columns of sizes as the greatest sizes of those that differ in few cells, plus what each of them lacks."""
-    first, which = distinct(sizes)
-    different = np.ascontiguousarray(sizes[:, first].T)
-    group, groups = np.full(len(first), -1), 0
-    while len(left := np.flatnonzero(group < 0)):
-        near = (different[left] != different[left[0]]).mean(axis=1) <= LIKE
-        group[left[near]] = groups
-        groups += 1
-    few = np.array([different[group == each].max(axis=0) for each in range(groups)]).reshape(groups, len(sizes)).T
-    one = group[which]
-    return FewerColumns(few, one, None, _rest(len(sizes), len(one), lambda part: sizes[:, part] - few[:, one[part]]))
-
-
-def _rest(cells: int, columns: int, of: Callable[[slice], Floats]) -> sparse.csc_array:
-    """Return the rests of all columns, which `of` gives for some at a time."""
-    parts = [sparse.csc_array(of(part)) for part in tiles(columns)]
-    return sparse.csc_array(sparse.hstack(parts) if parts else (cells, columns))
-
 
 def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable] | None = None) -> Totals:
     """Totals of `values` (n, columns) by their rows' video and, where given, stratum; NaNs are left out."""
@@ -278,28 +204,31 @@ def totals(values: Floats, videos: Sequence[Hashable], strata: Sequence[Hashable
 
 
 def differences(data: Totals, given: Totals, one: Indices, two: Indices) -> Totals:
-    """Return `data`, the totals of the columns `one` minus `two` where both have a value, with `given` as source."""
+    """Return `data`, the totals of the columns `one` minus `two` where both have a value, with `given` as source.
 
-    def rest(part: slice) -> Floats:
-        first, second = one[part], two[part]
-        sizes = data.sizes[:, part]
-        uneven = (sizes != given.sizes[:, first]) | (sizes != given.sizes[:, second])
-        return np.where(uneven, data.sums[:, part] - (given.sums[:, first] - given.sums[:, second]), 0.0)
+    Differences that are small beside their columns would lose their digits, and are all rest.
+    """
+    size, away = np.abs(given.sums).sum(axis=0)[one], np.abs(data.sums).sum(axis=0)
+    two = np.where(away <= CLOSE * size, one, two)
+    source = FewerColumns(given.sums, given.sizes, one, two, sparse.csc_array(data.sums.shape))
 
-    return replace(data, source=FewerColumns(given.sums, one, two, _rest(len(data.sums), len(one), rest)))
+    def rest(part: slice) -> Numbers:
+        away = data.sums[:, part] - (given.sums[:, one[part]] - given.sums[:, two[part]])
+        return np.where(source.uneven(data.sizes[:, part], part) | (one == two)[part], away, 0.0)
+
+    return replace(data, source=replace(source, rest=rests(data.sums.shape, rest)))
 
 
 def joined(given: Totals, away: Totals) -> Totals:
     """Return the columns of `given`, then those of `away`, which are differences of them."""
     source, count = away.source, given.sums.shape[1]
     assert source is not None and source.two is not None
-    few = np.column_stack([given.sums, np.zeros(len(given.sums))])
-    one = np.concatenate([np.arange(count), source.one])
-    two = np.concatenate([np.full(count, count), source.two])
+    few, sizes = (np.column_stack([of, np.zeros(len(of))]) for of in (given.sums, given.sizes))
+    one, two = np.append(np.arange(count), source.one), np.append(np.full(count, -1), source.two)
     rest = sparse.csc_array(sparse.hstack([sparse.csc_array(given.sums.shape), source.rest]))
     return replace(
         given, sums=np.hstack([given.sums, away.sums]), sizes=np.hstack([given.sizes, away.sizes]),
-        source=FewerColumns(few, one, two, rest),
+        source=FewerColumns(few, sizes, one, two, rest),
     )  # fmt: skip
 
 
@@ -307,11 +236,3 @@ def codes(names: Sequence[Hashable]) -> tuple[Indices, int]:
     """Return each name's index among the sorted names, and the number of different names."""
     indices = {name: index for index, name in enumerate(sorted(set(names), key=str))}
     return np.array([indices[name] for name in names], np.intp), len(indices)
-
-
-def distinct(columns: NDArray[Any]) -> tuple[Indices, Indices]:
-    """Return the indices of the different columns, and for each column which of them it equals."""
-    known: dict[bytes, int] = {}
-    which = np.array([known.setdefault(column.tobytes(), len(known)) for column in np.ascontiguousarray(columns.T)])
-    _, first = np.unique(which, return_index=True)
-    return first, which.astype(np.intp)

@@ -118,11 +118,15 @@ def _below(ordered: Numbers, mean: Floats, near: Floats) -> Floats:
 
 def _acceleration(data: Totals) -> Floats:
     """Efron's a of each column, from the means that leave one of its videos out; 0 where they are all equal."""
-    left = np.where(data.present, data.without_each(), 0.0)
-    centre = left.sum(axis=0) / np.maximum(data.present.sum(axis=0), 1)
-    away = np.where(data.present, np.nan_to_num(centre - left), 0.0)
-    scale = np.sqrt((away**2).sum(axis=0))
-    return np.divide((away**3).sum(axis=0), 6 * scale**3, out=np.zeros_like(scale), where=scale > 0)
+    away, absent = data.without_each(), ~data.present
+    away[absent] = 0
+    centre = away.sum(axis=0) / np.maximum(data.present.sum(axis=0), 1)
+    np.subtract(centre, away, out=away)
+    away[absent | np.isnan(away)] = 0
+    squares = away * away
+    scale = np.sqrt(squares.sum(axis=0))
+    cubes = np.einsum("ij,ij->j", squares, away)
+    return np.divide(cubes, 6 * scale**3, out=np.zeros_like(scale), where=scale > 0)
 
 
 def _at(ordered: Numbers, share: Floats) -> Floats:

@@ -28,7 +28,7 @@ class Centred:
     kind: type[np.floating[Any]]
 
     def means(self, weights: NDArray[Any], out: Numbers) -> Numbers:
-        """Write to `out` (columns, draws) the means less `level` when each video counts `weights` (videos, draws) times.
+        """Write means less `level` to `out` (columns, draws), where each video counts `weights` (videos, draws) times.
 
         NaN where nothing is left.
         """

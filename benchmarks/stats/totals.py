@@ -168,6 +168,10 @@ class Totals:
 
     def without_each(self) -> Floats:
         """(videos, columns) means that leave one video out."""
+        if len(self.slices) == 1:
+            rest = self.counts - self.sizes
+            left = self._by_stratum(self.sums) - self.sums
+            return np.divide(left, rest, out=np.full_like(rest, np.nan), where=rest > 0)
         level, rest = self._levels[self.strata], self.counts[self.strata] - self.sizes
         left = self._by_stratum(self.sums)[self.strata] - self.sums
         left = np.divide(left, rest, out=np.zeros_like(rest), where=rest > 0)

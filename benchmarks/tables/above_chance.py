@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from attrib.benchmarks.stats.permutation import Pools, repaired
+from attrib.benchmarks.stats.products import Floats, Indices
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, Indices
 from attrib.benchmarks.tables.matrix import Matrix
 
 KINDS = ("pairing", "shift")

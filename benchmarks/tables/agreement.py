@@ -9,20 +9,21 @@ import numpy as np
 import pandas as pd
 
 from attrib.benchmarks.jobs.roles import MetricRoles
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.ranking import friedman, kendall_w, rank_correlation
-from attrib.benchmarks.stats.totals import Floats
-from attrib.benchmarks.tables.matrix import Column, matrix, scored
+from attrib.benchmarks.tables.matrix import Column, Matrix
 
 COLUMNS = ["kind", "metric", "one", "two", "methods", "statistic", "p"]
 LEAST_SHARE = 0.5  # a metric with a value for fewer of the methods is no judge of all of them
 
 
-def build(results: pd.DataFrame, metrics: MetricRoles) -> pd.DataFrame:
+def build(scores: Matrix, metrics: MetricRoles) -> pd.DataFrame:
     """Return `kendall_w` over all and over the primary metrics; `spearman` of every two metrics and every two imputers.
 
-    All are computed from the methods' means over samples; p: Friedman's test, or that of Spearman's correlation.
+    All are computed from the methods' means over samples, without re-paired twins, which are no second opinion; p:
+    Friedman's test, or that of Spearman's correlation.
     """
-    scores = matrix(scored(results), metrics)
+    scores = scores.take([index for index, of in enumerate(scores.columns) if of.metric not in metrics.twins])
     means = scores.totals(scores.values * scores.signs).mean()
     methods = list(dict.fromkeys(scores.methods))
     judges = {column: np.full(len(methods), np.nan) for column in scores.columns}

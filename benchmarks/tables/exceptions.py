@@ -18,7 +18,7 @@ def build(results: pd.DataFrame, gaps: Gaps | None, controls: frozenset[str]) ->
     """
     if gaps is None:
         return pd.DataFrame(columns=COLUMNS)
-    samples = scored(results).drop_duplicates("sample").set_index("sample")
+    samples = scored(results[["sample", "task", "metric", "correct"]]).drop_duplicates("sample").set_index("sample")
     tasks = samples["task"].fillna("").astype("str")
     videos = not_beaten(gaps.by_video(tasks))
     videos = videos[~videos["method"].isin(controls)].rename(columns={"group": "task"})

@@ -12,11 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from attrib.benchmarks.jobs.roles import MetricRoles
 from attrib.benchmarks.stats.multiple import ALPHA
-from attrib.benchmarks.stats.totals import Floats, Indices
+from attrib.benchmarks.stats.products import Floats, Indices
 from attrib.benchmarks.tables.above_chance import Nulls
-from attrib.benchmarks.tables.matrix import matrix, scored
+from attrib.benchmarks.tables.matrix import Matrix
 
 MAP = ["method", "metric"]
 SHARES = [
@@ -43,19 +42,25 @@ class Gaps:
     signs: Floats
 
     @staticmethod
-    def of(results: pd.DataFrame, nulls: Nulls, metrics: MetricRoles) -> Gaps | None:
+    def of(scores: Matrix, nulls: Nulls) -> Gaps | None:
         """Collect the defined scores of metrics without an imputer, and their nulls; None without nulls."""
         if not nulls.maps:
             return None
-        rows = scored(results)
-        scores = matrix(rows[rows["imputer"].isna() & rows["value"].notna()], metrics)
-        names = zip(scores.columns, scores.methods, strict=True)
-        places = {(method, column.metric): index for index, (column, method) in enumerate(names)}
+        known = ~np.isnan(scores.values)
+        places = {
+            (method, column.metric): index
+            for index, (column, method) in enumerate(zip(scores.columns, scores.methods, strict=True))
+            if not column.imputer and known[:, index].any()
+        }
         maps = [index for index, (method, metric, _) in enumerate(nulls.maps) if (method, metric) in places]
-        columns = [places[nulls.maps[index][:2]] for index in maps]
+        columns, rows = (
+            [places[nulls.maps[index][:2]] for index in maps],
+            np.flatnonzero(known[:, [*places.values()]].any(axis=1)),
+        )
+        samples, videos = (tuple(of[row] for row in rows) for of in (scores.samples, scores.videos))
         return Gaps(
-            scores.samples, scores.videos, tuple(nulls.maps[index] for index in maps), scores.values[:, columns],
-            nulls.of(scores.samples, maps), scores.signs[columns],
+            samples, videos, tuple(nulls.maps[index] for index in maps), scores.values[np.ix_(rows, columns)],
+            nulls.of(samples, maps), scores.signs[columns],
         )  # fmt: skip
 
     @cached_property

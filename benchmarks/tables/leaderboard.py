@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import Interval, intervals
+from attrib.benchmarks.stats.products import Floats, Indices
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.stats.threads import in_threads
-from attrib.benchmarks.stats.totals import Floats, Totals, joined
+from attrib.benchmarks.stats.totals import Totals, joined
 from attrib.benchmarks.tables.above_chance import Nulls, above_chance
 from attrib.benchmarks.tables.differences import (
     Gains,
@@ -26,6 +28,8 @@ from attrib.benchmarks.tables.differences import (
 from attrib.benchmarks.tables.matrix import MACRO, TASK, Column, Matrix, matrix, scored, subsets
 
 KEYS = ["method", "metric", "imputer"]
+OF_SAMPLE = ("sample", "task", "area", "reasoning", "correct", "gated", "vision")  # what groups are made by
+PART = 200  # columns that are compared at once, with their differences to every control
 SUBSET = ["subset", *KEYS]
 COLUMNS = [
     *SUBSET, "direction", "mean", "low", "high", "chance", "videos", "undefined", "control", "control_mean",
@@ -55,7 +59,7 @@ class Boards:
     def of(results: pd.DataFrame, context: Context) -> Boards:
         """Arrange the results."""
         rows = scored(results)
-        return Boards(rows, matrix(rows, context.metrics), context)
+        return Boards(rows[[name for name in rows if name in OF_SAMPLE]], matrix(rows, context.metrics), context)
 
     def of_rows(self, chosen: NDArray[np.bool_]) -> pd.DataFrame:
         """Return a row for each column of the chosen rows: interval, chance, best control, and the difference to it."""
@@ -106,14 +110,39 @@ def build(boards: Boards, nulls: Nulls) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def compared_to_all(scores: Matrix, context: Context) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what `Boards.of_rows` does, and every method's differences to every control; see `differences.paired`."""
+    """Return what `Boards.of_rows` does, and every method's differences to every control; see `differences.paired`.
+
+    Computed for some columns at a time, which bounds the memory.
+    """
+    parts = scores.parts(PART)
+    found = in_threads(lambda columns: _compared(scores.take(columns), context), parts)
+    of_board = np.concatenate([np.array(part, np.intp) for part in parts])
+    of_pair = np.concatenate([np.array(part, np.intp)[one.methods] for part, one in zip(parts, found, strict=True)])
+    return _ordered([one.board for one in found], of_board), _ordered([one.differences for one in found], of_pair)
+
+
+class _Compared(NamedTuple):
+    """Rows of the leaderboard, of differences.csv, and the index of the method's column of each of the latter."""
+
+    board: pd.DataFrame
+    differences: pd.DataFrame
+    methods: list[int]
+
+
+def _compared(scores: Matrix, context: Context) -> _Compared:
     own = scores.totals(scores.values)
     gains = Gains(scores, against_controls(scores, context.roles.controls), own)
     ends, gained = _intervals(gains, context)
     compared = gains.tested(gained, context.resampling)
     places = {pair: place for place, pair in enumerate(gains.pairs)}
     best = _beside_best(scores, own, context)
-    return _with_best(_board(gains, ends), best, compared.iloc[[places[pair] for pair in best]]), compared
+    board = _with_best(_board(gains, ends), best, compared.iloc[[places[pair] for pair in best]])
+    return _Compared(board, compared, [pair.method for pair in gains.pairs])
+
+
+def _ordered(parts: list[pd.DataFrame], order: Indices) -> pd.DataFrame:
+    """Join tables and sort their rows by `order`."""
+    return pd.concat(parts, ignore_index=True).iloc[np.argsort(order, kind="stable")].reset_index(drop=True)
 
 
 def _beside_best(scores: Matrix, own: Totals, context: Context) -> list[Pair]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from attrib.benchmarks.jobs.roles import MetricRoles
-from attrib.benchmarks.stats.totals import Floats, Totals, totals
+from attrib.benchmarks.stats.products import Floats
+from attrib.benchmarks.stats.totals import Totals, totals
 
 ALL, MACRO, TASK = "all", "macro", "task: "
 FLAGS = ("correct", "gated", "vision")  # boolean columns of the results; each is a subset
@@ -98,6 +99,23 @@ class Matrix:
     def totals(self, values: Floats) -> Totals:
         """Sum `values` (samples, any columns) by video, and by task where means are taken over tasks."""
         return totals(values, self.videos, self.tasks if self.by_task else None)
+
+    def take(self, columns: Sequence[int]) -> Matrix:
+        """Select columns."""
+        values, chances, rows = (of[:, columns] for of in (self.values, self.chances, self.rows))
+        names, methods = ([of[index] for index in columns] for of in (self.columns, self.methods))
+        return replace(
+            self, values=values, chances=chances, rows=rows, columns=tuple(names), methods=tuple(methods)
+        )  # fmt: skip
+
+    def parts(self, columns: int) -> list[list[int]]:
+        """Indices of about so many columns at a time, those of one metric and imputer together."""
+        parts: list[list[int]] = [[]]
+        for indices in self.indices.values():
+            if len(parts[-1]) >= columns:
+                parts.append([])
+            parts[-1].extend(indices)
+        return [sorted(part) for part in parts]
 
     def of_rows(self, chosen: NDArray[np.bool_], by_task: bool = False) -> Matrix:
         """Return the matrix of the chosen rows of the table (rows,); columns in the order of their first one."""

@@ -50,12 +50,11 @@ def summarise(
         context = leaderboard.Context(columns, rows, Resampling(settings.resamples, settings.seed))
         boards, known = leaderboard.Boards.of(results, context), gather(nulls)
         board, differences = leaderboard.build(boards, known)
-        gaps = Gaps.of(results, known, columns)
-        judges = results[~results["metric"].isin(columns.twins)]  # a twin is no second opinion
+        gaps, scores = Gaps.of(boards.whole, known), boards.whole
         return Tables(
-            board, differences, ranks.build(results, columns), agreement.build(judges, columns),
+            board, differences, ranks.build(scores, columns), agreement.build(scores, columns),
             tasks.build(boards, gaps), exceptions.build(results, gaps, rows.controls),
-            ranks.primary_rankings(results, columns), rows, columns,
+            ranks.pooled_rankings(scores, columns), rows, columns,
         )  # fmt: skip
 
 

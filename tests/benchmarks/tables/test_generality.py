@@ -9,6 +9,7 @@ from attrib.benchmarks.jobs.roles import MetricRoles
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.above_chance import gather
 from attrib.benchmarks.tables.generality import GENERALITY, LEAST_PARTNERS, Gaps, generality, middle_chance, not_beaten
+from attrib.benchmarks.tables.matrix import matrix, scored
 from attrib.metric import Direction
 
 from board_cases import NAN, results
@@ -26,7 +27,7 @@ def case(own: list[float], others: list[list[float]]) -> tuple[pd.DataFrame, pd.
 
 def by_task(table: pd.DataFrame, nulls: pd.DataFrame, directions: dict[str, Direction]) -> pd.DataFrame:
     groups = table.drop_duplicates("sample").set_index("sample")["task"]
-    gaps = Gaps.of(table, gather(nulls), MetricRoles(directions))
+    gaps = Gaps.of(matrix(scored(table), MetricRoles(directions)), gather(nulls))
     assert gaps is not None
     return gaps.by_video(groups)
 
@@ -104,7 +105,7 @@ def test_groups_other_than_tasks_take_the_mean_of_a_videos_questions_and_leave_o
                      ("c", "w", "y", "m", "mass", None, 0.9)])  # fmt: skip
     nulls = pd.DataFrame([(name, name, "", f"p{place:02}", "m", "mass", 0.4)
                           for name in "abc" for place in range(19)], columns=COLUMNS)  # fmt: skip
-    gaps = Gaps.of(table, gather(nulls), MetricRoles())
+    gaps = Gaps.of(matrix(scored(table), MetricRoles()), gather(nulls))
     assert gaps is not None
     both = gaps.by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
     assert [(row["group"], row["video"], row["p"], row["partners"]) for row in both] == [("g", "v", 1 / 20, 19)]
@@ -115,7 +116,7 @@ def test_groups_other_than_tasks_take_the_mean_of_a_videos_questions_and_leave_o
 def test_a_question_without_a_null_does_not_keep_its_video_from_being_tested():
     table = results([("a", "v", "x", "m", "mass", None, 0.9), ("b", "v", "rare", "m", "mass", None, 0.1)])
     nulls = pd.DataFrame([("a", "v", "x", f"p{place:02}", "m", "mass", 0.4) for place in range(19)], columns=COLUMNS)
-    gaps = Gaps.of(table, gather(nulls), MetricRoles())
+    gaps = Gaps.of(matrix(scored(table), MetricRoles()), gather(nulls))
     assert gaps is not None
     found = gaps.by_video(pd.Series({"a": "g", "b": "g"})).to_dict("records")
     assert [(row["video"], row["p"], row["partners"]) for row in found] == [("v", 1 / 20, 19)]

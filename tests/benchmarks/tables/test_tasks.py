@@ -12,6 +12,7 @@ from attrib.benchmarks.tables import exceptions, tasks
 from attrib.benchmarks.tables.above_chance import gather
 from attrib.benchmarks.tables.generality import Gaps
 from attrib.benchmarks.tables.leaderboard import Boards, Context, build
+from attrib.benchmarks.tables.matrix import matrix, scored
 from attrib.benchmarks.tables.tasks import COLUMNS, GROUP
 
 from board_cases import NAN, results, skilled
@@ -24,7 +25,7 @@ MASS = {"m": [0.9, 0.5, 0.7, 0.3], "plain": [0.4, 0.4, 0.4, 0.4]}  # of the vide
 
 
 def gaps(rows: pd.DataFrame, held: pd.DataFrame | None) -> Gaps | None:
-    return Gaps.of(rows, gather(held), METRICS)
+    return Gaps.of(matrix(scored(rows), METRICS), gather(held))
 
 
 def table() -> pd.DataFrame:

@@ -14,6 +14,7 @@ from attrib.benchmarks.stats import threads
 from attrib.benchmarks.stats.ranking import Ranking, rank
 from attrib.benchmarks.tables import agreement, critical_difference, ranks, tasks, write
 from attrib.benchmarks.tables.above_chance import gather
+from attrib.benchmarks.tables.matrix import matrix, scored
 
 from board_cases import NAN, results, skilled
 
@@ -116,7 +117,7 @@ def small() -> pd.DataFrame:
 
 
 def test_ranks_by_hand() -> None:
-    found = ranks.build(small(), METRICS)
+    found = ranks.build(matrix(scored(small()), METRICS), METRICS)
     mean = found.set_index(["metric", "imputer", "method"])["mean_rank"]
     # object_auc: a 1 2 1, b 2 1 2, c 3 3 3; deletion by mean: a 1 1 3, b 3 3 2, c 2 2 1
     assert mean["object_auc"].tolist() == pytest.approx([4 / 3, 5 / 3, 3])
@@ -132,7 +133,7 @@ def test_ranks_by_hand() -> None:
 
 
 def test_agreement_by_hand() -> None:
-    found = agreement.build(small(), METRICS)
+    found = agreement.build(matrix(scored(small()), METRICS), METRICS)
     # Means: object_auc .8 .667 .2; deletion by blur .133 .233 .5, by mean .2 .3 .167: ranks 123, 123, 231
     kendall = found[found["kind"] == "kendall_w"].iloc[0]
     sums = np.array([1 + 1 + 2, 2 + 2 + 3, 3 + 3 + 1])
@@ -149,7 +150,7 @@ def test_agreement_leaves_out_judges_of_too_few_methods() -> None:
     """`completeness` is of one method in many: with it there would be nothing left to agree on."""
     rows = small()
     rows.loc[(rows["method"] != "b") & (rows["metric"] == "object_auc"), "value"] = NAN
-    found = agreement.build(rows, METRICS)
+    found = agreement.build(matrix(scored(rows), METRICS), METRICS)
     kendall = found[found["kind"] == "kendall_w"].iloc[0]
     assert (kendall["metric"], kendall["methods"]) == ("all metrics (2)", 3)
 
@@ -157,7 +158,7 @@ def test_agreement_leaves_out_judges_of_too_few_methods() -> None:
 def test_agreement_leaves_out_methods_that_a_judge_cannot_judge() -> None:
     rows = small()
     rows.loc[(rows["method"] == "b") & (rows["metric"] == "object_auc"), "value"] = NAN
-    found = agreement.build(rows, METRICS)
+    found = agreement.build(matrix(scored(rows), METRICS), METRICS)
     assert found.loc[found["kind"] == "kendall_w", "methods"].iloc[0] == 2
     assert np.isnan(found.loc[found["kind"] == "kendall_w", "statistic"].iloc[0])
 

@@ -17,9 +17,8 @@ LIKE = 0.05  # share of cells in which columns of sizes may differ that are coun
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Numbers = NDArray[np.floating[Any]]  # single or double precision
-Products = Callable[
-    [slice, Numbers], "Iterator[tuple[slice, Numbers]]"
-]  # of cells and their weights, some columns each
+# Sums of some cells, each times its weights, for some columns at a time.
+Products = Callable[[slice, Numbers], "Iterator[tuple[slice, Numbers]]"]
 
 
 def of_columns(columns: Numbers) -> Products:

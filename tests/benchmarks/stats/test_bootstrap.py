@@ -7,7 +7,7 @@ from scipy import stats
 from attrib.benchmarks.stats import bootstrap, resampling
 from attrib.benchmarks.stats.bootstrap import clustered_interval, intervals
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import totals
+from attrib.benchmarks.stats.totals import differences, joined, totals
 
 NAN = float("nan")
 
@@ -184,3 +184,23 @@ def test_many_videos_are_drawn_in_parts_that_add_up_to_all_resamples():
 def test_one_cluster_per_value_is_required():
     with pytest.raises(ValueError, match="3 clusters"):
         clustered_interval([1.0, 2.0], ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("strata", [None, ["one" if index % 4 else "two" for index in range(150)]])
+def test_single_precision_gives_the_intervals_of_double_precision(
+    strata: list[str] | None, monkeypatch: pytest.MonkeyPatch
+):
+    """Also of numbers beside whose level the deviations would lose their digits, and of hits, of which draws tie."""
+    generator = np.random.default_rng(15)
+    values = generator.gamma(1.0, size=(150, 5)) * [1, 1e-3, 1e3, 1, 1] + [0, 1e4, 0, -7, 0]
+    values[:, 4] = values[:, 4] > 1
+    values[generator.random(values.shape) < 0.02] = NAN
+    one, two = np.array([0, 0, 1, 4]), np.array([3, 2, 0, 0])
+    given = totals(values, range(150), strata)
+    away = differences(totals(values[:, one] - values[:, two], range(150), strata), given, one, two)
+    assert resampling.precision(150) is np.float32
+    found = np.array(intervals(joined(given, away), Resampling(2000)))
+    monkeypatch.setattr(resampling, "SINGLE", 151)
+    wanted = np.array(intervals(joined(given, away), Resampling(2000)))
+    assert (found != wanted).any(), "both were of one precision"
+    assert (np.abs(found - wanted) <= 1e-3 * (wanted[:, 2] - wanted[:, 1])[:, None]).all()

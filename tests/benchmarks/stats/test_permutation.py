@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from attrib.benchmarks.stats import permutation
 from attrib.benchmarks.stats.multiple import benjamini_hochberg, holm
 from attrib.benchmarks.stats.permutation import (
     Pools,
@@ -16,7 +17,7 @@ from attrib.benchmarks.stats.permutation import (
     videos_needed,
 )
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import totals
+from attrib.benchmarks.stats.totals import differences, totals
 
 NAN = float("nan")
 
@@ -168,3 +169,29 @@ def test_videos_needed_as_in_metrics():
     assert videos_needed(np.array([0.0, NAN]), np.array([0.15, 1.0])) == pytest.approx([np.inf, NAN], nan_ok=True)
     # With no power but .5, the difference is as large as what is just significant.
     assert videos_needed(np.array([1.96]), np.array([10.0]), power=0.5).tolist() == [100]
+
+
+def test_flips_of_many_videos_agree_with_a_plain_product_also_where_most_differences_are_nothing():
+    """From 100 videos on in single precision: columns that differ from the first everywhere, hardly, in 3 videos."""
+    generator = np.random.default_rng(16)
+    base = generator.gamma(1.0, size=240)
+    away = np.column_stack([generator.normal(0.1, 1, 240), generator.normal(1e-7, 1e-6, 240), np.zeros(240)])
+    away[[5, 50, 200], 2] = 0.1
+    values = np.column_stack([base, base[:, None] + away])
+    one, two = np.array([1, 2, 3]), np.array([0, 0, 0])
+    data = differences(totals(values[:, one] - values[:, two], range(240)), totals(values, range(240)), one, two)
+    signs = np.random.default_rng(17).choice((-1.0, 1.0), (20_000, 240))
+    wanted = (np.abs(signs @ away) >= np.abs(away.sum(axis=0)) * (1 - 1e-9)).mean(axis=0)
+    assert wanted[2] == pytest.approx(0.25, abs=0.01)  # of the eight choices of three signs, two
+    assert sign_flip(data, Resampling(20_000)) == pytest.approx(wanted, abs=0.012)
+
+
+def test_re_paired_sums_of_more_samples_than_are_summed_at_once_agree_with_a_loop(monkeypatch: pytest.MonkeyPatch):
+    generator = np.random.default_rng(18)
+    share, values = generator.random((4, 7)), generator.normal(size=(7, 3, 2))
+    counts = np.array([1, 2, 3, 3, 2, 1, 3])
+    wanted = [
+        sum(values[sample, int(draw[sample] * counts[sample])] for sample in range(7)) for draw in share
+    ]  # fmt: skip
+    monkeypatch.setattr(permutation, "CACHED", 12)  # two samples
+    assert permutation._sums(share, counts, values) == pytest.approx(np.array(wanted))

@@ -10,8 +10,10 @@ from scipy import stats
 from attrib.benchmarks.jobs.roles import MetricRoles, Roles
 from attrib.benchmarks.stats.bootstrap import clustered_interval
 from attrib.benchmarks.stats.resampling import Resampling
+from attrib.benchmarks.tables import leaderboard
 from attrib.benchmarks.tables.above_chance import gather
 from attrib.benchmarks.tables.leaderboard import COLUMNS, Boards, Context, build
+from attrib.benchmarks.tables.matrix import matrix, scored
 
 from board_cases import NAN, results, skilled
 
@@ -184,3 +186,12 @@ def test_re_pairing_agrees_with_a_count_of_all_pairings():
     )
     # Lower is better: at most 1.1 are {}, {1}, {1, 2}, {1, 3}, {1, 2, 3}, {3}: 6 of 8
     assert row(low.rows, subset="all")["p_shift"] == pytest.approx(6 / 8, abs=0.01)
+
+
+def test_columns_compared_in_parts_are_those_compared_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = built(skilled(12))
+    monkeypatch.setattr(leaderboard, "PART", 1)
+    parts = built(skilled(12))
+    pd.testing.assert_frame_equal(parts.rows, whole.rows)
+    pd.testing.assert_frame_equal(parts.differences, whole.differences)
+    assert len(matrix(scored(skilled(12)), METRICS).parts(1)) > 1

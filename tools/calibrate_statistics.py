@@ -19,8 +19,9 @@ from scipy import stats
 
 from attrib.benchmarks.stats.bootstrap import LEVEL, intervals
 from attrib.benchmarks.stats.permutation import Pools, one_sided, repaired, sign_flip
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, totals
+from attrib.benchmarks.stats.totals import totals
 
 # Distributions that resemble metrics: quantile function and mean.
 SHAPES: dict[str, tuple[Callable[[Floats], Floats], float]] = {

@@ -24,8 +24,9 @@ from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS, head_values
 from attrib.benchmarks.atlas.jobs import AtlasJobs, Options, SampleValues
 from attrib.benchmarks.atlas.selection import SELECTING, Halves, Scores
 from attrib.benchmarks.atlas.table import head_table, rows
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, totals
+from attrib.benchmarks.stats.totals import totals
 from attrib.config import Config
 from attrib.errors import InputError
 from attrib.explaining.binding import bind_sample

@@ -20,7 +20,7 @@ from attrib.benchmarks.atlas.jobs import AtlasJobs, SampleValues
 from attrib.benchmarks.checks import nulls, sampling
 from attrib.benchmarks.jobs.keys import file_hashes
 from attrib.benchmarks.jobs.roles import corrected_label
-from attrib.benchmarks.stats.totals import Floats
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.tables.corrected import DIGITS
 from attrib.explaining.binding import FrameSampling, bind_sample
 from attrib.runtime.progress import Progress

@@ -10,7 +10,7 @@ from attrib.attention.statistics import answer_statistics
 from attrib.benchmarks.metrics.objects.mass import Log2LiftTime
 from attrib.benchmarks.metrics.objects.object_auc import ObjectAUC
 from attrib.benchmarks.metrics.objects.other_videos import ShuffledAUC
-from attrib.benchmarks.stats.totals import Floats
+from attrib.benchmarks.stats.products import Floats
 from attrib.metric import Metric
 from attrib.subject import Subject
 from attrib.types import Provenance, SaliencyVolume, Sample

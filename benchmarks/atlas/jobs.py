@@ -14,7 +14,7 @@ from attrib.benchmarks.engines.forked import map_in_processes
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.keys import annotation_hash, digest, file_hashes
 from attrib.benchmarks.jobs.store import Record, Store
-from attrib.benchmarks.stats.totals import Floats
+from attrib.benchmarks.stats.products import Floats
 from attrib.config import Config
 from attrib.explaining.binding import FrameSampling
 from attrib.method import require_at_least, require_choice

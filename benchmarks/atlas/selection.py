@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from attrib.benchmarks.stats.bootstrap import clustered_interval
 from attrib.benchmarks.stats.permutation import sign_flip
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import USUAL, Resampling
-from attrib.benchmarks.stats.totals import Floats, totals
+from attrib.benchmarks.stats.totals import totals
 
 SELECTING = ("object_auc", "shuffled_auc")  # the statistic that heads are chosen by: the first that has values
 RANDOM_CHOICES = 1000

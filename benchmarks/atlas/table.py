@@ -17,8 +17,9 @@ from attrib.benchmarks.atlas.head_scores import CHANCE, STATISTICS
 from attrib.benchmarks.stats.bootstrap import intervals
 from attrib.benchmarks.stats.multiple import benjamini_hochberg
 from attrib.benchmarks.stats.permutation import max_t, one_sided
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, totals
+from attrib.benchmarks.stats.totals import totals
 
 COLUMNS = ("layer", "head", "statistic", "mean", "low", "high", "chance", "p_max_t", "p_bh", "videos")
 WHOLE_LAYER = -1

@@ -131,10 +131,10 @@ def mean_levels(sums: Numbers, sizes: Numbers) -> Floats:
     return np.asarray(np.divide(sums.sum(axis=0), size, out=np.zeros(len(size)), where=size > 0))
 
 
-def rests(shape: tuple[int, ...], of: Callable[[slice], Numbers]) -> sparse.csc_array:
+def rests(shape: tuple[int, int], of: Callable[[slice], Numbers]) -> sparse.csc_array:
     """Return the rests of all columns, which `of` gives for some at a time."""
     parts = [sparse.csc_array(of(part)) for part in tiles(shape[1])]
-    return sparse.csc_array(sparse.hstack(parts) if parts else shape)
+    return sparse.csc_array(sparse.hstack(parts)) if parts else sparse.csc_array(shape)
 
 
 def tiles(columns: int) -> Iterator[slice]:

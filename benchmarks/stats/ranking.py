@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from attrib.benchmarks.stats.multiple import ALPHA, holm
-from attrib.benchmarks.stats.totals import Floats
+from attrib.benchmarks.stats.products import Floats
 
 ENUMERATED = 13  # blocks: 8,192 signs, up to which SciPy is exact with ties too
 LEAST_SHARE = 0.5  # a method with values in fewer blocks is left out, since blocks without it would be dropped

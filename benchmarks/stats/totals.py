@@ -186,7 +186,7 @@ class Totals:
         sums = self._by_stratum(self.sums)
         return np.asarray(np.divide(sums, self.counts, out=np.zeros_like(sums), where=self.counts > 0))
 
-    def _by_stratum(self, cells: Floats) -> Floats:
+    def _by_stratum(self, cells: Numbers) -> Floats:
         sums = [cells[part].sum(axis=0) for part in self.slices]
         return np.array(sums).reshape(len(sums), cells.shape[1])
 

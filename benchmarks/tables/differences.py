@@ -13,8 +13,9 @@ import pandas as pd
 from attrib.benchmarks.stats.bootstrap import Interval, intervals
 from attrib.benchmarks.stats.multiple import holm
 from attrib.benchmarks.stats.permutation import sign_flip, spread, videos_needed
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, Totals, differences
+from attrib.benchmarks.stats.totals import Totals, differences
 from attrib.benchmarks.tables.matrix import Column, Matrix
 
 KEYS = ["metric", "imputer", "method"]

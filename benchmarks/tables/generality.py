@@ -59,7 +59,7 @@ class Gaps:
         )
         samples, videos = (tuple(of[row] for row in rows) for of in (scores.samples, scores.videos))
         return Gaps(
-            samples, videos, tuple(nulls.maps[index] for index in maps), scores.values[np.ix_(rows, columns)],
+            samples, videos, tuple(nulls.maps[index] for index in maps), scores.values[rows][:, columns],
             nulls.of(samples, maps), scores.signs[columns],
         )  # fmt: skip
 

@@ -102,10 +102,10 @@ class Matrix:
 
     def take(self, columns: Sequence[int]) -> Matrix:
         """Select columns."""
-        values, chances, rows = (of[:, columns] for of in (self.values, self.chances, self.rows))
-        names, methods = ([of[index] for index in columns] for of in (self.columns, self.methods))
+        names = tuple(self.columns[index] for index in columns)
         return replace(
-            self, values=values, chances=chances, rows=rows, columns=tuple(names), methods=tuple(methods)
+            self, values=self.values[:, columns], chances=self.chances[:, columns], rows=self.rows[:, columns],
+            columns=names, methods=tuple(self.methods[index] for index in columns),
         )  # fmt: skip
 
     def parts(self, columns: int) -> list[list[int]]:

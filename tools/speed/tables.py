@@ -26,7 +26,7 @@ from attrib import config
 from attrib.benchmarks.checks import schema
 from attrib.benchmarks.checks.nulls import primary
 from attrib.benchmarks.jobs import directory
-from attrib.benchmarks.stats.totals import Floats
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.tables import agreement, corrected, exceptions, leaderboard, ranks, tasks, write
 from attrib.config import Config, Entry
 from attrib.runtime.memory import peak_memory

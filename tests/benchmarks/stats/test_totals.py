@@ -5,8 +5,9 @@ import pytest
 
 from attrib.benchmarks.stats.bootstrap import intervals
 from attrib.benchmarks.stats.permutation import sign_flip
+from attrib.benchmarks.stats.products import Floats
 from attrib.benchmarks.stats.resampling import Resampling
-from attrib.benchmarks.stats.totals import Floats, Totals, differences, joined, totals
+from attrib.benchmarks.stats.totals import Totals, differences, joined, totals
 
 VIDEOS = [f"v{index // 2 % 12:02}" for index in range(40)]  # one to four samples each
 TASKS = ["one" if index % 3 else "two" for index in range(40)]

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AttentionGradient(AttentionMethod):
-    """Sum over layers of mean_h relu(A_h * dA_h) at the answer row (one hop of Chefer et al. 2021, eq. 5).
+    r"""Sum over layers of mean_h relu(A_h * dA_h) at the answer row (one hop of Chefer et al. 2021, eq. 5).
 
     `layers` and `heads` select by number (none: all). `checkpoint` recomputes layers in the backward pass instead of
     storing their activations; `offload` stores tensors for the backward pass in CPU memory.
+
+    $$M_i = \sum_l \frac{1}{H} \sum_h \max\left(0, A_{lh} \frac{\partial f}{\partial A_{lh}}\right)_{ai}$$
     """
 
     reference: ClassVar[str] = "Chefer et al. 2021, eq. 5, one hop"

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AttentionRollout(AttentionMethod):
-    """Attention propagated through all layers with residual connections (Abnar and Zuidema 2020, eq. 1).
+    r"""Attention propagated through all layers with residual connections (Abnar and Zuidema 2020, eq. 1).
 
     Under a causal mask, position dominates the result: earlier tokens collect more, whatever they show; `null: divided`
     removes this effect. `checkpoint` recomputes layers instead of storing all queries and keys; `offload` stores
     tensors in CPU memory.
+
+    $$r^{(l-1)} = \frac{1}{2} r^{(l)} + \frac{1}{2H} \sum_h r^{(l)} A_{lh}, \quad r^{(L)} = e_a$$
     """
 
     reference: ClassVar[str] = "Abnar and Zuidema 2020, eq. 1"

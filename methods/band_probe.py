@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BandProbe(Batched, Method):
-    """Drop of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
+    r"""Drop of the score without each step, each row and each column of cells: t + h + w versions instead of t h w.
 
     The map is the geometric mean of the three rectified profiles: exact for one compact region of evidence; for two
     regions, it cannot tell which rows belong to which columns. The frame has `cells` x `cells` cells, at most as many
     as the token grid.
+
+    $$M_{tyx} = (d_t d_y d_x)^{1/3}, \quad d_b = \max(0, f(x) - f(x_{\setminus b}))$$
     """
 
     reference: ClassVar[str] = "defined here"

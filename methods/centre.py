@@ -20,7 +20,10 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Centre(Control):
-    """A Gaussian of `sigma` times the frame's size, the same at all times: people film what matters in the middle."""
+    r"""A Gaussian of `sigma` times the frame's size, the same at all times: people film what matters in the middle.
+
+    $$M_{tyx} = \exp\left( -\frac{(y - 1/2)^2 + (x - 1/2)^2}{2 \sigma^2} \right)$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

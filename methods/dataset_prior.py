@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DatasetPrior(PeerControl):
-    """Leave-one-video-out mean of the ground truth: predicts evidence from position and time alone."""
+    r"""Leave-one-video-out mean of the ground truth: predicts evidence from position and time alone.
+
+    $$M_i = \frac{1}{N} \sum_{v} g_{vi}$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

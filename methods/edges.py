@@ -22,7 +22,10 @@ SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
 
 @dataclass(frozen=True)
 class Edges(Control):
-    """Magnitude of each frame's Sobel gradient, over both directions and all colours (cf. Adebayo et al. 2018)."""
+    r"""Magnitude of each frame's Sobel gradient, over both directions and all colours (cf. Adebayo et al. 2018).
+
+    $$M_i = \sqrt{\sum_c (K_x * x_c)_i^2 + (K_y * x_c)_i^2}$$
+    """
 
     reference: ClassVar[str] = "cf. Adebayo et al. 2018"
 

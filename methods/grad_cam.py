@@ -29,12 +29,14 @@ Pool = Literal["frame", "video"]
 
 @dataclass(frozen=True)
 class GradCAM(Method):
-    """Channels of a layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
+    r"""Channels of a layer weighted by their mean gradient (Selvaraju et al. 2017, eq. 1 and 2), signed.
 
     `layer` is the model's name of a layer: `blocks.N` of the vision encoder, `decoder.N` of the decoder (its visual
     tokens; zero for the last layer, where only the answer's token is read), or `last`, the last block. `pool` is what
     the gradient is averaged over: each `frame` separately, which preserves the time of the evidence, or the whole
     `video`.
+
+    $$M_i = \sum_k F_{ki} \frac{1}{|J|} \sum_{j \in J} \frac{\partial f}{\partial F_{kj}}$$
     """
 
     reference: ClassVar[str] = "Selvaraju et al. 2017, eq. 1 and 2"

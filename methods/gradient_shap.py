@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientShap(Batched, Method):
-    """(x - x') times the gradient at a random point between them, mean over baselines x' and noise on x.
+    r"""(x - x') times the gradient at a random point between them, mean over baselines x' and noise on x.
 
     Expected gradients (Erion et al. 2021; Lundberg and Lee 2017). Baselines take turns, and in both halves of the
     samples each baseline's points lie one in each equal part of the path. Reports `monte_carlo_agreement`: the rank
     correlation to expect between this map and one of another seed, from the two halves.
+
+    $$M_i = E_{x', \alpha, \epsilon} \sum_c (x + \epsilon - x')_{ci} \frac{\partial f}{\partial x_{ci}}(x' + \alpha
+    (x + \epsilon - x'))$$
     """
 
     reference: ClassVar[str] = "Erion et al. 2021; Lundberg and Lee 2017"

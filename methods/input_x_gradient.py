@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InputXGradient(Method):
-    """Input times gradient, summed over colours or token channels (Shrikumar et al. 2016)."""
+    r"""Input times gradient, summed over colours or token channels (Shrikumar et al. 2016).
+
+    $$M_i = \sum_c x_{ci} \frac{\partial f}{\partial x_{ci}}(x)$$
+    """
 
     reference: ClassVar[str] = "Shrikumar et al. 2016"
 

@@ -26,7 +26,7 @@ FIRST = 8  # nodes of the first round
 
 @dataclass(frozen=True)
 class IntegratedGradients(Batched, Method):
-    """(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
+    r"""(x - x') times the mean gradient on the straight path from a baseline x' (Sundararajan et al. 2017, eq. 3).
 
     `steps` points: Captum's IntegratedGradients with Gauss-Legendre nodes. With `steps` 0, mean-value nodes
     (`inputs.path_nodes`) are added until the completeness error is at most `tolerance`, up to `max_steps` gradients.
@@ -34,15 +34,17 @@ class IntegratedGradients(Batched, Method):
     gradients and forward passes. For a share of the samples, `checked`, also `reference_error`: the map's L2 distance
     to one of 129 to 1025 gradients (`Path.integral`), over the norm of that; and `reference_change`, by how much that
     one's last refinement changed it. The time that this takes is not counted as the method's.
+
+    $$M_i = \sum_c (x_{ci} - x'_{ci}) \int_0^1 \frac{\partial f}{\partial x_{ci}}(x' + \alpha (x - x')) \, d\alpha$$
     """
 
     reference: ClassVar[str] = "Sundararajan et al. 2017, eq. 3"
 
-    steps: int = 0
+    steps: int = 0  # points on the path; 0: as many as `tolerance` takes
     baseline: Baseline = "blur"
     space: Space = "pixels"
-    tolerance: float = 0.01
-    max_steps: int = 64
+    tolerance: float = 0.01  # completeness error at which no more points are added
+    max_steps: int = 64  # most gradients with `steps` 0
     batch: int = 1  # path points per forward and backward pass: each holds a whole video
     checked: float = 0.1  # share of a data set's samples, selected by a hash of their ids; 1: other videos too
 

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LeGrad(AttentionMethod):
-    """Mean over layers and heads of relu(ds_l / dA_l) at the answer row (Bousselham et al. 2024, eq. 4 to 6).
+    r"""Mean over layers and heads of relu(ds_l / dA_l) at the answer row (Bousselham et al. 2024, eq. 4 to 6).
 
     s_l is the explained log-odds, read from layer l's output at the answer position through the model's last norm and
     head; only that row of A_l affects it. One layer's activations are in memory at a time. `layers` selects by number
     (none: all).
+
+    $$M_i = \frac{1}{LH} \sum_{l,h} \max\left(0, \frac{\partial s_l}{\partial A_{lh,ai}}\right)$$
     """
 
     reference: ClassVar[str] = "Bousselham et al. 2024, eq. 4 to 6"

@@ -26,10 +26,12 @@ Head = tuple[int, int]  # layer, head
 
 @dataclass(frozen=True)
 class LocalizationHeads(Method):
-    """Sum of the answer's attention over the few heads that attend to the video most and most compactly.
+    r"""Sum of the answer's attention over the few heads that attend to the video most and most compactly.
 
     Kang et al. 2025, arXiv 2503.06287. `heads` are (layer, head) pairs from `calibrated` on a calibration split, as in
     the paper. Without them, each sample selects its own `count` heads by the same two criteria, a simplification.
+
+    $$M_i = \sum_{(l,h) \in S} A_{lh,ai}$$
     """
 
     reference: ClassVar[str] = "Kang et al. 2025, arXiv 2503.06287"

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LRP(Method):
-    """Relevance of each pixel or visual token, as input times a gradient that follows a rule through every operation.
+    r"""Relevance of each pixel or visual token, as input times a gradient that follows a rule through every operation.
 
     `cp`: attention weights and gates are constant (Ali et al. 2022); `libra`: attention weights are, and the gradient
     of a gated product is halved (Mehri et al. 2024); `attnlrp`: softmax has its own gradient, and that of every product
     is halved (Achtibat et al. 2024). With `cp` and `libra` the shares of all tokens, text included, add up
     to the difference of two options' logits, but for biases.
+
+    $$M_i = \sum_c x_{ci} \tilde{\nabla}_{ci} f(x)$$
     """
 
     reference: ClassVar[str] = "Ali et al. 2022; Mehri et al. 2024, arXiv 2411.16760; Achtibat et al. 2024"

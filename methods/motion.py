@@ -21,7 +21,10 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Motion(Control):
-    """Energy of the difference to the neighbouring frames, mean of the frame before and the frame after."""
+    r"""Energy of the difference to the neighbouring frames, mean of the frame before and the frame after.
+
+    $$M_t = \frac{1}{2} \sum_{u = t \pm 1} \frac{1}{3} \sum_c (x_{ct} - x_{cu})^2$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObjectOcclusion(Batched, Method):
-    """Drop of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
+    r"""Drop of the score without an annotated object during a stretch of `seconds` (0: all the time), on its boxes.
 
     The object's boxes are filled with the baseline while it is visible. Where several objects cover a cell, their
     drops are averaged, weighted by the share of the cell that each covers.
+
+    $$M_i = \frac{\sum_o g_{oi} \left[ f(x) - f(x_{\setminus o}) \right]}{\max(1, \sum_o g_{oi})}$$
     """
 
     reference: ClassVar[str] = "defined here"

@@ -25,11 +25,13 @@ Tube = tuple[slice, slice, slice]
 
 @dataclass(frozen=True)
 class Occlusion(Batched, Method):
-    """Drop of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
+    r"""Drop of the score without a tube, mean over the tubes that cover a cell (Zeiler and Fergus 2014, section 4.2).
 
     `window` and `stride` are (token steps, rows, columns) in cells; the frame has `cells` x `cells` cells. Tubes slide
     `over` the frame's border, so that each cell is covered equally often, or stay `inside`, as Captum's do: fewer
     tubes then cover a cell at the border, which favours it.
+
+    $$M_i = \frac{1}{n_i} \sum_{T \ni i} \left[ f(x) - f(x_{\setminus T}) \right]$$
     """
 
     reference: ClassVar[str] = "Zeiler and Fergus 2014, section 4.2"

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Oracle(AnnotatedControl):
-    """The annotated evidence as a map, an upper bound: the map of a model that uses only the evidence."""
+    """The annotated evidence as a map, an upper bound: the map of a model that uses only the evidence.
+
+    $$M_i = g_i$$
+    """
 
     reference: ClassVar[str] = "defined here"
     needs: ClassVar[frozenset[Need]] = frozenset({"evidence", "tracks"})

@@ -23,9 +23,11 @@ SIDE = 32
 
 @dataclass(frozen=True)
 class Random(Control):
-    """Gaussian noise smoothed over `time` frames and `space` of the frame; seeded by the seed and the clip.
+    r"""Gaussian noise smoothed over `time` frames and `space` of the frame; seeded by the seed and the clip.
 
     Every clip has its own noise: one map for all clips would be a fixed prior, which is another control.
+
+    $$M_i = \frac{u_i - \min u}{\max u - \min u}, \quad u = G_{\sigma} * \epsilon, \quad \epsilon_i \sim N(0, 1)$$
     """
 
     reference: ClassVar[str] = "defined here"

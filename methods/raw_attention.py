@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawAttention(AttentionMethod):
-    """Attention of the answer position to each visual token, mean or maximum over layers and heads (none: all).
+    r"""Attention of the answer position to each visual token, mean or maximum over layers and heads (none: all).
 
     `active` restricts it to layers of high activity: their attention to the visual tokens (sum over tokens, mean over
     heads) is at least one standard deviation above the mean over layers. The highest layer always qualifies.
+
+    $$M_i = \frac{1}{LH} \sum_{l,h} A_{lh,ai}$$
     """
 
     reference: ClassVar[str] = "defined here"

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recency(Control):
-    """A ramp over time, the same everywhere in a frame: causal models favour recent frames."""
+    r"""A ramp over time, the same everywhere in a frame: causal models favour recent frames.
+
+    $$M_k = \frac{(t_k + t_{k+1}) / 2 - t_0}{t_{\mathrm{end}} - t_0}$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Relevance(AttentionMethod):
-    """The answer row of R <- R + mean_h relu(A_h * dA_h) R through all layers (Chefer et al. 2021, eq. 5 and 6).
+    r"""The answer row of R <- R + mean_h relu(A_h * dA_h) R through all layers (Chefer et al. 2021, eq. 5 and 6).
 
     `checkpoint` recomputes layers in the backward pass instead of storing their activations; `offload` stores tensors
     for the backward pass in CPU memory.
+
+    $$r^{(l-1)} = r^{(l)} + \frac{1}{H} \sum_h r^{(l)} \max\left(0, A_{lh} \frac{\partial f}{\partial
+    A_{lh}}\right), \quad r^{(L)} = e_a$$
     """
 
     reference: ClassVar[str] = "Chefer et al. 2021, eq. 5 and 6"

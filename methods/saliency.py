@@ -23,9 +23,11 @@ Magnitude = Literal["max", "norm"]
 
 @dataclass(frozen=True)
 class Saliency(Method):
-    """Magnitude of the score's gradient at each location (Simonyan et al. 2014, section 3.1).
+    r"""Magnitude of the score's gradient at each location (Simonyan et al. 2014, section 3.1).
 
     `magnitude` reduces colours or token channels: the `max` of absolute values, as in the paper, or the 2-`norm`.
+
+    $$M_i = \max_c \left| \frac{\partial f}{\partial x_{ci}}(x) \right|$$
     """
 
     reference: ClassVar[str] = "Simonyan et al. 2014, section 3.1"

@@ -25,11 +25,13 @@ Average = Literal["smoothgrad", "smoothgrad_sq", "vargrad"]
 
 @dataclass(frozen=True)
 class SmoothGrad(Batched, Method):
-    """Magnitude of the mean gradient over noisy copies of the clip (Smilkov et al. 2017, eq. 2).
+    r"""Magnitude of the mean gradient over noisy copies of the clip (Smilkov et al. 2017, eq. 2).
 
     `average` may also be the mean of squares (Hooker et al. 2019) or the variance (Adebayo et al. 2018). Reports
     `monte_carlo_agreement`: the rank correlation to expect between this map and one of another seed, from two halves of
     the copies.
+
+    $$M_i = \max_c \left| \frac{1}{n} \sum_{k=1}^{n} \frac{\partial f}{\partial x_{ci}}(x + \epsilon_k) \right|$$
     """
 
     reference: ClassVar[str] = "Smilkov et al. 2017, eq. 2"

@@ -25,11 +25,14 @@ LEAST = 1e-12  # divisor where it would vanish; the dividend vanishes too
 
 @dataclass(frozen=True)
 class TAM(Method):
-    """Token activation map (Li et al. 2025, arXiv 2506.23270) of the explained option's text or of a free answer.
+    r"""Token activation map (Li et al. 2025, arXiv 2506.23270) of the explained option's text or of a free answer.
 
     The map is the mean over the text's tokens, not the option's letter, which names nothing that a video could show.
     `kernel` is the width of the paper's rank Gaussian filter, 3 there. The default 1 disables the filter, which treats
     evidence on a single token as noise.
+
+    $$M_i = \frac{1}{K} \sum_k \max(0, z_{ki} - \beta_k b_{ki}), \quad b_{ki} = \frac{\sum_{j<k} w_{jk}
+    z_{ji}}{\sum_{j<k} w_{jk}}$$
     """
 
     reference: ClassVar[str] = "Li et al. 2025, arXiv 2506.23270"

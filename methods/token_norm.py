@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenNorm(Control):
-    """2-norm of each visual token: the encoder's response to the picture, independent of the question."""
+    r"""2-norm of each visual token: the encoder's response to the picture, independent of the question.
+
+    $$M_i = \sqrt{\sum_c z_{ci}^2}$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

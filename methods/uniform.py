@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Uniform(Control):
-    """One everywhere. Metrics that rank cells are undefined on it, or at chance by their tie rule."""
+    """One everywhere. Metrics that rank cells are undefined on it, or at chance by their tie rule.
+
+    $$M_i = 1$$
+    """
 
     reference: ClassVar[str] = "defined here"
 

@@ -50,7 +50,10 @@ class CommitmentMetric(Metric):
 
 @dataclass(frozen=True)
 class Sparseness(CommitmentMetric):
-    """Gini index of p: 0 for equal cells, (n - 1) / n for a single one; high means committed, not right."""
+    r"""Gini index of p: 0 for equal cells, (n - 1) / n for a single one; high means committed, not right.
+
+    $$1 - 2 \sum_{k=1}^{n} p_{(k)} \frac{n - k + 1/2}{n}$$
+    """
 
     direction: ClassVar[Direction] = "high"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -64,9 +67,11 @@ class Sparseness(CommitmentMetric):
 
 @dataclass(frozen=True)
 class Entropy(CommitmentMetric):
-    """Shannon entropy of p in nats, from 0 for a single cell to log n for equal ones; low means committed, not right.
+    r"""Shannon entropy of p in nats, from 0 for a single cell to log n for equal ones; low means committed, not right.
 
     Maps are comparable on clips of the same number of cells n.
+
+    $$-\sum_i p_i \log p_i$$
     """
 
     direction: ClassVar[Direction] = "low"

@@ -21,10 +21,12 @@ LEAST = 0.01  # nats; an error relative to less is rounding
 
 @dataclass(frozen=True)
 class Completeness(Metric):
-    """|sum of the values - (f(x) - f(baseline))| / |f(x) - f(baseline)|, for methods that promise it; 0 is best.
+    r"""|sum of the values - (f(x) - f(baseline))| / |f(x) - f(baseline)|, for methods that promise it; 0 is best.
 
     The method reports f(x) - f(baseline) for its own baseline. There is no chance level. Undefined for other methods,
     for a volume of zeros, and where the answer changes by less than 0.01 nats.
+
+    $$\frac{\left| \sum_i M_i - (f(x) - f(x')) \right|}{\left| f(x) - f(x') \right|}$$
     """
 
     direction: ClassVar[Direction] = "low"

@@ -47,10 +47,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class CounterfactualDeletion(Metric):
-    """Spearman over (object, time bin) pairs of the map's mass with the true drop of the log-odds; in [-1, 1].
+    r"""Spearman over (object, time bin) pairs of the map's mass with the true drop of the log-odds; in [-1, 1].
 
     The drop is that of the explained log-odds when exactly that object is absent for exactly that time. Undefined
     with fewer than 3 pairs, and where all masses or all changes are equal. A uniform map ranks pairs by size.
+
+    $$\rho(m_k, f(x) - f(x_{\setminus k}))$$
     """
 
     direction: ClassVar[Direction] = "high"
@@ -74,11 +76,13 @@ class CounterfactualDeletion(Metric):
 
 @dataclass(frozen=True)
 class TargetSensitivity(ContrastMetric):
-    """Does the map change with the explained option as the model's answer does? Spearman over pairs; in [-1, 1].
+    r"""Does the map change with the explained option as the model's answer does? Spearman over pairs; in [-1, 1].
 
     A is the explained option, B its strongest rival, explained against all others. Correlates the mass of A's map
     minus that of B's with the true change of A's log-odds minus that of B's. A map that does not change with the
     target, or changes equally on all pairs, scores 0. Undefined with fewer than 3 pairs or where all changes are equal.
+
+    $$\rho(m_k^A - m_k^B, \Delta_k f_A - \Delta_k f_B), \quad \Delta_k f = f(x) - f(x_{\setminus k})$$
     """
 
     direction: ClassVar[Direction] = "high"

@@ -59,9 +59,11 @@ class CurveMetric(Metric):
 
 @dataclass(frozen=True)
 class SRG(CurveMetric):
-    """Symmetric relevance gain: AUC with the least salient removed first minus AUC with the most salient first.
+    r"""Symmetric relevance gain: AUC with the least salient removed first minus AUC with the most salient first.
 
     Both curves use the same order, one reversed. Unbounded in nats, in [-1, 1] for p(option); chance 0.
+
+    $$\int_0^1 f(x_{\setminus \mathrm{least}(q)}) \, dq - \int_0^1 f(x_{\setminus \mathrm{top}(q)}) \, dq$$
     """
 
     direction: ClassVar[Direction] = "high"
@@ -80,7 +82,10 @@ class SRG(CurveMetric):
 
 @dataclass(frozen=True)
 class Deletion(CurveMetric):
-    """AUC of the answer while the most salient cells are removed first; low is good."""
+    r"""AUC of the answer while the most salient cells are removed first; low is good.
+
+    $$\int_0^1 f(x_{\setminus \mathrm{top}(q)}) \, dq$$
+    """
 
     direction: ClassVar[Direction] = "low"
     reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
@@ -92,7 +97,10 @@ class Deletion(CurveMetric):
 
 @dataclass(frozen=True)
 class Insertion(CurveMetric):
-    """AUC of the answer while the most salient cells are inserted first into the fully removed video; high is good."""
+    r"""AUC of the answer while the most salient cells are inserted first into the fully removed video; high is good.
+
+    $$\int_0^1 f(x_{\mathrm{top}(q)}) \, dq$$
+    """
 
     direction: ClassVar[Direction] = "high"
     reference: ClassVar[str] = "Petsiuk et al. 2018, arXiv 1806.07421"
@@ -104,9 +112,11 @@ class Insertion(CurveMetric):
 
 @dataclass(frozen=True)
 class Comprehensiveness(CurveMetric):
-    """Mean drop of the answer without the top 1, 5, 10, 20 and 50 % of the cells; high is good.
+    r"""Mean drop of the answer without the top 1, 5, 10, 20 and 50 % of the cells; high is good.
 
     A share that rounds to no cell counts as no drop.
+
+    $$\frac{1}{5} \sum_q \left[ f(x) - f(x_{\setminus \mathrm{top}(q)}) \right]$$
     """
 
     direction: ClassVar[Direction] = "high"
@@ -120,9 +130,11 @@ class Comprehensiveness(CurveMetric):
 
 @dataclass(frozen=True)
 class Sufficiency(CurveMetric):
-    """Mean drop of the answer when only the top 1, 5, 10, 20 and 50 % of the cells are kept; low is good.
+    r"""Mean drop of the answer when only the top 1, 5, 10, 20 and 50 % of the cells are kept; low is good.
 
     A share that rounds to no cell counts as the fully removed video.
+
+    $$\frac{1}{5} \sum_q \left[ f(x) - f(x_{\mathrm{top}(q)}) \right]$$
     """
 
     direction: ClassVar[Direction] = "low"

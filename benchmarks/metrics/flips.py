@@ -22,10 +22,12 @@ SHARE = 0.1  # of the cells
 
 @dataclass(frozen=True)
 class FlipRate(Metric):
-    """1 where the model chooses another option without the top 10 % of the cells, else 0; its mean is the rate.
+    r"""1 where the model chooses another option without the top 10 % of the cells, else 0; its mean is the rate.
 
     Undefined for a volume that is zero or the same everywhere, for a free answer, for a clip with too few cells for
     10 % of them, and where the model's answer is not finite.
+
+    $$\left[ \arg\max_o p_o(x_{\setminus \mathrm{top}(0.1)}) \neq \arg\max_o p_o(x) \right]$$
     """
 
     direction: ClassVar[Direction] = "high"

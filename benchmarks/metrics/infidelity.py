@@ -25,13 +25,15 @@ SHUFFLES = 100  # of the values, for the chance level
 
 @dataclass(frozen=True)
 class Infidelity(Metric):
-    """1 - max(a . b, 0)^2 / (|a|^2 |b|^2) with a = I . phi and b = f(x) - f(x - I) over sets I, in [0, 1]; low is good.
+    r"""1 - max(a . b, 0)^2 / (|a|^2 |b|^2) with a = I . phi and b = f(x) - f(x - I) over sets I, in [0, 1]; 0 is best.
 
     phi are the signed values of the cells, I are `subsets` random sets of cells, of any size. The sets' sizes are
     regressed out of a and b, without an intercept: otherwise any map would be rewarded for knowing that larger sets
     cost more. The value is therefore the same for a constant added to the map and for any positive multiple of it; an
     inverted map scores 1. Undefined for a volume that is zero or the same everywhere, where the sets change the answer
     by their size alone, or where an answer is not finite.
+
+    $$1 - \frac{\max(a \cdot b, 0)^2}{|a|^2 |b|^2}$$
     """
 
     direction: ClassVar[Direction] = "low"
@@ -41,7 +43,7 @@ class Infidelity(Metric):
     needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
     imputer: Imputer = field(default=Blur())
-    subsets: int = 64
+    subsets: int = 64  # random sets of cells
 
     def __post_init__(self) -> None:
         require_at_least("subsets", self.subsets, 2)

@@ -21,13 +21,15 @@ from attrib.types.need import Need
 
 @dataclass(frozen=True)
 class MaxSensitivity(RemakingMetric):
-    """Largest relative L2 change of the map under noise of `radius` that leaves the answer the same; 0 is best.
+    r"""Largest relative L2 change of the map under noise of `radius` that leaves the answer the same; 0 is best.
 
     Noise is uniform in [-radius, radius] for each colour of each pixel of the model's input in [0, 1], `draws` times;
     draws that change the chosen option are left out. Each costs another map of the method, so `share` selects a part of
     the samples by a hash of their ids; the others are undefined. Maps are compared on the token grid. A map that does
     not depend on the video has 0, so read it beside faithfulness. Also undefined for a map of zeros and where every
     draw changes the answer.
+
+    $$\max_k \frac{|M(x + \epsilon_k) - M(x)|_2}{|M(x)|_2}$$
     """
 
     direction: ClassVar[Direction] = "low"
@@ -36,9 +38,9 @@ class MaxSensitivity(RemakingMetric):
     reference: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392, definition 3.1, relative to the map's own norm"
     needs: ClassVar[frozenset[Need]] = frozenset({"model"})
 
-    radius: float = 0.02
-    draws: int = 3
-    share: float = 1.0
+    radius: float = 0.02  # of the noise, for colours in [0, 1]
+    draws: int = 3  # of noise; each takes another map
+    share: float = 1.0  # of the samples, selected by a hash of their ids
 
     def __post_init__(self) -> None:
         require_at_least("draws", self.draws, 1)

@@ -17,11 +17,13 @@ REPORT = "reference_error"  # of methods that compare their map with a densely s
 
 @dataclass(frozen=True)
 class ReferenceDistance(Metric):
-    """L2 distance of the map to a densely sampled reference over the reference's norm, as the method reports it.
+    r"""L2 distance of the map to a densely sampled reference over the reference's norm, as the method reports it.
 
     0 is best, a map of zeros would have 1. `integrated_gradients` reports it for the share of the samples that its
     parameter `checked` selects. There is no chance level. Undefined for other samples and methods, and where
     `completeness` is.
+
+    $$\frac{|M - M^*|_2}{|M^*|_2}$$
     """
 
     direction: ClassVar[Direction] = "low"

@@ -21,11 +21,14 @@ NEUTRAL = "What does the video show?"
 
 @dataclass(frozen=True)
 class Synergy(CurveMetric):
-    """Comprehensiveness under the question minus that under a neutral question with the same options; high is good.
+    r"""Comprehensiveness under the question minus that under a neutral question with the same options; high is good.
 
     Mean over k of f(x, q) - f(x, q0) - [f(x without top k, q) - f(x without top k, q0)] with the neutral question q0
     in place of q: what removal costs this question alone. Negative where the marked cells matter more to any other
     question. Also undefined for a question that is the neutral one.
+
+    $$\frac{1}{5} \sum_q \left[ f(x, Q) - f(x_{\setminus \mathrm{top}(q)}, Q) \right] - \left[ f(x, Q_0) -
+    f(x_{\setminus \mathrm{top}(q)}, Q_0) \right]$$
     """
 
     direction: ClassVar[Direction] = "high"

@@ -35,6 +35,19 @@ SHARED = {  # parameters that many plug-ins have, in one sentence each
 HEADINGS = {
     "methods": "method", "metrics": "metric", "imputers": "imputer", "models": "model family", "datasets": "data set",
 }  # fmt: skip
+SYMBOLS = {
+    "methods": (
+        "M: the map; i: a place in time and frame; f: the explained score; x: the clip or its visual tokens, c "
+        "their colours or channels; x': the baseline; x without T: the clip with T replaced; A of l, h: attention "
+        "of head h in layer l, a: the answer's position; g: share of a cell that the evidence covers."
+    ),
+    "metrics": (
+        "f: the explained score; x: the clip, top(q): its most salient share q; s: the saliency without negative "
+        "values, p: s over its sum; n: scored cells; g: share of a cell that the evidence covers, a its mean, G: "
+        "cells covered by half or more; m: mean or sum of p on an object or frame; S: frames of the segments; T: "
+        "frames with evidence; v: another video; rho: rank correlation."
+    ),
+}
 LISTS = {
     "methods": "methods", "metrics": "metrics", "imputers": "imputers", "models": "models", "datasets": "data sets",
 }  # fmt: skip
@@ -45,7 +58,8 @@ def page(kind: Kind, name: str) -> str:
     item = registry.get(kind, name)
     first, rest = paragraphs(item)
     parts = [f"# {name}", escaped(first)]
-    parts += [as_html(each) for each in equations(inspect.getdoc(item) or "")]
+    if latex := equations(inspect.getdoc(item) or ""):
+        parts += [*map(as_html, latex), f"<small>{escaped(SYMBOLS[kind])}</small>"]
     parts += [escaped(rest)] if rest else []
     parts += [table(("", ""), facts(kind, name))]
     if own := parameters(item):
@@ -148,8 +162,8 @@ def usage(kind: Kind, name: str) -> str:
     """Return how a plug-in is named in a configuration or on the command line."""
     if kind == "methods" and not issubclass(registry.get(kind, name), Control) and not registry.get(kind, name).needs:
         return (
-            "```sh\nattrib explain VIDEO --question QUESTION --option A --option B "
-            f"--method {name} -O out\n```\n\nIn a benchmark:\n\n```yaml\nmethods:\n  {name}:\n```"
+            "```sh\nattrib explain VIDEO --question QUESTION --option A --option B \\\n"
+            f"    --method {name} -O out\n```\n\nIn a benchmark:\n\n```yaml\nmethods:\n  {name}:\n```"
         )
     if kind == "models":
         model = "demo" if name == "demo" else "DIR-OR-ID"

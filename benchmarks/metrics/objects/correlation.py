@@ -17,7 +17,10 @@ from attrib.metric import Score
 
 @dataclass(frozen=True)
 class NSS(TubeMetric):
-    """Normalised scanpath saliency: mean over G of (s - mean) / std, both over all n scored cells; chance 0."""
+    r"""Normalised scanpath saliency: mean over G of (s - mean) / std, both over all n scored cells; chance 0.
+
+    $$\frac{1}{|G|} \sum_{i \in G} \frac{s_i - \bar{s}}{\sigma_s}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
     chance_level: ClassVar[str] = "0; a blob in the centre has more where evidence lies in the centre"
@@ -31,9 +34,11 @@ class NSS(TubeMetric):
 
 @dataclass(frozen=True)
 class Pearson(TubeMetric):
-    """Pearson correlation of s with g over the scored cells, in [-1, 1]; chance 0.
+    r"""Pearson correlation of s with g over the scored cells, in [-1, 1]; chance 0.
 
     Also undefined where the evidence covers all scored cells equally.
+
+    $$\frac{\mathrm{cov}(s, g)}{\sigma_s \sigma_g}$$
     """
 
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
@@ -48,9 +53,12 @@ class Pearson(TubeMetric):
 
 @dataclass(frozen=True)
 class Spearman(TubeMetric):
-    """Spearman rank correlation of s with g over the scored cells, ties at their mean rank; in [-1, 1], chance 0.
+    r"""Spearman rank correlation of s with g over the scored cells, ties at their mean rank; in [-1, 1], chance 0.
 
     Also undefined where the evidence covers all scored cells equally.
+
+    $$\rho(s, g) = \frac{\mathrm{cov}(\mathrm{rank} \, s, \mathrm{rank} \, g)}{\sigma_{\mathrm{rank} \, s} \,
+    \sigma_{\mathrm{rank} \, g}}$$
     """
 
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)

@@ -51,7 +51,10 @@ class TubeMetric(Metric):
 
 @dataclass(frozen=True)
 class Mass(TubeMetric):
-    """Sum of p over g, in [0, 1]; chance a. The energy-based pointing game; relevance mass accuracy."""
+    r"""Sum of p over g, in [0, 1]; chance a. The energy-based pointing game; relevance mass accuracy.
+
+    $$\sum_i p_i g_i$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     chance_level: ClassVar[str] = "a, the share of the scored volume that the evidence covers"
@@ -64,7 +67,10 @@ class Mass(TubeMetric):
 
 @dataclass(frozen=True)
 class Lift(TubeMetric):
-    """Mass divided by the area a: how many times denser the saliency is on the evidence; >= 0, chance 1."""
+    r"""Mass divided by the area a: how many times denser the saliency is on the evidence; >= 0, chance 1.
+
+    $$\frac{1}{a} \sum_i p_i g_i$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     chance_level: ClassVar[str] = "1"
@@ -101,7 +107,10 @@ def log2_lifts(scene: ObjectTruth) -> Lifts:
 
 @dataclass(frozen=True)
 class Log2Lift(TubeMetric):
-    """log2 of the lift, in bits, >= -10: the sum of `log2_lift_time` and `log2_lift_space`, see `Lifts`; chance 0."""
+    r"""log2 of the lift, in bits, >= -10: the sum of `log2_lift_time` and `log2_lift_space`, see `Lifts`; chance 0.
+
+    $$\log_2 \frac{\sum_i \tilde{p}_i g_i}{a}, \quad \tilde{p}_i = 0.999 p_i + \frac{0.001}{n}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (log2(EVEN), inf)
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
@@ -114,7 +123,10 @@ class Log2Lift(TubeMetric):
 
 @dataclass(frozen=True)
 class Log2LiftTime(TubeMetric):
-    """log2 lift of the frames with evidence, in bits, >= -10: is the time right? Chance 0."""
+    r"""log2 lift of the frames with evidence, in bits, >= -10: is the time right? Chance 0.
+
+    $$\log_2 \frac{\sum_{i \in T} \tilde{p}_i}{|T| / n}, \quad \tilde{p}_i = 0.999 p_i + \frac{0.001}{n}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (log2(EVEN), inf)
     chance_level: ClassVar[str] = "0 bits, for a uniform map"
@@ -127,7 +139,11 @@ class Log2LiftTime(TubeMetric):
 
 @dataclass(frozen=True)
 class Log2LiftSpace(TubeMetric):
-    """log2 lift within the frames with evidence, in bits: is the position right given the time? Chance 0."""
+    r"""log2 lift within the frames with evidence, in bits: is the position right given the time? Chance 0.
+
+    $$\log_2 \frac{\sum_i \tilde{p}_i g_i}{\sum_{i \in T} \tilde{p}_i} - \log_2 \frac{a}{|T| / n}, \quad
+    \tilde{p}_i = 0.999 p_i + \frac{0.001}{n}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)
     chance_level: ClassVar[str] = "0 bits, for a uniform map"

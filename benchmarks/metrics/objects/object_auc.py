@@ -20,12 +20,14 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ObjectAUC(Metric):
-    """Probability that an evidence object is more salient than another object, ties half; in [0, 1], chance .5.
+    r"""Probability that an evidence object is more salient than another object, ties half; in [0, 1], chance .5.
 
     A pair of objects is compared in the scored frames that show both, anywhere in the clip and not only during the
     evidence interval: in each frame by the saliency's mean over the object's cells, weighted by g, then by the plain
     mean over frames. A map of time alone therefore gets exactly .5. Undefined where no frame shows an evidence object
     together with another one, and where the evidence fills every scored cell.
+
+    $$P(m_e > m_o) + \frac{1}{2} P(m_e = m_o)$$
     """
 
     direction: ClassVar[Direction] = "high"

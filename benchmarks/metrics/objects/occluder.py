@@ -49,11 +49,13 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class HiddenAUC(Metric):
-    """Probability that the object that hides another is more salient than a rival during that time; in [0, 1].
+    r"""Probability that the object that hides another is more salient than a rival during that time; in [0, 1].
 
     Mean over events of the share of rivals whose mean saliency in that frame is lower, ties half; means are weighted by
     the shares of the cells that a box covers. Chance .5. Undefined where no object is hidden, no object hides it,
     neither is evidence, or no rival is visible.
+
+    $$P(m_h > m_r) + \frac{1}{2} P(m_h = m_r)$$
     """
 
     direction: ClassVar[Direction] = "high"

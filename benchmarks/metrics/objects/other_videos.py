@@ -36,11 +36,13 @@ class Others(NamedTuple):
 
 @dataclass(frozen=True)
 class ShuffledAUC(TubeMetric):
-    """Probability that a cell of G outranks a cell of another video's G in this map, ties half; in [0, 1], chance .5.
+    r"""Probability that a cell of G outranks a cell of another video's G in this map, ties half; in [0, 1], chance .5.
 
     Each other video has the same weight, and cells in both G count, so that the mean of any fixed map over all videos
     is .5; for the same reason the evidence itself scores below 1 where other videos' evidence overlaps it. Also
     undefined where no other video has evidence in the scored cells.
+
+    $$\frac{1}{V} \sum_v P(s_i > s_j) + \frac{1}{2} P(s_i = s_j), \quad i \in G, \; j \in G_v$$
     """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -61,12 +63,14 @@ class ShuffledAUC(TubeMetric):
 
 @dataclass(frozen=True)
 class InformationGain(TubeMetric):
-    """Mean over G of log2 p - log2 q, in bits per cell: information beyond the other videos' ground truth.
+    r"""Mean over G of log2 p - log2 q, in bits per cell: information beyond the other videos' ground truth.
 
     p is the saliency and q the mean of the N others' g, each divided by its sum and averaged with a uniform map that
     counts as one more video, (N p + 1 / n) / (N + 1): finite, and 0 for the prior itself. Chance is about 0: a prior
     from N videos errs, and a nearly uniform map had +.07 bits over 24 videos. Also undefined where no other video has
     evidence in the scored cells.
+
+    $$\frac{1}{|G|} \sum_{i \in G} \log_2 \frac{N p_i + 1/n}{N q_i + 1/n}$$
     """
 
     bounds: ClassVar[tuple[float, float]] = (-inf, inf)

@@ -18,7 +18,10 @@ UNIT = (0.0, 1.0)
 
 @dataclass(frozen=True)
 class ROCAUC(TubeMetric):
-    """Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5."""
+    r"""Area under the ROC curve of the cells ranked by saliency against G, ties half; in [0, 1], chance .5.
+
+    $$P(s_i > s_j) + \frac{1}{2} P(s_i = s_j), \quad i \in G, \; j \notin G$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5; a blob in the centre has more where evidence lies in the centre"
@@ -31,7 +34,10 @@ class ROCAUC(TubeMetric):
 
 @dataclass(frozen=True)
 class AveragePrecision(TubeMetric):
-    """Average precision of the cells ranked by saliency against G, ties together; in (0, 1], chance |G| / n."""
+    r"""Average precision of the cells ranked by saliency against G, ties together; in (0, 1], chance |G| / n.
+
+    $$\sum_k (R_k - R_{k-1}) P_k$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
@@ -44,7 +50,10 @@ class AveragePrecision(TubeMetric):
 
 @dataclass(frozen=True)
 class Pointing(TubeMetric):
-    """Share of the maximal cells that are in G, in [0, 1]; ties count fractionally; chance |G| / n."""
+    r"""Share of the maximal cells that are in G, in [0, 1]; ties count fractionally; chance |G| / n.
+
+    $$\frac{|\arg\max s \cap G|}{|\arg\max s|}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
@@ -57,7 +66,10 @@ class Pointing(TubeMetric):
 
 @dataclass(frozen=True)
 class RankAccuracy(TubeMetric):
-    """Share of the top-|G| cells that are in G, in [0, 1]; ties at the border count fractionally; chance |G| / n."""
+    r"""Share of the top-|G| cells that are in G, in [0, 1]; ties at the border count fractionally; chance |G| / n.
+
+    $$\frac{|\mathrm{top}_{|G|} \cap G|}{|G|}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a, counted in whole cells: |G| / n"
@@ -70,7 +82,10 @@ class RankAccuracy(TubeMetric):
 
 @dataclass(frozen=True)
 class IoU(TubeMetric):
-    """Intersection over union of the top-|G| cells with G, in [0, 1], ties as in `RankAccuracy`; chance a / (2 - a)."""
+    r"""Intersection over union of the top-|G| cells with G, in [0, 1], ties as in `RankAccuracy`; chance a / (2 - a).
+
+    $$\frac{|\mathrm{top}_{|G|} \cap G|}{|\mathrm{top}_{|G|} \cup G|}$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "a / (2 - a), a counted in whole cells: |G| / n"

@@ -22,10 +22,12 @@ Run = tuple[int, int]  # frames, half-open
 
 @dataclass(frozen=True)
 class SegmentIoU(SegmentMetric):
-    """IoU in seconds of the longest run of frames above the mean m_t with the union of the segments, in [0, 1].
+    r"""IoU in seconds of the longest run of frames above the mean m_t with the union of the segments, in [0, 1].
 
     Runs of the same length count by their mean. Chance is the larger of the whole video's and a random interval's IoU.
     Also undefined for a profile that is the same in all frames.
+
+    $$\frac{|R \cap S|}{|R \cup S|}$$
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT

@@ -56,7 +56,10 @@ class SegmentMetric(Metric):
 
 @dataclass(frozen=True)
 class SegmentEnergy(SegmentMetric):
-    """Share of the saliency in the frames of the segments, in [0, 1]; chance is their share of the frames."""
+    r"""Share of the saliency in the frames of the segments, in [0, 1]; chance is their share of the frames.
+
+    $$\sum_{t \in S} m_t$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
@@ -69,7 +72,10 @@ class SegmentEnergy(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentLift(SegmentMetric):
-    """Segment energy over the segments' share of the frames: how many times denser it is there; >= 0, chance 1."""
+    r"""Segment energy over the segments' share of the frames: how many times denser it is there; >= 0, chance 1.
+
+    $$\frac{n}{|S|} \sum_{t \in S} m_t$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, inf)
     chance_level: ClassVar[str] = "1"
@@ -83,7 +89,10 @@ class SegmentLift(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentAUC(SegmentMetric):
-    """Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5."""
+    r"""Area under the ROC curve of the frames ranked by m_t against the segments, ties half; in [0, 1], chance .5.
+
+    $$P(m_t > m_u) + \frac{1}{2} P(m_t = m_u), \quad t \in S, \; u \notin S$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = ".5"
@@ -96,7 +105,10 @@ class SegmentAUC(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentAP(SegmentMetric):
-    """Average precision of the frames ranked by m_t, ties entering together; in (0, 1], chance the segments' share."""
+    r"""Average precision of the frames ranked by m_t, ties entering together; in (0, 1], chance the segments' share.
+
+    $$\sum_k (R_k - R_{k-1}) P_k$$
+    """
 
     bounds: ClassVar[tuple[float, float]] = UNIT
     chance_level: ClassVar[str] = "the share of the scored frames that lie in a segment"
@@ -109,9 +121,11 @@ class SegmentAP(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentPointing(SegmentMetric):
-    """Share of the maximal frames at most `tolerance` seconds before or after a segment, in [0, 1]; ties count in part.
+    r"""Share of maximal frames at most `tolerance` seconds before or after a segment, in [0, 1]; ties count in part.
 
     Chance is the share of the scored frames that would be hits.
+
+    $$\frac{|\arg\max m \cap S_{\pm \tau}|}{|\arg\max m|}$$
     """
 
     tolerance: float = 0.5  # seconds
@@ -133,11 +147,13 @@ class SegmentPointing(SegmentMetric):
 
 @dataclass(frozen=True)
 class SegmentShuffledAUC(SegmentMetric):
-    """Probability that a frame inside outranks a frame of another video's segments in this map, ties half; chance .5.
+    r"""Probability that a frame inside outranks a frame of another video's segments in this map, ties half; chance .5.
 
     The others' segments are of the same kind, at the same share of their own length. Each other video has the same
     weight, and frames inside both count: the mean of any fixed profile over all videos is .5, and the evidence itself
     may score below 1. Also undefined where no other video has such a segment in the scored frames.
+
+    $$\frac{1}{V} \sum_v P(m_t > m_u) + \frac{1}{2} P(m_t = m_u), \quad t \in S, \; u \in S_v$$
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT

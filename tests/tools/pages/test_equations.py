@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+from attrib import registry
 from tools.pages.equations import as_html, equations, without_equations
 
 TEXT = "First.\n\n$$a_{x}\n< b$$\n\nLast."
@@ -20,3 +21,9 @@ def test_an_equation_is_mathml_with_its_latex() -> None:
     assert [each.tag.rpartition("}")[2] for each in root.iter()] == ["div", "math", "mrow", "msub", "mi", "mrow", "mi",
                                                                      "mo", "mi"]  # fmt: skip
     assert [each.text for each in root.iter() if each.text and each.text.strip()] == ["a", "x", "<", "b"]
+
+
+def test_methods_and_metrics_have_equations() -> None:
+    lacking = [name for kind in ("methods", "metrics") for name in registry.names(kind)
+               if name != "captum" and not equations(registry.get(kind, name).__doc__ or "")]  # fmt: skip
+    assert lacking == []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrib import config, video
 from attrib.explaining import request
+from attrib.runtime.notebook_bar import with_bar
 from attrib.runtime.progress import Progress, report_progress
 from attrib.settings.benchmark import bench_settings, run_directory
 from attrib.settings.engine import AUTO, Engine
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 OPTIONS = {"target": "--target", "methods": "--method", "data": "--data"}  # arguments, not settings
 
 
+@with_bar
 def explain(
     source: str | Path,
     question: str,
@@ -71,6 +73,7 @@ def explain(
     return attribute(subject, planned, step, tell)
 
 
+@with_bar
 def explain_sample(
     sample: Sample,
     *,
@@ -101,6 +104,7 @@ def explain_sample(
     return attribute(subject, rows.by_method(subject, objects), step, tell)
 
 
+@with_bar
 def bench(
     settings: Mapping[str, Any] | str | Path | None = None,
     output: str | Path | None = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attrib.errors import InputError, failure_message
+from attrib.explaining import showing
 from attrib.explaining.binding import LEAST_MASS, letter_mass, placement
 from attrib.explaining.expected_memory import memory_note, memory_warnings
 from attrib.method import Method
@@ -86,6 +87,9 @@ class Explanation:
             "failures": dict(self.failures),
         }  # fmt: skip
 
+    def _repr_html_(self) -> str:
+        return showing.html(self)
+
     def save(self, directory: str | Path, step: Progress | None = None, *, overlays: bool = True) -> str:
         """Write NAME.npz and NAME.png for each method, summary.json, and with `overlays` NAME.mp4, in one pass.
 
@@ -95,15 +99,16 @@ class Explanation:
         for done, (name, volume) in enumerate(self.volumes.items()):
             report_progress(step, f"drawing {name}", done, total)
             volume.save(folder / f"{name}.npz")
-            overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, self._drawing(name))
+            overlay.contact_sheet(folder / f"{name}.png", volume, self.subject.clip, self.drawing(name))
         write_text(folder / "summary.json", json.dumps(self.summary(), indent=2) + "\n")
         if not overlays or not total:
             return ""
         report_progress(step, "drawing overlays", 0, 0)
-        drawn = {folder / f"{name}.mp4": (volume, self._drawing(name)) for name, volume in self.volumes.items()}
+        drawn = {folder / f"{name}.mp4": (volume, self.drawing(name)) for name, volume in self.volumes.items()}
         return overlay.write_overlays(drawn, self.subject.clip)
 
-    def _drawing(self, name: str) -> overlay.RenderOptions:
+    def drawing(self, name: str) -> overlay.RenderOptions:
+        """Return the texts and the annotation that belong on pictures of a volume."""
         subtitle = f"{self.subject.question.text}  {self.explained[name]}"
         sample = self.subject.sample
         return (

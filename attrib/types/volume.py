@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from attrib.errors import InputError
 from attrib.runtime.files import writing
 from attrib.runtime.parsing import complaint
 from attrib.types.validation import FloatArray, check_times, require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 CANCELLED = 1e-12  # share of the map's largest absolute value; smaller cell means are rounding
 
@@ -84,6 +87,23 @@ class SaliencyVolume:
             "yh,thw,xw->tyx", _pool(rows, values.shape[1]), values, _pool(columns, values.shape[2])
         )  # fmt: skip
         return self._with(np.where(np.abs(means) < CANCELLED * np.abs(values).max(), 0, means))
+
+    def plot(self) -> Figure:
+        """Draw all slices with one colour scale, and the mean saliency over time, as a matplotlib figure."""
+        from attrib.types.showing import plot  # matplotlib takes half a second to import
+
+        return plot(self)
+
+    def to_xarray(self) -> Any:
+        """Return an xarray.DataArray by seconds and shares of the picture. Raises InputError without xarray."""
+        from attrib.types.showing import to_xarray
+
+        return to_xarray(self)
+
+    def _repr_html_(self) -> str:
+        from attrib.types.showing import html
+
+        return html(self)
 
     def save(self, path: str | Path) -> None:
         """Write values, times and the provenance as JSON to an .npz (no pickle), atomically."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import cv2  # noqa: F401 - before decord: loaded after it, OpenCV gets decord's zlib and can no longer read PNG files
 import numpy as np
-from av.stream import Discard, Disposition
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from attrib.errors import VideoError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Frame = NDArray[np.uint8]
+DISCARD = getattr(av.stream, "Discard", None)  # since PyAV 18
 CONVERT = "convert it, e.g. by `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 if decord is not None:
@@ -83,10 +84,12 @@ def _video_stream(path: Path, file: Any) -> Any:
 
 
 def only(file: Any, stream: Any) -> None:
-    """Let the demuxer pass over the packets of all other streams."""
+    """Let the demuxer pass over the packets of all other streams; PyAV before 18 reads them."""
+    if DISCARD is None:
+        return
     for other in file.streams:
         if other.index != stream.index:
-            other.discard = Discard.all
+            other.discard = DISCARD.all
 
 
 def decoded(path: Path, *, careful: bool = False) -> Iterator[Any]:

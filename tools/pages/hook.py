@@ -19,7 +19,7 @@ MARK = re.compile(r"<!-- generated: ([\w ]+) -->")
 GENERATED: dict[str, Callable[[], str]] = {
     "methods": lambda: plugins.overview("methods"),
     "controls": lambda: plugins.overview("methods", controls=True),
-    "metrics": lambda: plugins.overview("metrics"),
+    "metrics": plugins.metrics_by_axis,
     "imputers": lambda: plugins.overview("imputers"),
     "models": lambda: plugins.overview("models"),
     "datasets": lambda: plugins.overview("datasets"),

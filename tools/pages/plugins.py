@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any
 
 from attrib import registry
+from attrib.benchmarks.report.columns import FAITHFULNESS, MAP, SPACE, TIME, axis
+from attrib.config import Entry
 from attrib.method import Control, Method
 from attrib.registry import Kind
 from tools.pages.costs import FILE
@@ -187,9 +189,24 @@ def overview(kind: Kind, controls: bool = False) -> str:
     names = registry.names(kind)
     if kind == "methods":
         names = [name for name in names if issubclass(registry.get(kind, name), Control) == controls]
+    return _overview(kind, names)
+
+
+def _overview(kind: Kind, names: Iterable[str]) -> str:
     rows = [(f"[`{name}`]({kind}/{name}.md)", *_row(kind, name)) for name in names]
     extra = {"methods": ("passes",), "metrics": ("better", "chance")}.get(kind, ())
     return table((HEADINGS[kind], "what", *extra), rows)
+
+
+def metrics_by_axis() -> str:
+    """Return a heading and a table of the metrics of each axis, as the report groups them."""
+    parts: dict[str, list[str]] = {axis: [] for axis in (FAITHFULNESS, SPACE, TIME, MAP)}
+    for name in registry.names("metrics"):
+        item = registry.get("metrics", name)
+        parts[axis(Entry(name, name, item))].append(name)
+    return "\n\n".join(
+        f"## {title[0].upper()}{title[1:]}\n\n{_overview('metrics', each)}" for title, each in parts.items()
+    )
 
 
 def _row(kind: Kind, name: str) -> tuple[str, ...]:

@@ -51,6 +51,17 @@ def test_a_page_has_every_parameter_with_its_meaning_and_the_paper(kind: registr
     assert inspect.getsourcefile(inspect.unwrap(item)) is not None
 
 
+def test_metrics_are_grouped_as_in_the_report() -> None:
+    page = plugins.metrics_by_axis()
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]", page, re.MULTILINE)) == registry.names("metrics")
+    groups = {part.partition("\n")[0]: part for part in page.split("## ")[1:]}
+    assert list(groups) == ["Faithfulness", "Alignment in space", "Alignment in time", "The map itself"]
+    found = {name: next(title for title, part in groups.items() if f"[`{name}`]" in part)
+             for name in ("srg", "object_auc", "segment_auc", "entropy", "counterfactual_deletion")}  # fmt: skip
+    assert list(found.values()) == ["Faithfulness", "Alignment in space", "Alignment in time", "The map itself",
+                                    "Faithfulness"]  # fmt: skip
+
+
 def test_a_parameter_has_its_type_default_and_comment_of_the_source() -> None:
     found = {each.name: each for each in parameters(registry.get("methods", "smoothgrad"))}
     assert (found["samples"].kind, found["samples"].default) == ("whole number", "64")

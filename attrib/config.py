@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
@@ -95,7 +96,7 @@ class Entry:
     item: Any
     imputer: Entry | None = None
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, Any]:
         """The item's parameters, defaults included; `imputer` is a label."""
         own = asdict(self.item)

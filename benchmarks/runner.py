@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from attrib.benchmarks.checks.compute import Checks
 from attrib.benchmarks.engines.choose import executor_of
 from attrib.benchmarks.engines.executor import Executor, Stage
 from attrib.benchmarks.jobs import curves
-from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.directory import ResultRows, RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.question import refuse_other_question
 from attrib.benchmarks.jobs.sample_job import SampleJob
@@ -81,16 +82,18 @@ def run(
 def _run(executor: Executor, run: RunDirectory, step: Progress | None) -> Outcome:
     plan, directory = executor.plan, run.directory
     begun = run.store.log_sizes()
-    done: list[Done] = []
+    rows, done, unmapped = ResultRows(), list[Done](), set[tuple[str, str]]()
     try:
         for each in sample_results(executor, run, plan.samples, step):
-            done.append(each)
-        overlay_failures = tuple(overlays.draw(plan, run, _without_map(done), step))
+            rows.add(each.rows)
+            unmapped |= _without_map(each.rows)
+            done.append(dataclasses.replace(each, rows=()))
+        overlay_failures = tuple(overlays.draw(plan, run, unmapped, step))
     finally:
-        results = run.write_results(row for each in done for row in each.rows)
+        results = run.write_results(rows.table())
         curves.write(directory, (curve for each in done for curve in each.curves))
     checks = compute.compute(executor, run, results, step)
-    results = run.rewrite_results(with_corrected(results, checks.nulls, plan.metrics))
+    results = run.write_results(with_corrected(results, checks.nulls, plan.metrics))
     report_progress(step, "tables", 0, 0)
     tables = write.summarise(results, checks.nulls, plan.metrics, plan.config)
     write.write(directory, tables)
@@ -205,6 +208,6 @@ def _answered(item: SampleJob) -> dict[str, Any]:
     return {"answer": question.letters[chosen], "letter_mass": mass, "correct": correct, "gated": item.gate.value}
 
 
-def _without_map(done: Sequence[Done]) -> set[tuple[str, str]]:
+def _without_map(rows: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
     """Samples and labels of methods whose map failed."""
-    return {(row["sample"], row["method"]) for each in done for row in each.rows if not row["metric"]}
+    return {(row["sample"], row["method"]) for row in rows if not row["metric"]}

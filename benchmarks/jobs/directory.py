@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
@@ -44,6 +44,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
+ROWS_AT_ONCE = 100_000  # that are Python objects at a time: 100 MB
 VolumeFolder = Literal["volumes", "rivals"]
 FOLDERS = (INDEX, "items", "volumes", "rivals", "videos")
 FILES = (
@@ -52,6 +53,30 @@ FILES = (
     *(f"{name}.csv" for name in ("leaderboard", "differences", "ranks", "agreement", "tasks", "exceptions", "sanity",
                                  "floors")),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class ResultRows:
+    """Rows of the results, turned into tables as they come, which takes a fraction of the memory of mappings."""
+
+    _tables: list[pd.DataFrame] = field(default_factory=list)
+    _rows: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add rows at the end."""
+        self._rows.extend(rows)
+        if len(self._rows) >= ROWS_AT_ONCE:
+            self._convert()
+
+    def table(self) -> pd.DataFrame:
+        """Return all rows as one table."""
+        self._convert()
+        return pd.concat(self._tables, ignore_index=True)
+
+    def _convert(self) -> None:
+        if self._rows or not self._tables:
+            self._tables.append(pd.DataFrame(self._rows, columns=list(COLUMNS)).astype(COLUMNS))
+        self._rows.clear()
 
 
 @dataclass(frozen=True)
@@ -122,11 +147,7 @@ class RunDirectory:
         """Path of an overlay video."""
         return self.directory / "videos" / file_name(method) / f"{file_name(sample.id)}.mp4"
 
-    def write_results(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        """Write results.parquet, one row for each sample, method and metric, and return it."""
-        return self.rewrite_results(pd.DataFrame(list(rows), columns=list(COLUMNS)).astype(COLUMNS))
-
-    def rewrite_results(self, table: pd.DataFrame) -> pd.DataFrame:
+    def write_results(self, table: pd.DataFrame) -> pd.DataFrame:
         """Write the table as results.parquet and return it."""
         with writing(self.directory / "results.parquet") as path:
             path.write_bytes(table.to_parquet(index=False))

@@ -12,6 +12,7 @@ from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.keys import digest, file_hashes
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.store import Name, Record
+from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.benchmarks.perturb.counterfactual import gate
 from attrib.config import Entry
 from attrib.errors import AttribError
@@ -102,6 +103,14 @@ class SampleJob:
         return {
             group: {key(group, metric): metric for metric in metrics}
             for group, metrics in self.plan.metric_groups.items()
+        }
+
+    @cached_property
+    def curve_keys(self) -> dict[str, dict[str, Entry]]:
+        """Those of `score_keys` whose metrics read curves."""
+        return {
+            group: {key: metric for key, metric in metrics.items() if isinstance(metric.item, CurveMetric)}
+            for group, metrics in self.score_keys.items()
         }
 
     @property

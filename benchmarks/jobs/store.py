@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -118,9 +119,10 @@ class Store:
 
     def read(self, name: Name) -> Record | None:
         """Return the record, whatever its key; None if it does not exist. Raises InputError if it is damaged."""
-        path, index = self.path(name), self._index(name)
-        if index and (known := index.get(path)):
+        index = self._index(name)
+        if index and (known := index.get(_within(name))):
             return Record(**known)
+        path = self.path(name)
         state = file_state(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +130,7 @@ class Store:
                 raise ValueError("its checksum does not match")
             record = Record(**content["record"])
             if index:
-                index.put(path, state, content["record"])
+                index.put(_within(name), state, content["record"])
             return record
         except FileNotFoundError:
             return None
@@ -141,7 +143,7 @@ class Store:
         path, index = self.path(name), self._index(name)
         write_text(path, json.dumps({"record": body, "sum": digest(body)}, indent=1, allow_nan=False) + "\n")
         if index:
-            index.put(path, file_state(path), body)
+            index.put(_within(name), file_state(path), body)
 
     def _index(self, name: Name) -> Index | None:
         """Index of the records of one kind and sample; None for a kind with one record a sample."""
@@ -227,6 +229,12 @@ def _lines(path: Path, start: int = 0) -> Iterator[dict[str, Any]]:
                 continue
 
 
+def _within(name: Name) -> str:
+    """Path of a record within the folder of its kind and sample."""
+    return f"{os.sep.join(map(file_name, name[2:]))}.json"
+
+
+@lru_cache(maxsize=4096)  # the names of methods and groups, again and again
 def file_name(text: str) -> str:
     """Return a distinct file name for each text, without path separators."""
     quoted = quote(text, safe=" +=@~", errors="surrogatepass") or "%"

@@ -19,7 +19,7 @@ from runs import same_question
 
 import attrib
 from attrib import registry
-from attrib.benchmarks.jobs.directory import COLUMNS, RunDirectory
+from attrib.benchmarks.jobs.directory import COLUMNS, ResultRows, RunDirectory
 from attrib.benchmarks.tables import write
 from attrib.commands.terminal import leaderboard
 from attrib.config import Config, build
@@ -387,7 +387,9 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
         for (video, n), value in scores.items()
     ]  # fmt: skip
     failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "error": "broke"}
-    results = RunDirectory.at(tmp_path).write_results([*rows, failed])
+    table = ResultRows()
+    table.add([*rows, failed])
+    results = table.table()
     settings = Config(methods={}, metrics={}, resamples=500)
     board = write.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
     row = board.loc["all"]

@@ -17,7 +17,7 @@ from rich.console import Console
 
 import attrib
 from attrib import cli, registry, video
-from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.benchmarks.jobs.directory import ResultRows
 from attrib.benchmarks.perturb import counterfactual
 from attrib.benchmarks.tables import write
 from attrib.benchmarks.tables.tally import tally
@@ -191,7 +191,7 @@ def test_the_answers_go_with_their_subject(root: Path, tmp_path: Path) -> None:
     assert not [subject for subject in counterfactual._known if subject.clip.path and root in subject.clip.path.parents]
 
 
-def results(tmp_path: Path, metrics: list[tuple[str, str | None]]) -> pd.DataFrame:
+def results(metrics: list[tuple[str, str | None]]) -> pd.DataFrame:
     rows = [
         {"sample": f"{name}_0", "video": name, "task": "task", "method": method, "metric": metric, "imputer": imputer,
          "value": -value, "chance": 0.5, "reason": "", "answer": "A", "correct": True, "gated": gated}
@@ -199,16 +199,18 @@ def results(tmp_path: Path, metrics: list[tuple[str, str | None]]) -> pd.DataFra
         for method in ("integrated_gradients", "oracle")
         for metric, imputer in metrics
     ]  # fmt: skip
-    return RunDirectory.at(tmp_path).write_results(rows)
+    table = ResultRows()
+    table.add(rows)
+    return table.table()
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_tables_fit_the_terminal_and_show_every_metric_once(tmp_path: Path, width: int) -> None:
+def test_tables_fit_the_terminal_and_show_every_metric_once(width: int) -> None:
     names = ["counterfactual_deletion", "target_sensitivity", "average_precision", "mass", "segment_energy"]
     metrics: list[tuple[str, str | None]] = [*((name, None) for name in names), ("srg", "blur"), ("srg", "mean")]
     entries = [build("metrics", name, {"imputer": imputer} if imputer else None) for name, imputer in metrics]
     settings = Config(methods={}, metrics={}, resamples=100)
-    board = write.summarise(results(tmp_path, metrics), None, entries, settings).leaderboard
+    board = write.summarise(results(metrics), None, entries, settings).leaderboard
     for subset, count in (("all", 7), ("gated", 5)):
         tables = leaderboard.tables(board, subset, (), width)
         assert sum(len(table.columns) - 1 for table in tables) == count

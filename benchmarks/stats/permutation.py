@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse, stats
 
 from attrib.benchmarks.stats.multiple import ALPHA
-from attrib.benchmarks.stats.products import Floats, Indices
+from attrib.benchmarks.stats.products import Floats, Indices, Numbers
 from attrib.benchmarks.stats.resampling import USUAL, Resampling, parts, precision
 from attrib.benchmarks.stats.totals import Totals
 
@@ -66,10 +66,11 @@ def repaired(pools: Pools, resampling: Resampling = USUAL) -> Floats:
     if not len(pools.videos):
         return np.full(pools.weights.shape[1], np.nan)
     weighted = np.nan_to_num(pools.values) * pools.weights[:, :, None]
-    near = TIE * np.abs(weighted).max(axis=2, initial=0).sum(axis=0)
+    kind = precision(len(pools.videos))
+    near = max(TIE, 8 * float(np.finfo(kind).eps)) * np.abs(weighted).max(axis=2, initial=0).sum(axis=0)
     observed = weighted[:, :, 0].sum(axis=0) - near
     groups = [
-        (columns, counts, np.ascontiguousarray(weighted[:, columns].transpose(0, 2, 1)))
+        (columns, counts, np.ascontiguousarray(weighted[:, columns].transpose(0, 2, 1), kind))
         for columns, counts in _of_equal_pools(pools)
     ]
     generator, reached = np.random.default_rng(resampling.seed), np.zeros(len(observed))
@@ -96,7 +97,7 @@ def _of_equal_pools(pools: Pools) -> list[tuple[list[int], Indices]]:
     return groups
 
 
-def _sums(share: Floats, counts: Indices, values: Floats) -> Floats:
+def _sums(share: Floats, counts: Indices, values: Numbers) -> Floats:
     """(draws, columns) sums of each sample's value at its share of its pool; `values` (samples, pool, columns)."""
     result, at = np.zeros((len(share), values.shape[2])), (share * counts).astype(np.int32)
     some = max(1, CACHED // max(1, values[0].size))
@@ -105,7 +106,8 @@ def _sums(share: Floats, counts: Indices, values: Floats) -> Floats:
         samples = own.shape[1]
         places = own + np.arange(samples, dtype=np.int32) * np.int32(values.shape[1])
         starts = np.arange(len(own) + 1, dtype=np.int32) * np.int32(samples)
-        chosen = sparse.csr_array((np.ones(places.size), places.ravel(), starts), shape=(len(own), block[..., 0].size))
+        ones = np.ones(places.size, values.dtype)
+        chosen = sparse.csr_array((ones, places.ravel(), starts), shape=(len(own), block[..., 0].size))
         result += chosen @ block.reshape(-1, values.shape[2])
     return result
 
@@ -133,7 +135,7 @@ def _above(data: Totals, resampling: Resampling, held_against: Callable[[Floats]
     observed = _t(contributed.sum(axis=0), squares, videos)
     reached = np.zeros(len(observed))
     for signs in resampling.signs(len(contributed)):
-        flipped = held_against(_t(signs @ contributed, squares, videos))
+        flipped = held_against(_t(signs.astype(np.float64) @ contributed, squares, videos))
         reached += (flipped >= observed - TIE * np.abs(observed)).sum(axis=0)
     result = np.full(len(usable), np.nan)
     result[usable] = (1 + reached) / (1 + resampling.resamples)

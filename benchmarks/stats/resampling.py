@@ -34,7 +34,7 @@ class Resampling:
         """Yield blocks (draws, videos) of 1 and -1."""
         generator = np.random.default_rng(self.seed)
         for rows in self.rows(videos):
-            yield generator.choice((-1.0, 1.0), (rows, videos))
+            yield 2 * generator.integers(0, 2, (rows, videos), np.int8) - 1
 
     def rows(self, width: int) -> Iterator[int]:
         """Yield the numbers of draws of `width` values that are made at once; they add up to all."""

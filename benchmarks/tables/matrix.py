@@ -91,6 +91,14 @@ class Matrix:
             indices.setdefault(column, []).append(index)
         return indices
 
+    @cached_property
+    def _samples(self) -> NDArray[np.intp]:
+        """(table's rows,) index of each row's sample, -1 for rows that are not in the matrix."""
+        found = np.full(int(self.rows.max(initial=-1)) + 1, -1)
+        at = np.nonzero(self.rows >= 0)
+        found[self.rows[at]] = at[0]
+        return found
+
     @property
     def undefined(self) -> NDArray[np.int64]:
         """(columns,) numbers of rows without a value."""
@@ -119,15 +127,18 @@ class Matrix:
 
     def of_rows(self, chosen: NDArray[np.bool_], by_task: bool = False) -> Matrix:
         """Return the matrix of the chosen rows of the table (rows,); columns in the order of their first one."""
-        kept = (self.rows >= 0) & np.append(chosen, False)[self.rows]
-        rows = np.flatnonzero(kept.any(axis=1))
-        first = np.where(kept, self.rows, len(chosen)).min(axis=0, initial=len(chosen))
+        some = np.zeros(len(self.samples) + 1, bool)  # the last for rows that are not in the matrix
+        some[self._samples[chosen[: len(self._samples)]]] = True
+        rows = np.flatnonzero(some[:-1])
+        of_rows = self.rows[rows]
+        kept = (of_rows >= 0) & np.append(chosen, False)[of_rows]
+        first = np.where(kept, of_rows, len(chosen)).min(axis=0, initial=len(chosen))
         columns = np.argsort(first, kind="stable")[: int(kept.any(axis=0).sum())]
-        part = np.ix_(rows, columns)
+        part, kept = np.ix_(rows, columns), kept[:, columns]
         samples, videos, tasks = (tuple(of[row] for row in rows) for of in (self.samples, self.videos, self.tasks))
         return Matrix(
-            np.where(kept[part], self.values[part], np.nan), np.where(kept[part], self.chances[part], np.nan),
-            np.where(kept[part], self.rows[part], -1), tuple(self.columns[index] for index in columns),
+            np.where(kept, self.values[part], np.nan), np.where(kept, self.chances[part], np.nan),
+            np.where(kept, self.rows[part], -1), tuple(self.columns[index] for index in columns),
             tuple(self.methods[index] for index in columns), samples, videos, tasks, by_task, self.ratios,
         )  # fmt: skip
 

@@ -387,9 +387,9 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
         for (video, n), value in scores.items()
     ]  # fmt: skip
     failed = {"sample": "v4_0", "video": "v4", "task": "task", "method": "m", "metric": "", "error": "broke"}
-    table = ResultRows()
-    table.add([*rows, failed])
-    results = table.table()
+    collected = ResultRows()
+    collected.add([*rows, failed])
+    results = collected.table()
     settings = Config(methods={}, metrics={}, resamples=500)
     board = write.summarise(results, None, [build("metrics", "mass")], settings).leaderboard.set_index("subset")
     row = board.loc["all"]

@@ -397,7 +397,7 @@ def test_leaderboard_by_hand(tmp_path: Path) -> None:
     assert (row["videos"], row["undefined"], row["chance"], row["direction"]) == (2, 1, 0.25, "high")
     assert board.loc["correct", "mean"] == pytest.approx(0.3)
     assert board.loc["task: task", "mean"] == row["mean"]
-    assert leaderboard.tables(board.reset_index(), "all", (), 80)
+    assert leaderboard.board_of(board.reset_index(), "all", (), 80).tables
 
 
 def test_run_directory_describes_itself(settings: Callable[..., Any], world: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class FlipRate(Metric):
     Undefined for a volume that is zero or the same everywhere, for a free answer, for a clip with too few cells for
     10 % of them, and where the model's answer is not finite.
 
-    $$\left[ \arg\max_o p_o(x_{\setminus \mathrm{top}(0.1)}) \neq \arg\max_o p_o(x) \right]$$
+    $$\left[ \mathrm{argmax}_o p_o(x_{\setminus \mathrm{top}(0.1)}) \neq \mathrm{argmax}_o p_o(x) \right]$$
     """
 
     direction: ClassVar[Direction] = "high"

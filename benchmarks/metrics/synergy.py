@@ -27,8 +27,7 @@ class Synergy(CurveMetric):
     in place of q: what removal costs this question alone. Negative where the marked cells matter more to any other
     question. Also undefined for a question that is the neutral one.
 
-    $$\frac{1}{5} \sum_q \left[ f(x, Q) - f(x_{\setminus \mathrm{top}(q)}, Q) \right] - \left[ f(x, Q_0) -
-    f(x_{\setminus \mathrm{top}(q)}, Q_0) \right]$$
+    $$C(Q) - C(Q_0), \quad C(Q) = \frac{1}{5} \sum_q \left[ f(x, Q) - f(x_{\setminus \mathrm{top}(q)}, Q) \right]$$
     """
 
     direction: ClassVar[Direction] = "high"

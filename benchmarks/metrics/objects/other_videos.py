@@ -42,7 +42,7 @@ class ShuffledAUC(TubeMetric):
     is .5; for the same reason the evidence itself scores below 1 where other videos' evidence overlaps it. Also
     undefined where no other video has evidence in the scored cells.
 
-    $$\frac{1}{V} \sum_v P(s_i > s_j) + \frac{1}{2} P(s_i = s_j), \quad i \in G, \; j \in G_v$$
+    $$\frac{1}{V} \sum_v \left[ P(s_i > s_j) + \frac{1}{2} P(s_i = s_j) \right], \quad i \in G, \; j \in G_v$$
     """
 
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)

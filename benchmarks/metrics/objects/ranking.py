@@ -52,7 +52,7 @@ class AveragePrecision(TubeMetric):
 class Pointing(TubeMetric):
     r"""Share of the maximal cells that are in G, in [0, 1]; ties count fractionally; chance |G| / n.
 
-    $$\frac{|\arg\max s \cap G|}{|\arg\max s|}$$
+    $$\frac{|\mathrm{argmax} \, s \cap G|}{|\mathrm{argmax} \, s|}$$
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT

@@ -125,7 +125,7 @@ class SegmentPointing(SegmentMetric):
 
     Chance is the share of the scored frames that would be hits.
 
-    $$\frac{|\arg\max m \cap S_{\pm \tau}|}{|\arg\max m|}$$
+    $$\frac{|\mathrm{argmax} \, m \cap S_{\pm \tau}|}{|\mathrm{argmax} \, m|}$$
     """
 
     tolerance: float = 0.5  # seconds
@@ -153,7 +153,7 @@ class SegmentShuffledAUC(SegmentMetric):
     weight, and frames inside both count: the mean of any fixed profile over all videos is .5, and the evidence itself
     may score below 1. Also undefined where no other video has such a segment in the scored frames.
 
-    $$\frac{1}{V} \sum_v P(m_t > m_u) + \frac{1}{2} P(m_t = m_u), \quad t \in S, \; u \in S_v$$
+    $$\frac{1}{V} \sum_v \left[ P(m_t > m_u) + \frac{1}{2} P(m_t = m_u) \right], \quad t \in S, \; u \in S_v$$
     """
 
     bounds: ClassVar[tuple[float, float]] = UNIT

@@ -152,6 +152,9 @@ def test_a_wrong_name_would_be_noticed() -> None:
 def test_the_readme_is_short_and_has_the_rows_of_the_results() -> None:
     """`python -m tools.readme_table` writes them."""
     assert len(TEXTS["README.md"].encode()) <= 8000
+    assert f"each of {len(registry.names('methods'))} attribution methods and controls" in TEXTS["README.md"].replace(
+        "\n", " "
+    )
     assert with_rows(TEXTS["README.md"], TEXTS["docs/results.md"]) == TEXTS["README.md"]
     assert len(re.findall(r"^\| `", TEXTS["README.md"], re.MULTILINE)) == len(ROWS) == 10
 

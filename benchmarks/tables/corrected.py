@@ -26,7 +26,8 @@ def with_corrected(results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: S
     replaced.
     """
     labels = {entry.label for entry in metrics if entry.item.corrected}
-    results = results[~results["metric"].isin({corrected_label(label) for label in labels})]
+    earlier = results["metric"].isin({corrected_label(label) for label in labels})
+    results = results[~earlier] if earlier.any() else results
     pairs = _pairs(nulls, labels)
     twins = results[results["metric"].isin(set(pairs["metric"]) if len(pairs) else ())]
     if twins.empty:
@@ -40,7 +41,11 @@ def with_corrected(results: pd.DataFrame, nulls: pd.DataFrame | None, metrics: S
         metric=twins["metric"].map(corrected_label), value=value.round(DIGITS), reason=reason,
         chance=twins["chance"].mask(unpaired, np.nan),
     ).astype(results.dtypes)  # fmt: skip
-    return pd.concat([results, twins]).sort_index(kind="stable").reset_index(drop=True)
+    order = np.argsort(np.append(results.index, twins.index), kind="stable")
+    columns = {  # one at a time, since the table may be large
+        name: pd.concat([results[name], twins[name]], ignore_index=True).take(order).array for name in results
+    }  # fmt: skip
+    return pd.DataFrame(columns, copy=False)
 
 
 def _pairs(nulls: pd.DataFrame | None, labels: set[str]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from attrib.benchmarks.tables.matrix import MACRO, TASK, Column, Matrix, matrix,
 
 KEYS = ["method", "metric", "imputer"]
 OF_SAMPLE = ("sample", "task", "area", "reasoning", "correct", "gated", "vision")  # what groups are made by
+OF_SCORE = ("video", "method", "metric", "imputer", "value", "chance")
 PART = 200  # columns that are compared at once, with their differences to every control
 SUBSET = ["subset", *KEYS]
 COLUMNS = [
@@ -58,7 +59,7 @@ class Boards:
     @staticmethod
     def of(results: pd.DataFrame, context: Context) -> Boards:
         """Arrange the results."""
-        rows = scored(results)
+        rows = scored(results[[name for name in results if name in {*OF_SAMPLE, *OF_SCORE}]])
         return Boards(rows[[name for name in rows if name in OF_SAMPLE]], matrix(rows, context.metrics), context)
 
     def of_rows(self, chosen: NDArray[np.bool_]) -> pd.DataFrame:

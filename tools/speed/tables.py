@@ -1,7 +1,8 @@
 """Time and memory of a benchmark's tables on scores drawn at random: `python -m tools.speed.tables --videos 600`.
 
 Draws results.parquet and nulls.parquet of a run of many videos: tasks, areas, failed maps, undefined scores. Prints the
-processor's seconds of each table and the process's peak of memory beside what the drawn results hold themselves.
+processor's seconds of each table and the process's peak of memory while they are computed, beside what it held before:
+libraries and the drawn results.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -180,6 +181,7 @@ def measure(size: Size, resamples: int, output: Path) -> dict[str, float]:
     scores = results(given, size)
     null = nulls(given, scores, size) if size.partners else None
     seconds: dict[str, float] = {}
+    _forget_peak()
     held, begun, metrics = psutil.Process().memory_info().rss, time.perf_counter(), config.metric_entries(given)
     with timed(seconds):
         scores = _counted(seconds, "corrected", corrected.with_corrected, scores, null, metrics)
@@ -190,6 +192,12 @@ def measure(size: Size, resamples: int, output: Path) -> dict[str, float]:
         "wall time": time.perf_counter() - begun, "GiB before": held / 2**30,
         "GiB at the peak": peak_memory(torch.device("cpu")) / 2**30,
     }  # fmt: skip
+
+
+def _forget_peak() -> None:
+    """Start the count of the process's peak anew, so that it is that of the tables; on Linux only."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def main() -> None:

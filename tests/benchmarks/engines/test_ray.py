@@ -158,20 +158,38 @@ def test_an_actor_and_a_node_are_killed_and_nothing_is_lost_or_computed_twice(
 def test_a_killed_command_leaves_no_actor_and_goes_on(
     run: dict[str, Any], home: Path, one: Path, cluster: Any, tmp_path: Path
 ) -> None:
-    (tmp_path / "bench.yaml").write_text(yaml.safe_dump({**run, "workers": 1}, sort_keys=False))
-    command = ["bench", tmp_path / "bench.yaml", "--plugin", home / "deadly.py", "-O", tmp_path / "run"]
-    command += ["--engine", "ray", "--address", cluster.address]
-    process = subprocess.Popen([sys.executable, "-m", "attrib", *map(str, command)])
-    store, until = Store(tmp_path / "run"), time.monotonic() + 300
-    while not (lines := list(store.logged())):
-        assert time.monotonic() < until and process.poll() is None
-        time.sleep(0.05)
+    process, _, lines = started(run, home, cluster, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     actor = psutil.Process(lines[0]["pid"])
     assert not psutil.wait_procs([actor], timeout=60)[1]
     package.bench(run, tmp_path / "run", engine=Engine("process"))
     assert_same_run(tmp_path / "run", one, twice=1)
+
+
+def started(
+    run: dict[str, Any], home: Path, cluster: Any, folder: Path
+) -> tuple[subprocess.Popen[bytes], list[object], list[dict[str, Any]]]:
+    """Start a command with one actor; return it, its arguments and the lines of its log as soon as there are some."""
+    (folder / "bench.yaml").write_text(yaml.safe_dump({**run, "workers": 1}, sort_keys=False))
+    command = ["bench", folder / "bench.yaml", "--plugin", home / "deadly.py", "-O", folder / "run"]
+    command += ["--engine", "ray", "--address", cluster.address]
+    process = subprocess.Popen([sys.executable, "-m", "attrib", *map(str, command)])
+    store, until = Store(folder / "run"), time.monotonic() + 300
+    while not (lines := list(store.logged())):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.05)
+    return process, command, lines
+
+
+def test_of_two_runs_into_one_directory_the_second_is_refused_and_the_first_goes_on(
+    attrib: Run, run: dict[str, Any], home: Path, one: Path, cluster: Any, tmp_path: Path
+) -> None:
+    process, command, _ = started(run, home, cluster, tmp_path)
+    forget_plugins()
+    refused(attrib(*command), "is at work here")
+    assert process.wait(timeout=300) == 0
+    assert_same_run(tmp_path / "run", one)
 
 
 def refused(result: tuple[int, str, str], message: str) -> None:

@@ -187,7 +187,11 @@ def test_of_two_runs_into_one_directory_the_second_is_refused_and_the_first_goes
 ) -> None:
     process, command, _ = started(run, home, cluster, tmp_path)
     forget_plugins()
-    refused(attrib(*command), "is at work here")
+    psutil.Process(process.pid).suspend()  # it holds its lock, and cannot end before the other one has begun
+    try:
+        refused(attrib(*command), "is at work here")
+    finally:
+        psutil.Process(process.pid).resume()
     assert process.wait(timeout=300) == 0
     assert_same_run(tmp_path / "run", one)
 

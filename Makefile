@@ -1,12 +1,13 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make test-slow`, `make check`, `make coverage`, `make docs`,
-# `make speed`.
+# Everything from a fresh clone: `make demo`, `make test`, `make test-slow`, `make test-lowest`, `make check`,
+# `make coverage`, `make docs`, `make speed`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := $(VENV)-lowest
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
 
-.PHONY: install demo test test-slow check types coverage docs speed clean
+.PHONY: install demo test test-slow test-lowest check types coverage docs speed clean
 
 # The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
@@ -22,6 +23,16 @@ test: $(INSTALLED)
 # What starts whole processes, browsers, installs or trainings.
 test-slow: $(INSTALLED)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $${WORKERS:-2} --dist loadfile -m slow $(ARGS)
+
+# The quick tests with the oldest versions that setup.cfg allows, in an environment of their own (about 6 GB).
+test-lowest: $(LOWEST)/installed
+	PYTHONDONTWRITEBYTECODE= $(LOWEST)/bin/python -m pytest -n $${WORKERS:-2} --dist loadfile -m "not slow" $(ARGS)
+
+$(LOWEST)/installed: setup.cfg
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[lowest]"
+	touch $@
 
 # Lines that the suite runs in this process and its workers; what subprocesses run does not count.
 coverage: $(INSTALLED)
@@ -55,7 +66,7 @@ install:
 	$(MAKE) $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) build dist runs site *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(LOWEST) build dist runs site *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache
 
 # Installed again when the packaging changes: entry points and dependencies live there.
 $(INSTALLED): setup.cfg pyproject.toml

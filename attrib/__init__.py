@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"  # the one source: setup.cfg reads it
 _ROOT = Path(__file__).parent.parent
 if (_ROOT / "setup.cfg").is_file():  # a checkout: methods/, benchmarks/ and configs/ lie beside this package
     __path__.append(str(_ROOT))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+import attrib
 from attrib.commands import app as live
 from attrib.commands import atlas, bench, check, compare, data, explain, layers, listing, report
 from attrib.commands.export import figures, notebook, techreport
@@ -20,22 +22,40 @@ from attrib.errors import AttribError
 
 app = typer.Typer(
     help="Where and when in a video a language model's answer comes from, and whether that map can be trusted.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    no_args_is_help=True, pretty_exceptions_enable=False,
 )  # fmt: skip
-app.command("list")(listing.list_registered)
-app.command()(explain.explain)
-app.command()(check.check)
-app.command()(bench.bench)
-app.command()(compare.compare)
-app.add_typer(data.data, name="data")
-app.command()(layers.layers)
-app.command()(atlas.atlas)
-app.command()(report.report)
-app.command()(report.view)
-app.command()(figures.figures)
-app.command()(techreport.techreport)
-app.command()(notebook.notebook)
-app.command("app")(live.app)
+EXPLAIN, COMPARE, SHARE, DATA = "Explain an answer", "Compare methods", "Share a finished run", "Data, models, plug-ins"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"attrib {attrib.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Explain answers of video language models, and benchmark the methods that do."""
+
+
+app.command(rich_help_panel=EXPLAIN)(explain.explain)
+app.command(rich_help_panel=EXPLAIN)(layers.layers)
+app.command("app", rich_help_panel=EXPLAIN)(live.app)
+app.command(rich_help_panel=COMPARE)(bench.bench)
+app.command(rich_help_panel=COMPARE)(compare.compare)
+app.command(rich_help_panel=COMPARE)(atlas.atlas)
+app.command(rich_help_panel=SHARE)(report.report)
+app.command(rich_help_panel=SHARE)(report.view)
+app.command(rich_help_panel=SHARE)(figures.figures)
+app.command(rich_help_panel=SHARE)(techreport.techreport)
+app.command(rich_help_panel=SHARE)(notebook.notebook)
+app.add_typer(data.data, name="data", rich_help_panel=DATA)
+app.command("list", rich_help_panel=DATA)(listing.list_registered)
+app.command(rich_help_panel=DATA)(check.check)
 
 
 def main() -> None:

@@ -110,10 +110,19 @@ def _family(name: str, revision: str | None, offline: bool) -> str:
 
     Raises InputError for any other.
     """
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES as CONFIGURATIONS
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
 
     family = _model_type(name, revision, offline)
     families = [entry for entry in registry.names("models") if entry != "demo"]
+    own = family in families and registry.source("models", family).startswith("attrib ")
+    if own and family not in CONFIGURATIONS:  # a package's family may bring its own classes
+        version = transformers.__version__
+        raise InputError(
+            f"model {name!r} is of the family {family!r}, which transformers {version} does not know: "
+            "pip install --upgrade transformers"
+        )
     if family not in families and family not in KNOWN:
         converted = CONVERTED.get(family)
         hint = f"; the -HF conversion of this model ({converted}) would work" if converted in families else ""

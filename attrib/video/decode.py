@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av
 import cv2  # noqa: F401 - before decord: loaded after it, OpenCV gets decord's zlib and can no longer read PNG files
 import numpy as np
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 from numpy.typing import NDArray
 
 from attrib.errors import VideoError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Frame = NDArray[np.uint8]
-DISCARD = getattr(av.stream, "Discard", None)  # since PyAV 18
 CONVERT = "convert it, e.g. by `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 if decord is not None:
@@ -54,6 +53,9 @@ def check_file(path: Path) -> None:
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open a file as its container and video stream. Raises VideoError for errors here and within the context."""
     check_file(path)
+    av.logging.set_level(
+        None
+    )  # older torchvision asks for log lines, which decoding threads then wait to write for ever
     try:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:
             stream = _video_stream(path, file)
@@ -84,12 +86,10 @@ def _video_stream(path: Path, file: Any) -> Any:
 
 
 def only(file: Any, stream: Any) -> None:
-    """Let the demuxer pass over the packets of all other streams; PyAV before 18 reads them."""
-    if DISCARD is None:
-        return
+    """Let the demuxer pass over the packets of all other streams."""
     for other in file.streams:
         if other.index != stream.index:
-            other.discard = DISCARD.all
+            other.discard = Discard.all
 
 
 def decoded(path: Path, *, careful: bool = False) -> Iterator[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -336,10 +335,13 @@ def test_a_full_disk_stops_the_run_in_one_line_and_loses_nothing(
     settings: Callable[..., Any], tmp_path: Path, room: int
 ) -> None:
     """A limit on the size of files stands for the disk: the writer meets the same error in the middle of a file."""
+    pytest.importorskip("resource", reason="this platform has no limits of a file's size")
     whole = attrib.bench(settings(), tmp_path / "whole").results
     told = tmp_path / "told"
 
     def limited() -> None:
+        import resource
+
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
         try:
             attrib.bench(settings(), tmp_path / "run")

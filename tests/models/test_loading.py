@@ -282,3 +282,15 @@ def test_a_missing_package_is_named_with_its_extra_alone(tmp_path: Path, monkeyp
     with pytest.raises(InputError) as raised:
         models.load(str(folder))
     assert str(raised.value) == f'model {folder}: pip install "attrib[smolvlm]"'
+
+
+def test_a_family_that_an_older_transformers_lacks_is_said_to_need_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers.models.auto import configuration_auto
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gemma4"}))
+    known = {name: value for name, value in configuration_auto.CONFIG_MAPPING_NAMES.items() if name != "gemma4"}
+    monkeypatch.setattr(configuration_auto, "CONFIG_MAPPING_NAMES", known)
+    with pytest.raises(InputError, match=r"'gemma4', which transformers [\d.]+ does not know: pip install --upgrade"):
+        load(str(tmp_path))

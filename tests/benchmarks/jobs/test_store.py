@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +163,8 @@ def test_a_log_line_that_was_cut_short_costs_no_other(tmp_path: Path) -> None:
 
 
 def on_a_full_disk(folder: Path) -> None:
+    import resource
+
     parts = Store(folder)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
     with pytest.raises(NotWritten, match=r"big\.json: cannot be written: File too large"):
@@ -177,6 +178,7 @@ def on_a_full_disk(folder: Path) -> None:
 
 def test_a_full_disk_is_no_failure_of_the_part_and_leaves_nothing_half(tmp_path: Path) -> None:
     """A limit on the size of files stands for the disk: the writer meets the same error in the middle of a file."""
+    pytest.importorskip("resource", reason="this platform has no limits of a file's size")
     process = multiprocessing.get_context("fork").Process(target=on_a_full_disk, args=(tmp_path,))
     process.start()
     process.join()

@@ -20,6 +20,7 @@ from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.store import file_name
 from attrib.benchmarks.report import columns, curves, header, layers, media, players, tables
 from attrib.benchmarks.report.paths import BESIDE, PAGE
+from attrib.benchmarks.stats.permutation import FEW_VIDEOS
 from attrib.errors import InputError, NotWritten, VideoError
 from attrib.render.options import BANDS, EVIDENCE, colours
 from attrib.runtime.files import write_text, writing
@@ -123,7 +124,7 @@ def _body(found: FinishedRun, shown: Sequence[_Shown], notes: Iterable[str]) -> 
         "methods": columns.methods(found.settings, parts), "metrics": columns.metrics(found),
         "board": tables.board(found), "ranks": tables.ranks(found), "curves": curves.lines(found),
         "tasks": tables.tasks(found), "exceptions": tables.exceptions(found), "sanity": tables.sanity(found),
-        "floors": tables.floors(found), "colours": _colours(),
+        "floors": tables.floors(found), "colours": _colours(), "few": FEW_VIDEOS,
         "samples": [
             {"id": one.sample.id, "task": one.sample.task, "question": one.sample.question.text,
              "correct": _correct(one), "file": file_name(one.sample.id), "video": one.video}

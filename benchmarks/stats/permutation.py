@@ -16,6 +16,7 @@ from attrib.benchmarks.stats.resampling import USUAL, Resampling, parts, precisi
 from attrib.benchmarks.stats.totals import Totals
 
 POWER = 0.8
+FEW_VIDEOS = 6  # with fewer no exact two-sided test of signs reaches p < .05: five videos give 2 / 2**5 = .0625
 SMALL_EFFECT, USUAL_SPREAD = 0.02, 0.15  # of an AUC: a difference worth detecting, and its deviation over videos
 CACHED = 100_000  # numbers that stay in the processor's cache
 TIE = 1e-9  # relative: sums that differ by less were added in another order

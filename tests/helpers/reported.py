@@ -106,6 +106,7 @@ def built_in(folder: Path) -> Path:
                     "saliency": None, "centre": None, "oracle": None},
         "metrics": dict.fromkeys(["srg", "insertion", "shuffled_auc", "object_auc", "roc_auc", "segment_auc"]),
         "imputers": ["mean"], "overlays": 0, "resamples": 100, "null_pairs": 2, "floors": {"videos": 1},
+        "sanity": {"videos": 1, "stages": 2},
     }  # fmt: skip
     attrib.bench(settings, folder / "run")
     return folder / "run"

@@ -50,7 +50,7 @@ function drawBoard() {
         el(
           "tr",
           { "data-method": method.label },
-          el("th", { scope: "row", title: method.says }, badge(method.kind), method.label),
+          el("th", { scope: "row", title: method.says }, badge(method.kind), methodLink(method.label)),
           columns.map((metric) => boardCell(found, rows, method, metric)),
         ),
       ),
@@ -136,8 +136,8 @@ function boardCell(found, rows, method, metric) {
     el(
       "div",
       { class: "cell" },
-      el(row.mean === best ? "b" : "span", {}, told(row.mean)),
-      el("span", { class: "star" }, row.p_holm !== null && row.p_holm < 0.05 ? "*" : ""),
+      el(row.mean === best && row.videos >= DATA.few ? "b" : "span", {}, told(row.mean)),
+      el("span", { class: "star" }, row.p_holm !== null && row.p_holm < 0.05 && row.videos >= DATA.few ? "*" : ""),
       whisker(row, all, method.kind, words),
     ),
   );
@@ -170,7 +170,9 @@ function drawBoardKey(found, columns) {
       return row ? `${metric.key}: ${row.control} ${told(row.control_mean)}` : null;
     })
     .filter(Boolean);
+  const few = fewVideos(DATA.board.subsets.find((one) => one.name === BOARD.subset)?.videos ?? 0);
   byId("board-key").replaceChildren(
+    few ? el("strong", {}, `${few} Nothing is marked as best. `) : "",
     badge("method"),
     "method  ",
     badge("control"),

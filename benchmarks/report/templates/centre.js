@@ -23,7 +23,7 @@ function tableOf(names, columns, cell) {
         el(
           "tr",
           { "data-method": name },
-          el("th", { scope: "row" }, badge(kindOf(name)), name),
+          el("th", { scope: "row" }, badge(kindOf(name)), methodLink(name)),
           columns.map((column) => cell(name, column)),
         ),
       ),

@@ -4,6 +4,7 @@ function startChecks() {
   const rows = DATA.sanity;
   if (!rows.length) absent("sanity-table", "This run has no sanity checks; set sanity.videos to run them.");
   else {
+    const few = fewVideos(Math.max(...rows.map((row) => row.videos)));
     const parts = [...new Set(rows.map((row) => row.part))],
       at = new Map(rows.map((row) => [`${row.method} ${row.part}`, row]));
     byId("sanity-table").replaceChildren(
@@ -15,13 +16,16 @@ function startChecks() {
               {},
               el(
                 "span",
-                { class: row.verdict === "undefined" ? "undefined" : row.verdict },
-                `${{ pass: "✓ ", fail: "✗ " }[row.verdict] ?? ""}${row.verdict}`,
+                { class: few || row.verdict === "undefined" ? "undefined" : row.verdict },
+                few && row.verdict !== "undefined"
+                  ? `${row.verdict}?`
+                  : `${{ pass: "✓ ", fail: "✗ " }[row.verdict] ?? ""}${row.verdict}`,
               ),
               el("span", { class: "sub" }, row.curve.replaceAll("-", "−")),
             )
           : el("td", {});
       }),
+      few ? el("p", { class: "key" }, el("strong", {}, `${few} Read the verdicts as examples.`)) : "",
     );
   }
   startFloors();
@@ -34,6 +38,7 @@ function startFloors() {
     const rows = DATA.floors.filter((row) => row.metric === metric),
       floors = [...new Set(rows.map((row) => row.floor))];
     const at = new Map(rows.map((row) => [`${row.method} ${row.floor}`, row]));
+    const few = fewVideos(Math.max(...rows.map((row) => row.videos)));
     byId("floors-table").replaceChildren(
       tableOf([...new Set(rows.map((row) => row.method))], floors, (method, floor) => {
         const row = at.get(`${method} ${floor}`);
@@ -42,13 +47,14 @@ function startFloors() {
           "td",
           { "data-mean": row.difference },
           el(
-            row.low !== null && row.low > 0 ? "b" : "span",
+            !few && row.low !== null && row.low > 0 ? "b" : "span",
             {},
             `${row.difference > 0 ? "+" : ""}${told(row.difference)}`,
           ),
-          el("span", { class: "sub" }, row.low === null ? "no interval" : `${told(row.low)} to ${told(row.high)}`),
+          el("span", { class: "sub" }, row.low === null || few ? "no interval" : `${told(row.low)} to ${told(row.high)}`),
         );
       }),
+      few ? el("p", { class: "key" }, el("strong", {}, few)) : "",
     );
   };
   byId("floors-controls").append(

@@ -162,6 +162,18 @@ function fitted(text, width, size) {
   return letters.length ? `${letters.join("").trimEnd()}…` : "";
 }
 
+// A method's name, which leads to its entry in the legend.
+function methodLink(label) {
+  const place = DATA.methods.findIndex((method) => method.label === label);
+  return place < 0 ? label : el("a", { class: "name", href: `#method-${place}`, dir: "auto" }, label);
+}
+
+// The words for a table of so few videos that nothing in it could be significant; null for a larger one.
+function fewVideos(videos) {
+  if (videos >= DATA.few) return null;
+  return `${videos} video${videos === 1 ? "" : "s"}: too few for any conclusion (with fewer than ${DATA.few}, no test could reach p < .05).`;
+}
+
 function announce(text) {
   byId("live").textContent = text;
 }

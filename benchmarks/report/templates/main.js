@@ -77,6 +77,7 @@ function viewControls() {
   });
   STAGE.play = el("button", { type: "button", id: "play", onclick: togglePlay }, "▶ Play");
   STAGE.clock = el("span", { class: "key", id: "clock" });
+  STAGE.peak = el("button", { type: "button", id: "peak", onclick: toPeak }, "Peak");
   STAGE.ramp = el("span", { class: "ramp", role: "img", "aria-label": "colour scale" });
   [STAGE.low, STAGE.high] = [el("span"), el("span")];
   return [
@@ -85,6 +86,7 @@ function viewControls() {
       { class: "controls" },
       STAGE.play,
       STAGE.clock,
+      STAGE.peak,
       el(
         "span",
         { class: "group", role: "group", "aria-label": "Display options" },
@@ -144,6 +146,7 @@ function startPlayer() {
   const shortcuts = [
     ["Space", "play"],
     ["← →", "frame"],
+    ["p", "peak"],
     ["Home End", "first, last"],
     ["1–9 [ ]", "method"],
     ["d", "null-divided"],

@@ -52,6 +52,22 @@ function now() {
   return STAGE.video.src && Number.isFinite(STAGE.video.duration) ? STAGE.video.currentTime : (STAGE.time ?? 0);
 }
 
+// Time of the frame in which the shown map is strongest, and that frame's share of it; null without a map.
+function peak() {
+  const map = shownMap();
+  if (!map || map.missing || !map.times.length) return null;
+  const values = VIEW.signed ? map.signed.map(Math.abs) : map.positive,
+    total = values.reduce((sum, value) => sum + value, 0);
+  if (!total) return null;
+  const place = values.indexOf(Math.max(...values));
+  return { time: map.times[place], share: values[place] / total };
+}
+
+function toPeak() {
+  const top = peak();
+  if (top) seek(top.time);
+}
+
 function seek(time) {
   const end = STAGE.body?.end ?? 0,
     at = Math.min(Math.max(time, 0), Math.max(end - 1e-3, 0));
@@ -99,6 +115,7 @@ async function choose(place) {
   else STAGE.video.removeAttribute("src");
   drawWords();
   refresh();
+  toPeak();
 }
 
 // Nothing of the sample before stays under the words.
@@ -139,6 +156,7 @@ function keys(event) {
     "-": () => set("opacity", Math.max(VIEW.opacity - 0.1, 0)),
     ArrowLeft: () => stepFrame(-1),
     ArrowRight: () => stepFrame(1),
+    p: toPeak,
     Home: () => seek(0),
     End: () => seek(Infinity),
     ",": () => choose(VIEW.sample - 1),

@@ -61,6 +61,11 @@ function startRanks() {
   if (!DATA.ranks.length)
     return absent("ranks-figure", "No primary metric ranks three methods over two videos in this run.");
   for (const one of DATA.ranks) {
+    const few = fewVideos(one.videos);
+    if (few) {
+      byId("ranks-figure").append(el("p", { class: "undefined" }, `${one.title}: ${few}`));
+      continue;
+    }
     const p = one.p === null ? "" : `, Friedman p ${one.p < 0.001 ? "< .001" : `= ${told(one.p, 3)}`}`;
     const without = one.left_out.length ? `; without ${one.left_out.join(", ")}` : "";
     const box = el("div", {});

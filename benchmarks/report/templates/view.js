@@ -14,10 +14,18 @@ function refresh() {
     button.querySelector("span").textContent = VIEW.divided && BASE[place].twin ? BASE[place].twin : BASE[place].label;
   });
   if (!STAGE.body) return;
+  drawPeak();
   STAGE.again?.();
   drawRamp();
   drawScores();
   paint();
+}
+
+// The button that leads to the map's strongest frame, and says which it is.
+function drawPeak() {
+  const top = peak();
+  STAGE.peak.disabled = !top;
+  STAGE.peak.textContent = top ? `Peak at ${told(top.time)} s (${told(100 * top.share, 0)} % of this map)` : "No peak";
 }
 
 function sized(canvas, width, height) {

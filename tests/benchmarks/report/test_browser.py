@@ -217,9 +217,51 @@ def test_figures_follow_their_controls(page: Any) -> None:
     assert curve.get_attribute("aria-label").startswith("insertion")
     page.locator("#curves-controls select").nth(2).select_option("probability")
     assert all(0 <= float(height) <= 1 for height in curve.get_attribute("aria-label").partition(": ")[2].split(", "))
-    assert page.locator("#ranks-figure figure").count() >= 2
     assert page.locator("#centre-table tbody tr").first.get_attribute("data-method") == "centre"
     assert "scores" in page.locator("#centre-words").inner_text()
+
+
+def test_so_few_videos_are_not_shown_as_if_they_told_something(
+    page: Any, browser: Any, run: Path, tmp_path: Path
+) -> None:
+    assert page.locator("#ranks-figure figure").count() == 0
+    for place in ("#ranks-figure", "#sanity-table", "#floors-table", "#board-key"):
+        assert "too few for any conclusion" in page.locator(place).inner_text()
+    assert page.locator("#board b, #floors-table b, #sanity-table .pass, #sanity-table .fail").count() == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "FEW_VIDEOS", 1)
+        many = Opened(browser, report.write(run, tmp_path).path.as_uri())
+    assert many.page.locator("#ranks-figure figure").count() >= 2
+    assert "too few" not in many.page.locator("main").inner_text()
+    assert many.page.locator("#board b").count() >= 1
+    many.page.close()
+
+
+def test_a_methods_name_leads_to_what_it_does(page: Any) -> None:
+    page.locator('#board tr[data-method="attention_rollout"] th a').click()
+    entry = page.locator(".legend > :target")
+    assert entry.locator("code").inner_text() == "attention_rollout"
+    assert "Abnar" in entry.locator("dd").inner_text()
+
+
+def test_the_player_opens_at_the_maps_peak_and_goes_there_again(page: Any, run: Path) -> None:
+    found = finished_run.read(run)
+    sample = next(iter(found.samples.values()))
+    page.locator("#timeline").focus()
+    for label in ("attention_rollout", "oracle"):
+        volume = found.volume(sample, label)
+        shares = np.maximum(volume.values, 0).sum((1, 2)) / np.maximum(volume.values, 0).sum()
+        if label == "oracle":
+            page.locator(f'[data-method="{label}"][role=radio]').click()
+            page.keyboard.press("Home")
+            page.locator("#peak").click()
+        assert now(page) == pytest.approx(volume.times[shares.argmax()], abs=0.006)
+        told = page.locator("#peak").inner_text()
+        assert f"{100 * shares.max():.0f} % of this map" in told and f"{volume.times[shares.argmax()]:.2f} s" in told
+    page.keyboard.press("Home")
+    assert now(page) == 0
+    page.keyboard.press("p")
+    assert now(page) == pytest.approx(volume.times[shares.argmax()], abs=0.006)
 
 
 def test_floors_and_tasks_follow_their_controls(page: Any, run: Path) -> None:
@@ -240,6 +282,7 @@ def test_time_is_moved_by_key_and_by_click(page: Any, run: Path) -> None:
     sample = next(iter(finished_run.read(run).samples.values()))
     times = finished_run.read(run).volume(sample, "oracle").times
     page.locator("#timeline").focus()
+    page.keyboard.press("Home")
     for time in (*times[1:], times[-1]):
         page.keyboard.press("ArrowRight")
         assert now(page) == pytest.approx(time, abs=0.006)
@@ -296,7 +339,7 @@ def test_the_overlay_is_the_volume_in_the_projects_colours(page: Any, run: Path)
     volume = found.volume(next(iter(found.samples.values())), "attention_rollout")
     rows, columns = volume.values.shape[1:]
     page.locator("#timeline").focus()
-    for key in ("b", "g", "ArrowRight"):  # no boxes, cells as they are, the second frame
+    for key in ("Home", "b", "g", "ArrowRight"):  # no boxes, cells as they are, the second frame
         page.keyboard.press(key)
     page.locator("#opacity").fill("1")
     for signed in (False, True):
@@ -329,8 +372,9 @@ def test_keys_and_buttons_change_what_is_drawn(page: Any) -> None:
     assert float(page.locator("#opacity").input_value()) == pytest.approx(0.3)
     page.keyboard.press("-")
     assert float(page.locator("#opacity").input_value()) == pytest.approx(0.2)
+    moment = now(page)
     page.locator("#opacity").press("End")
-    assert (page.locator("#opacity").input_value(), now(page)) == ("1", 0)
+    assert (page.locator("#opacity").input_value(), now(page)) == ("1", moment)
 
 
 def test_methods_and_their_divided_twins_are_switched(page: Any, run: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers.image_utils import SizeDict
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
+from transformers.vision_utils import get_vision_window_index
 
 from attrib.errors import InputError
 from attrib.model import TokenGrid
@@ -75,11 +76,6 @@ class Qwen25VL(Qwen2VL):
         """Return each token's place in the order of windows."""
         grid, vision = self.grid(shot), self.vision
         sizes = torch.tensor([[grid.steps, grid.rows * self.merge, grid.columns * self.merge]])
-        try:
-            from transformers.vision_utils import get_vision_window_index
-        except ImportError:  # transformers before 5.9
-            windows, _ = self.network.model.visual.get_window_index(sizes)
-            return torch.argsort(torch.as_tensor(windows))
         windows, _ = get_vision_window_index(
             sizes, spatial_merge_size=self.merge, window_size=vision.window_size, patch_size=vision.patch_size
         )

@@ -64,7 +64,7 @@ class Explainer:
         check_video(request.video, self.folder)
         explanation = api.explain(
             request.video, request.question, request.options, model=self.model, methods=request.methods,
-            target=request.target, settings=self.settings, step=step,
+            target=request.target, settings=self._settings(request), step=step,
         )  # fmt: skip
         if not explanation.volumes:
             raise AttribError(next(iter(explanation.failures.values())))
@@ -75,6 +75,11 @@ class Explainer:
         except BaseException:
             shutil.rmtree(own, ignore_errors=True)
             raise
+
+    def _settings(self, request: Request) -> Mapping[str, Any]:
+        if request.frames is None:
+            return self.settings
+        return {**self.settings, "model": {**self.settings.get("model", {}), "frames": request.frames}}
 
     def complaint(self, error: AttribError) -> str:
         """Message of the error in one line, without the names of this machine's folders."""

@@ -12,7 +12,7 @@ import gradio as gr
 
 from attrib import registry
 from attrib.app.explainer import Explainer, Shown
-from attrib.app.request import CHARACTERS, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
+from attrib.app.request import CHARACTERS, FRAMES, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
 from attrib.errors import AttribError, InputError, failure_message
 from attrib.method import Control
 from attrib.types import Sample
@@ -34,6 +34,7 @@ class RequestFields(NamedTuple):
     options: Any
     methods: Any
     target: Any
+    frames: Any
 
 
 class ExplanationFields(NamedTuple):
@@ -105,6 +106,10 @@ class Page:
                 info=f"At most {METHODS} at a time.", max_choices=METHODS, elem_id="at-methods",
             ),
             gr.Dropdown(_target_choices(options or ""), value="predicted", label="Explain", filterable=False),
+            gr.Number(
+                self._frames(), label="Frames", precision=0, minimum=1, maximum=FRAMES, elem_id="at-frames",
+                info="How many frames of the video the model sees. More take more time and memory.",
+            ),
         )  # fmt: skip
         _only_below(self.explainer.folder, film)
         return example, fields, gr.Button("Explain", variant="primary", elem_id="at-explain")
@@ -117,9 +122,13 @@ class Page:
         options = "\n".join(sample.question.options)
         return str(sample.video), sample.question.text, options, targets(options, "predicted")
 
-    def explain(  # the five request fields, and the last explanation
-        self, video: str | None, question: str, options: str, methods: list[str], target: str, last: Shown | None,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
+    def _frames(self) -> int:
+        """Number of frames of the settings, else the model's own."""
+        return self.explainer.settings.get("model", {}).get("frames") or self.explainer.model.frames
+
+    def explain(  # the six request fields, and the last explanation
+        self, video: str | None, question: str, options: str, methods: list[str], target: str, frames: float | None,
+        last: Shown | None, progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
     ) -> Sequence[Any]:  # fmt: skip
         """Values for the components that an explanation fills, or the error in one line."""
 
@@ -127,7 +136,7 @@ class Page:
             progress((done, total or None), desc=what)
 
         try:
-            shown = self.explainer.answer(Request.of(video, question, options, methods, target), step)
+            shown = self.explainer.answer(Request.of(video, question, options, methods, target, frames), step)
         except AttribError as error:
             return self._refused(self.explainer.complaint(error))
         except Exception as error:  # a model or a method may raise anything; the page goes on

@@ -14,30 +14,39 @@ from attrib.video.source import open_source
 
 MEGABYTES, SECONDS = 50, 60  # of a video, at most
 CHARACTERS, OPTIONS, METHODS = 300, 8, 8  # of a text, options of a question, methods at a time, at most
+FRAMES = 128  # that the model sees, at most
 
 
 @dataclass(frozen=True)
 class Request:
-    """A question about the video file at `video`, without options for a free answer; see `explain` for the target."""
+    """A question about the video file at `video`, without options for a free answer; see `explain` for the target.
+
+    `frames` is how many of them the model sees; None leaves it to the settings.
+    """
 
     video: Path
     question: str
     options: tuple[str, ...]
     methods: tuple[str, ...]
     target: str = "predicted"
+    frames: int | None = None
 
     @staticmethod
     def of(
-        video: str | None, question: str | None, options: str | None, methods: Sequence[str] | None, target: str | None
-    ) -> Request:
+        video: str | None, question: str | None, options: str | None, methods: Sequence[str] | None, target: str | None,
+        frames: float | None = None,
+    ) -> Request:  # fmt: skip
         """Build a request from a page's fields; options are lines. Raises InputError for a missing or long field."""
         if not video:
             raise InputError("video: choose an example or upload one")
         lines = tuple(line.strip() for line in (options or "").splitlines() if line.strip())
         _check_texts((question or "").strip(), lines)
         _check_methods(methods or ())
+        if frames is not None and not (1 <= frames <= FRAMES and frames == int(frames)):
+            raise InputError(f"frames: expected a whole number from 1 to {FRAMES}, got {frames:g}")
         chosen = target or "predicted" if lines else "predicted"
-        return Request(Path(video), (question or "").strip(), lines, tuple(methods or ()), chosen)
+        return Request(Path(video), (question or "").strip(), lines, tuple(methods or ()), chosen,
+                       None if frames is None else int(frames))  # fmt: skip
 
 
 def _check_texts(question: str, options: Sequence[str]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from attrib.demo.dataset import Demo
-from attrib.errors import InputError
+from attrib.errors import InputError, VideoError
 from attrib.model import VideoModel
 from attrib.types import Sample
 
@@ -26,10 +28,11 @@ from fastapi.responses import PlainTextResponse
 from attrib.app import style
 from attrib.app.explainer import Explainer
 from attrib.app.page import Page
-from attrib.app.request import MEGABYTES
+from attrib.app.request import MEGABYTES, check_video
 
 HOST = "127.0.0.1"
 EXAMPLES = 6  # one of each family of the built-in world
+MOST_SAMPLES = 60  # of the user's runs
 # The browser may ask this server only: not for fonts, nor for scripts, and nobody may frame the page.
 POLICY = (
     "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; connect-src 'self' data: blob:; object-src 'none'; "
@@ -64,11 +67,13 @@ class Guarded:
 
 @contextmanager
 def serving(
-    model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int | None = None
+    model: VideoModel, port: int, settings: Mapping[str, Any] | None = None, examples: int | None = None,
+    samples: Sequence[Sample] = (),
 ) -> Iterator[tuple[str, uvicorn.Server, socket.socket]]:  # fmt: skip
     """Yield the page's address, its server, and the socket for it. Port 0: any free port.
 
-    `settings`: `model` and `seed`. On exit, every file of the page is removed.
+    `settings`: `model` and `seed`. The first examples are `samples`, of which videos within the page's limits are
+    copied, then `examples` of the built-in world. On exit, every file of the page is removed.
     Raises InputError if the port is not available.
     """
     with _bound(port) as listening, tempfile.TemporaryDirectory(prefix="attrib-app-") as name:
@@ -76,7 +81,7 @@ def serving(
         before = os.environ.get("GRADIO_TEMP_DIR")
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "pages")
         try:
-            app = application(Explainer(model, folder, settings or {}), examples or EXAMPLES)
+            app = application(Explainer(model, folder, settings or {}), examples or EXAMPLES, samples)
             server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1, ws="none"))
             yield f"http://{HOST}:{listening.getsockname()[1]}/", server, listening
         finally:
@@ -84,10 +89,10 @@ def serving(
             os.environ.update({"GRADIO_TEMP_DIR": before} if before else {})
 
 
-def application(explainer: Explainer, examples: int) -> FastAPI:
-    """Page as an ASGI application, with `examples` videos of the built-in world."""
+def application(explainer: Explainer, examples: int, samples: Sequence[Sample] = ()) -> FastAPI:
+    """Page as an ASGI application, with `samples` and `examples` videos of the built-in world."""
     world = Demo(examples, root=str(explainer.folder / "examples"), counterfactuals=False)
-    known = {_name(sample): sample for sample in world}
+    known = {_name(sample): sample for sample in (*_copied(samples, explainer.folder / "own"), *world)}
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
     app.add_middleware(Guarded)
@@ -103,6 +108,29 @@ def application(explainer: Explainer, examples: int) -> FastAPI:
         footer_links=[], run_history=False, show_error=False, ssr_mode=False, pwa=False, mcp_server=False,
         enable_monitoring=False, theme=theme, css=style.CSS, head=style.SCRIPT,
     )  # fmt: skip
+
+
+def _copied(samples: Sequence[Sample], folder: Path) -> Iterator[Sample]:
+    """Yield at most MOST_SAMPLES samples with copies of their videos in `folder`, the only place the page reads.
+
+    Samples whose video is missing or beyond the page's limits are left out.
+    """
+    copies: dict[Path, Path | None] = {}
+    for sample in samples[:MOST_SAMPLES]:
+        if sample.video not in copies:
+            copies[sample.video] = _copy(sample.video, folder / str(len(copies)) / sample.video.name)
+        if own := copies[sample.video]:
+            yield replace(sample, video=own)
+
+
+def _copy(video: Path, copy: Path) -> Path | None:
+    try:
+        check_video(video, video.parent)
+        copy.parent.mkdir(parents=True)
+        shutil.copyfile(video, copy)
+    except (OSError, InputError, VideoError):
+        return None
+    return copy
 
 
 def _name(sample: Sample) -> str:

@@ -56,6 +56,15 @@ def shown(folder: Path) -> Iterator[Shown]:
     found.remove()
 
 
+def test_the_model_sees_as_many_frames_as_asked(folder: Path) -> None:
+    explainer = Explainer(ToyModel(), folder, {"model": {"frames": 3}})
+    for frames, seen in ((None, 3), (2, 2)):
+        found = explainer.answer(asked(folder, methods=["centre"], frames=frames))
+        with np.load(found.files()[0]) as volume:
+            assert len(volume["values"]) == seen
+        found.remove()
+
+
 def test_an_answer_leaves_its_files_in_a_folder_of_its_own_until_it_is_removed(folder: Path) -> None:
     found = Explainer(ToyModel(), folder).answer(asked(folder, methods=["centre"]))
     assert found.folder.parent == folder

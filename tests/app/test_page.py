@@ -17,6 +17,7 @@ import pytest
 from attrib import models, video
 from attrib.errors import InputError
 from attrib.testing import toy_clip
+from attrib.types import Question, Sample
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 serving = pytest.importorskip(
@@ -42,7 +43,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def address(folders: Path) -> Iterator[str]:
     before = os.environ.get("GRADIO_TEMP_DIR")
-    with serving(models.load("demo"), 0, examples=2) as (address, server, listening):
+    clip = toy_clip()
+    video.write(folders / "own.mp4", clip.frames, clip.times, clip.end)
+    asked = Question("Which <b>own</b>?", ("red", "blue"), answer=0)
+    own = [Sample(id=name, video=folders / f"{name}.mp4", question=asked) for name in ("own", "gone")]
+    with serving(models.load("demo"), 0, examples=2, samples=own) as (address, server, listening):
         thread = threading.Thread(target=lambda: server.run(sockets=[listening]))
         thread.start()
         yield address
@@ -76,6 +81,8 @@ def page(address: str) -> Iterator[object]:
 
 
 def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Path) -> None:
+    page.get_by_label("Example").click()
+    page.get_by_role("option", name="video_0").click()
     page.get_by_role("button", name="Explain").click()
     page.locator("#at-timeline .at-plot").wait_for()
     assert re.fullmatch(r"[ABC]\. \w+", page.locator(".at-said").inner_text())
@@ -135,7 +142,7 @@ def answers(address: str, data: list[object]) -> dict[str, object]:
     """Answer of the page's server to a request that no browser made, for the event of the button."""
     config = httpx.get(f"{address}config").json()
     (event,) = (
-        one["id"] for one in config["dependencies"] if one["trigger_mode"] == "once" and len(one["inputs"]) == 6
+        one["id"] for one in config["dependencies"] if one["trigger_mode"] == "once" and len(one["inputs"]) == 7
     )
     asked = {"data": data, "fn_index": event, "session_hash": "me"}
     assert httpx.post(f"{address}gradio_api/queue/join", json=asked).status_code == 200
@@ -155,9 +162,9 @@ def test_only_an_explanation_waits_in_the_queue(address: str) -> None:
 def test_a_path_that_was_not_uploaded_is_not_read(address: str, folders: Path) -> None:
     for path in ("/etc/passwd", __file__, "http://127.0.0.1:1/x.mp4"):
         film = {"path": path, "meta": {"_type": "gradio.FileData"}}
-        found = answers(address, [film, "What?", "a\nb", ["centre"], "predicted", None])
+        found = answers(address, [film, "What?", "a\nb", ["centre"], "predicted", None, None])
         assert not found["success"], path
-    answers(address, [None, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "", [], "predicted", None])
+    answers(address, [None, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "", [], "predicted", None, None])
     (folder,) = folders.glob("attrib-app-*")
     kept = [path.name for path in folder.rglob("*") if path.is_file()]
     assert "video_0.mp4" in kept and not {"passwd", Path(__file__).name, "x.mp4"}.intersection(kept)
@@ -181,3 +188,18 @@ def test_a_port_that_is_taken_is_told_in_one_line(address: str) -> None:
     port = urlparse(address).port
     with pytest.raises(InputError, match=rf"^port {port}: is not available \(Address already in use\); choose another"):
         serving(models.load("demo"), int(port or 0)).__enter__()
+
+
+def test_questions_of_a_run_are_examples_and_the_frames_are_set(page: sync_api.Page, folders: Path) -> None:
+    example = page.get_by_label("Example")
+    assert example.input_value() == "Which <b>own</b>? (own)"  # the first; the one whose video is gone is left out
+    assert page.get_by_label("Question").input_value() == "Which <b>own</b>?"
+    example.click()
+    assert [text for text in page.get_by_role("option").all_inner_texts() if "gone" in text] == []
+    page.keyboard.press("Escape")
+    page.locator("#at-frames input").fill("3")
+    page.get_by_role("button", name="Explain").click()
+    page.locator("#at-timeline .at-plot").wait_for()
+    assert "The model looked at 3 frames" in page.locator("#at-answer").inner_text()
+    assert len(page.locator("#at-timeline .at-plot").get_attribute("data-times").split()) == 3
+    assert (folders / "own.mp4").exists()

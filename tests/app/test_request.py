@@ -41,6 +41,9 @@ def test_without_options_the_answer_is_free_whatever_target_was_left() -> None:
         ("methods", ["centre"] * 9, "methods: expected 1 to 8, got 9"),
         ("methods", ["center"], "unknown method 'center'; did you mean 'centre'"),
         ("methods", ["oracle"], "unknown method 'oracle'"),
+        ("frames", 0, "frames: expected a whole number from 1 to 128, got 0"),
+        ("frames", 2.5, "frames: expected a whole number from 1 to 128, got 2.5"),
+        ("frames", 129, "frames: expected a whole number from 1 to 128, got 129"),
     ],
 )  # fmt: skip
 def test_what_is_missing_or_too_much_is_refused_in_one_line(field: str, value: object, words: str) -> None:

@@ -164,7 +164,8 @@ def test_a_path_that_was_not_uploaded_is_not_read(address: str, folders: Path) -
         film = {"path": path, "meta": {"_type": "gradio.FileData"}}
         found = answers(address, [film, "What?", "a\nb", ["centre"], "predicted", None, None])
         assert not found["success"], path
-    answers(address, [None, {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "", [], "predicted", None, None])
+    secret = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    answers(address, [None, secret, "", [], "predicted", None, None])
     (folder,) = folders.glob("attrib-app-*")
     kept = [path.name for path in folder.rglob("*") if path.is_file()]
     assert "video_0.mp4" in kept and not {"passwd", Path(__file__).name, "x.mp4"}.intersection(kept)

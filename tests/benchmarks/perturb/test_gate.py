@@ -212,7 +212,7 @@ def test_tables_fit_the_terminal_and_show_every_metric_once(width: int) -> None:
     settings = Config(methods={}, metrics={}, resamples=100)
     board = write.summarise(results(metrics), None, entries, settings).leaderboard
     for subset, count in (("all", 7), ("gated", 5)):
-        tables = leaderboard.tables(board, subset, (), width)
+        tables = leaderboard.board_of(board, subset, (), width).tables
         assert sum(len(table.columns) - 1 for table in tables) == count
         for table in tables:
             assert Console(width=400).measure(table).maximum <= width
@@ -224,13 +224,13 @@ def test_the_command_prints_the_gate_and_the_gated_table(
 ) -> None:
     config = tmp_path / "bench.yaml"
     config.write_text(json.dumps(settings(root)))
-    for extra in ([], ["--json"]):
+    for extra in (["--verbose"], ["--json"]):
         monkeypatch.setattr(sys, "argv", ["attrib", "bench", str(config), "-O", str(tmp_path / "run"), *extra])
         with pytest.raises(SystemExit, match="0"):
             cli.main()
     out = capfd.readouterr().out
     words, _, report = out.partition("\n{")
-    assert "gate: 1 of 2 questions (0.50)" in words
+    assert "all 3 questions (1 of 2 pass the gate)" in words
     assert words.index("all 3 questions") < words.index("the 1 that pass the gate")
     assert "answered correctly" not in words
     assert json.loads("{" + report)["questions"] == {"samples": 3, "correct": 3, "tested": 2, "passed": 1, "judged": 3}

@@ -53,9 +53,7 @@ def check_file(path: Path) -> None:
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Open a file as its container and video stream. Raises VideoError for errors here and within the context."""
     check_file(path)
-    av.logging.set_level(
-        None
-    )  # older torchvision asks for log lines, which decoding threads then wait to write for ever
+    av.logging.set_level(None)  # older torchvision asks for log lines, for which decoders may wait for ever
     try:
         with av.open(str(path.absolute()), metadata_errors="replace") as file:
             stream = _video_stream(path, file)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import configparser
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,8 +72,10 @@ def test_commands_stand_in_panels(attrib: Run) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_can_complete_the_commands(shell: str) -> None:
-    command = [sys.executable, "-m", "attrib.cli", "--show-completion", shell]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "complet" in done.stdout.lower()
+def test_a_shell_can_complete_the_commands(attrib: Run, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"COMP_WORDS": "attrib be", "COMP_CWORD": "1", "_TYPER_COMPLETE_ARGS": "attrib be",
+             "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_ATTRIB_COMPLETE": f"complete_{shell}"}  # fmt: skip
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    code, out, _ = attrib()
+    assert code == 0 and "bench" in out and "explain" not in out

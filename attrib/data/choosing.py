@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from attrib.data import annotation
-from attrib.errors import UnknownName
+from attrib.errors import InputError, UnknownName
+from attrib.types import Sample
 
 
 class Selection:
@@ -51,3 +52,16 @@ class Selection:
 
 def _folded(text: str) -> str:
     return text.strip().casefold()
+
+
+def one_question(samples: Mapping[int | None, Sample], video_id: str, question_id: int | None) -> Sample:
+    """Return the sample with this question id, or the only one of `samples` by id, at least one, if none is given.
+
+    Raises InputError if there are several to choose from, UnknownName for an unknown id.
+    """
+    if question_id is None and len(samples) > 1:
+        known = "; ".join(f"{id}: {sample.question.text}" for id, sample in samples.items())
+        raise InputError(f"{video_id} has {len(samples)} questions, choose one by its id: {known}")
+    if question_id is not None and question_id not in samples:
+        raise UnknownName(f"question of {video_id}", str(question_id), map(str, samples))
+    return samples[next(iter(samples)) if question_id is None else question_id]

@@ -12,11 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from attrib.data import annotation
 from attrib.data.box_faults import left_out
-from attrib.data.choosing import Selection
+from attrib.data.choosing import Selection, one_question
 from attrib.data.evidence import Exact, evidence_of
 from attrib.data.layout import SplitFiles
 from attrib.data.stream import entries
-from attrib.errors import InputError, UnknownName, shown
+from attrib.errors import InputError, shown
 from attrib.runtime.parsing import complaint, read_json
 from attrib.types import Counterfactual, Evidence, PointTrack, Question, Sample, Segment, SegmentKind, Track
 from attrib.types.annotation import inverted
@@ -116,12 +116,7 @@ class PerceptionTest:
                 raise InputError(str(each))
         if not by_id:
             raise InputError(f"{video_id} has no multiple-choice question")
-        if question_id is None and len(by_id) > 1:
-            known = "; ".join(f"{id}: {sample.question.text}" for id, sample in by_id.items())
-            raise InputError(f"{video_id} has {len(by_id)} questions, choose one by its id: {known}")
-        if question_id is not None and question_id not in by_id:
-            raise UnknownName(f"question of {video_id}", str(question_id), map(str, by_id))
-        return by_id[next(iter(by_id)) if question_id is None else question_id]
+        return one_question(by_id, video_id, question_id)
 
 
 def videos(layout: SplitFiles, selection: Selection | None = None) -> Iterator[tuple[str, annotation.Video]]:

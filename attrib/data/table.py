@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attrib.data.annotation import PLAIN_NAME
+from attrib.data.choosing import one_question
 from attrib.data.table_rows import TableRow, rows_of
 from attrib.errors import InputError, UnknownName, shown
 from attrib.types import Evidence, Question, Sample, Segment, Track
@@ -44,12 +45,7 @@ class Table:
         found = {each.question.id: each for each in every if each.video_id == video_id}
         if not found:
             raise UnknownName("video", video_id, {each.video_id for each in every})
-        if question_id is None and len(found) > 1:
-            known = "; ".join(f"{id}: {sample.question.text}" for id, sample in found.items())
-            raise InputError(f"{video_id} has {len(found)} questions, choose one by its id: {known}")
-        if question_id is not None and question_id not in found:
-            raise UnknownName(f"question of {video_id}", str(question_id), map(str, found))
-        return found[next(iter(found)) if question_id is None else question_id]
+        return one_question(found, video_id, question_id)
 
     def _samples(self) -> Iterator[Sample]:
         path, videos = Path(self.root), _Videos(Path(self.root).parent)

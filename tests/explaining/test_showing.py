@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import nbformat
 import numpy as np
 import pytest
+from tags import Tags
 
 import attrib
 from attrib.demo.generate import generate
@@ -33,20 +32,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def explained(clip: Path) -> Explanation:
     return attrib.explain(clip, EVIL, ["red", "<i>blue</i>"], methods=["grad_cam", "centre"])
-
-
-class Tags(HTMLParser):
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.names: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.names.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def embedded(page: str, kind: str) -> list[bytes]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import builtins
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import xarray
+from tags import Tags
 
 from attrib.errors import InputError
 from attrib.types import Provenance, SaliencyVolume
@@ -87,22 +87,6 @@ def test_of_many_slices_the_figure_draws_32_and_says_so() -> None:
     assert len(drawn) == 32 and figure._suptitle.get_text() == "grad_cam  (32 of 100 frames)"
     np.testing.assert_array_equal(drawn[0].get_array(), volume(100).values[0])
     np.testing.assert_array_equal(drawn[-1].get_array(), volume(100).values[99])
-
-
-class Tags(HTMLParser):
-    """Names of the tags of a page, and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.names: list[str] = []
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.names.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 def test_the_html_embeds_the_figure_and_escapes_texts() -> None:

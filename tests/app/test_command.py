@@ -31,6 +31,7 @@ def test_bad_input_is_told_before_anything_is_served(tmp_path: Path) -> None:
     pytest.importorskip("gradio", reason="the extra [app] is not installed")
     assert refused("--model", str(tmp_path / "none")).startswith("unknown model")
     assert "model.frams" in refused("--set", "model.frams=3")
+    assert refused("--run", str(tmp_path / "none")).startswith(f"{tmp_path / 'none'}")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -391,7 +391,7 @@ def test_play_gives_every_frame_once(shared_data: Path) -> None:
 
 
 def test_log_lines_that_another_library_asks_for_do_not_stop_the_decoder(tmp_path: Path) -> None:
-    """As torchvision 0.19 does: PyAV's threads then wait for Python, which waits for them to end."""
+    """Torchvision 0.19 asks for them: PyAV's threads then wait for Python, which waits for them to end."""
     path = encode(tmp_path / "a.mp4", pictures(40, 128, 128))
     program = (
         "import sys, av; av.logging.set_level(av.logging.ERROR)\n"

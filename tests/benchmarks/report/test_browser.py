@@ -325,13 +325,19 @@ def test_the_frame_under_the_overlay_is_that_of_the_moment(page: Any, run: Path)
 
 
 def test_it_plays_and_stops(page: Any) -> None:
+    film = page.locator("#player video")
     page.locator("#timeline").focus()
+    page.keyboard.press("Home")
     page.keyboard.press("Space")
     page.wait_for_function("() => document.querySelector('#player video').currentTime > 0.1")
+    assert not film.evaluate("video => video.paused")
     page.locator("#play", has_text="Pause").wait_for()
     page.locator("#play").click()
     page.wait_for_function("() => document.querySelector('#player video').paused")
     page.locator("#play", has_text="Play").wait_for()  # the button follows the video's own word, a moment later
+    stopped = film.evaluate("video => video.currentTime")
+    page.wait_for_timeout(300)
+    assert 0.1 < stopped == film.evaluate("video => video.currentTime")
 
 
 def test_the_overlay_is_the_volume_in_the_projects_colours(page: Any, run: Path) -> None:

@@ -54,7 +54,7 @@ def _folded(text: str) -> str:
     return text.strip().casefold()
 
 
-def one_question(samples: Mapping[int | None, Sample], video_id: str, question_id: int | None) -> Sample:
+def one_question(samples: Mapping[int, Sample], video_id: str, question_id: int | None) -> Sample:
     """Return the sample with this question id, or the only one of `samples` by id, at least one, if none is given.
 
     Raises InputError if there are several to choose from, UnknownName for an unknown id.

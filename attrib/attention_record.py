@@ -42,6 +42,7 @@ class LayerRecord:
     query (b, heads, n, d), key and value (b, kv_heads, n, d), after rotary embedding; `scale` multiplies q k^T.
     `mask` is the mask passed to SDPA, (b or 1, heads or 1, n, n): bool, True where a row may attend, or added to the
     logits; without one, attention is causal if `causal`, else full. `sinks`, bool (b, n), are set with `find_sinks`.
+    `cuts` are those that the forward pass lacks.
     """
 
     query: Tensor
@@ -52,7 +53,7 @@ class LayerRecord:
     mask: Tensor | None = None
     causal: bool = True
     sinks: Tensor | None = None
-    cut: Knockout | None = None
+    cuts: tuple[Knockout, ...] = ()
 
     def without_values(self, device: str | None = None) -> LayerRecord:
         """Return a copy on `device` without the values, which probabilities do not need."""
@@ -81,14 +82,15 @@ class LayerRecord:
         return self._knock_out(logits, start)
 
     def _knock_out(self, logits: Tensor, start: int) -> Tensor:
-        if self.cut is None:
-            return logits
         length, width = self.key.shape[2], logits.shape[3]
-        tokens = [token % length for token in self.cut.tokens if token % length < width]
-        heads = self.cut.heads_of(self.index, logits.shape[1])
-        for row in {query % length for query in self.cut.queries}:
-            if start <= row < start + logits.shape[2] and heads and tokens:
-                logits[:, torch.tensor(heads)[:, None], row - start, torch.tensor(tokens)] = HIDDEN
+        stop = start + logits.shape[2]
+        for cut in self.cuts:
+            tokens = [token % length for token in cut.tokens if token % length < width]
+            rows = sorted({query % length - start for query in cut.queries if start <= query % length < stop})
+            heads = cut.heads_of(self.index, logits.shape[1])
+            if heads and rows and tokens:
+                index = (torch.tensor(heads)[:, None, None], torch.tensor(rows)[:, None], torch.tensor(tokens))
+                logits[:, *index] = HIDDEN
         return logits
 
 

@@ -106,12 +106,54 @@ class RecordsAttention(Capability):
         """Fill the record during forward passes within the context; restore the model after it."""
 
     @abstractmethod
-    def knock_out(self, cut: Knockout) -> AbstractContextManager[None]:
-        """Cut this attention within the context. Raises InputError for a layer or head that does not exist."""
+    def knock_out(self, *cuts: Knockout) -> AbstractContextManager[None]:
+        """Cut all this attention within the context. Raises InputError for a layer or head that does not exist."""
 
     @abstractmethod
     def read_out(self, states: Float[Tensor, "b r d"], question: Question) -> Float[Tensor, "b o"]:
         """Log-probabilities as in `score_tokens`, by the LM head from a layer's output `states` at all answer rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderLayer:
+    """Modules of a decoder layer whose outputs (b, n, d) are its attention's and its MLP's.
+
+    `after` is what takes the residual stream after the layer as its input: the next layer, or the last norm.
+    """
+
+    index: int
+    attention: nn.Module
+    mlp: nn.Module
+    after: nn.Module
+
+
+@dataclass(frozen=True)
+class Places:
+    """Positions in the sequence of a question: visual tokens in the grid's order, the text around them, the answer's.
+
+    `last` are the rows that produce the answer's tokens; `text` is every position that is neither.
+    """
+
+    visual: tuple[int, ...]
+    text: tuple[int, ...]
+    last: tuple[int, ...]
+
+
+class NamesLayers(Capability):
+    """Model whose decoder is a residual stream through layers, so that states can be carried from run to run."""
+
+    lacks = "does not name the layers of its decoder"
+
+    @abstractmethod
+    def decoder_layers(self) -> Sequence[DecoderLayer]:
+        """Return the layers after which the residual stream holds all that later ones read of a clip.
+
+        Raises UnsupportedModel where there is no such layer but the last.
+        """
+
+    @abstractmethod
+    def places(self, question: Question) -> Places:
+        """Return the positions of a question about a clip, or of its reply."""
 
 
 class RecordsVisionAttention(Capability):

@@ -34,7 +34,7 @@ def rows(layer: LayerRecord, start: int, stop: int) -> Float[Tensor, "b heads r 
     """Return attention probabilities of query rows start..stop over the columns they may reach; 0 in hidden rows."""
     logits = _grouped(layer.query[:, :, start:stop], layer.key[:, :, : layer.reach(stop)]).mul_(layer.scale)
     probabilities = layer.hide(logits, start).softmax(dim=-1)
-    return probabilities if layer.mask is None and layer.cut is None else probabilities.nan_to_num_(0.0)
+    return probabilities if layer.mask is None and not layer.cuts else probabilities.nan_to_num_(0.0)
 
 
 def gradient_rows(layer: LayerRecord, output_gradient: Tensor, start: int, stop: int) -> Float[Tensor, "b heads r w"]:

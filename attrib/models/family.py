@@ -166,6 +166,11 @@ class ModelFamily(ABC):
         return self.network.model.get_decoder()
 
     @property
+    def late_features(self) -> int:
+        """Number of the decoder's first layers to whose outputs more features of the encoder are added."""
+        return 0
+
+    @property
     def text(self) -> Any:
         """Configuration of the language model."""
         return self.network.config.get_text_config()

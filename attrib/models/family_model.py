@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from itertools import groupby, takewhile
@@ -16,11 +16,14 @@ from torch import Tensor, nn
 from attrib.attention_record import AttentionRecord, Knockout
 from attrib.capabilities import (
     AnswersFreely,
+    DecoderLayer,
     EncodesSteps,
     HasVisionLayers,
     KnowsSizes,
     ModelPart,
     NamesBlocks,
+    NamesLayers,
+    Places,
     ReadsTokens,
     RecordsAttention,
     RecordsVisionAttention,
@@ -29,6 +32,7 @@ from attrib.capabilities import (
 )
 from attrib.errors import InputError
 from attrib.model import TokenGrid, VideoModel
+from attrib.models.decoder_layers import decoder_layers, places
 from attrib.models.family import Layout, ModelFamily
 from attrib.models.loading import Checkpoint, LoadOptions, load_checkpoint, one_line_errors
 from attrib.models.packing import encoded, preprocessed
@@ -53,8 +57,8 @@ TRIAL = (2, 128, 128)  # frames, height and width of the clip that a checkpoint 
 
 
 class FamilyModel(
-    VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, ReadsTokens, RecordsAttention, RecordsVisionAttention,
-    HasVisionLayers, WeighsLetters, KnowsSizes,
+    VideoModel, EncodesSteps, AnswersFreely, NamesBlocks, NamesLayers, ReadsTokens, RecordsAttention,
+    RecordsVisionAttention, HasVisionLayers, WeighsLetters, KnowsSizes,
 ):  # fmt: skip
     """A checkpoint of a family in the Hugging Face layout."""
 
@@ -230,6 +234,14 @@ class FamilyModel(
         blank = torch.zeros(self.family.frames_per_step, 3, 1, 1, dtype=torch.uint8)
         return last_token(self.family.processor, self.family.content(blank))
 
+    def decoder_layers(self) -> Sequence[DecoderLayer]:
+        """Layers from the last on that features of the encoder are added to."""
+        return decoder_layers(self.family)
+
+    def places(self, question: Question) -> Places:
+        """Positions by the prompt."""
+        return places(self._prompt(question, question.reply), len(question.reply.ids) if question.reply else 1)
+
     @contextmanager
     def record_attention(self, record: AttentionRecord) -> Iterator[None]:
         """Forwards fill the record; their result is SDPA's own."""
@@ -241,10 +253,11 @@ class FamilyModel(
             self._record = None
 
     @contextmanager
-    def knock_out(self, cut: Knockout) -> Iterator[None]:
+    def knock_out(self, *cuts: Knockout) -> Iterator[None]:
         """Forwards lack the attention that is cut."""
-        check_cut(cut, self.family.text.num_hidden_layers, self.family.text.num_attention_heads)
-        with watching(self.family.decoder, cut=cut):
+        for cut in cuts:
+            check_cut(cut, self.family.text.num_hidden_layers, self.family.text.num_attention_heads)
+        with watching(self.family.decoder, cuts=cuts):
             yield
 
     @contextmanager

@@ -6,9 +6,10 @@ with AttentionMaskInterface too, or padding and sliding windows would be left ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,12 +26,13 @@ from attrib.attention_record import AttentionRecord, Knockout, LayerRecord
 from attrib.errors import InputError, UnsupportedModel
 
 WATCHED = "attrib_watched_sdpa"
+ROWS = 256  # whose cut attention is computed at once
 
 
 @dataclass(frozen=True)
 class _Watch:
     record: AttentionRecord | None = None
-    cut: Knockout | None = None
+    cuts: tuple[Knockout, ...] = ()
     seen: set[int] = field(default_factory=set)  # layers of the decoder's forward so far
 
 
@@ -48,8 +50,8 @@ def _watched_sdpa(
         return output, None
     watch.seen.add(module.layer_idx)
     traits = _traits(module, query, attention_mask, kwargs)
-    if watch.cut is not None:
-        traits["cut"] = watch.cut
+    if watch.cuts:
+        traits["cuts"] = watch.cuts
         output = _cut_rows(LayerRecord(query, key, value, **traits), output)
     if watch.record is not None:
         output = watch.record.watch(output, query, key, value, **traits)
@@ -73,31 +75,39 @@ def _traits(module: Any, query: Tensor, mask: Tensor | None, kwargs: Mapping[str
 
 def _cut_rows(layer: LayerRecord, output: Tensor) -> Tensor:
     """The cut rows of the cut heads once more through SDPA, with -inf at the tokens, in a copy of the output."""
-    assert layer.cut is not None
-    heads, length = layer.cut.heads_of(layer.index, layer.query.shape[1]), layer.query.shape[2]
-    group = layer.query.shape[1] // layer.key.shape[1]
-    output = output.clone() if heads else output
-    for row in {query % length for query in layer.cut.queries} if heads else ():
-        bias = layer.query.new_zeros(len(output), layer.query.shape[1], 1, layer.reach(row + 1))
+    count, length = layer.query.shape[1:3]
+    cuts = [cut for cut in layer.cuts if cut.heads_of(layer.index, count)]
+    heads = sorted({head for cut in cuts for head in cut.heads_of(layer.index, count)})
+    group = count // layer.key.shape[1]
+    output = output.clone() if cuts else output
+    for start, stop in _runs(sorted({query % length for cut in cuts for query in cut.queries})):
+        bias = layer.query.new_zeros(len(output), count, stop - start, layer.reach(stop))
         key, value = (part[:, :, : bias.shape[3]].repeat_interleave(group, dim=1) for part in (layer.key, layer.value))
         new = scaled_dot_product_attention(
-            layer.query[:, heads, row : row + 1], key[:, heads], value[:, heads],
-            attn_mask=layer.hide(bias, row)[:, heads], scale=layer.scale,
+            layer.query[:, heads, start:stop], key[:, heads], value[:, heads],
+            attn_mask=layer.hide(bias, start)[:, heads], scale=layer.scale,
         )  # fmt: skip
-        output[:, row, heads] = new[:, :, 0]
+        output[:, start:stop, heads] = new.transpose(1, 2)
     return output
 
 
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, one past the last) of each run of neighbours, at most ROWS long."""
+    for _, run in groupby(enumerate(rows), lambda pair: pair[1] - pair[0]):
+        found = [row for _, row in run]
+        yield from ((part[0], part[-1] + 1) for part in (found[at : at + ROWS] for at in range(0, len(found), ROWS)))
+
+
 @contextmanager
-def watching(decoder: Any, record: AttentionRecord | None = None, cut: Knockout | None = None) -> Iterator[None]:
+def watching(decoder: Any, record: AttentionRecord | None = None, cuts: Sequence[Knockout] = ()) -> Iterator[None]:
     """Forwards of a transformers decoder fill the record and lack what is cut; then all is as it was found.
 
-    Contexts nest: a record inside a knockout shows the cut attention.
+    Contexts nest: a record inside a knockout shows the cut attention, and inner cuts join outer ones.
     """
     modules = list(decoder.modules())
     before = {module: _watches[module] for module in modules if module in _watches}
     outer = before.get(decoder, _Watch())
-    watch = replace(outer, record=record or outer.record, cut=cut or outer.cut)
+    watch = replace(outer, record=record or outer.record, cuts=(*outer.cuts, *cuts))
     implementation = decoder.config._attn_implementation
     layers = [module for module in modules if isinstance(module, GradientCheckpointingLayer)] if record else []
     try:

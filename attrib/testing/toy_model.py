@@ -53,7 +53,7 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
         self._network = _Network(sharpness, heads).eval()
         self._frames_per_step = frames_per_step
         self._record: AttentionRecord | None = None
-        self._cut: Knockout | None = None
+        self._cuts: tuple[Knockout, ...] = ()
 
     @property
     def module(self) -> nn.Module:
@@ -90,7 +90,7 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
         query[..., 0] = self._network.sharpness
         spread = sequence.expand(-1, self._network.heads, -1, -1)
-        mask = LayerRecord(query, sequence, sequence, 1.0, cut=self._cut).hide(query @ torch.zeros_like(spread).mT, 0)
+        mask = LayerRecord(query, sequence, sequence, 1.0, cuts=self._cuts).hide(query @ torch.zeros_like(spread).mT, 0)
         output = scaled_dot_product_attention(query, spread, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
         if self._record is not None:
             output = self._watched(self._record, output, query, sequence, rows)
@@ -100,7 +100,7 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
         count = sequence.shape[2] - rows
         record.visual, record.answer_rows = torch.arange(count), tuple(range(count, count + rows))
         record.enter(0, sequence[:, 0])
-        output = record.watch(output, query, sequence, sequence, scale=1.0, cut=self._cut)
+        output = record.watch(output, query, sequence, sequence, scale=1.0, cuts=self._cuts)
         if record.on_state is not None:
             record.on_state(output[:, -rows:].mean(dim=2))
         return output
@@ -140,13 +140,13 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
             self._record = None
 
     @contextmanager
-    def knock_out(self, cut: Knockout) -> Iterator[None]:
+    def knock_out(self, *cuts: Knockout) -> Iterator[None]:
         """Cut this attention in forward passes."""
-        self._cut = cut
+        self._cuts = cuts
         try:
             yield
         finally:
-            self._cut = None
+            self._cuts = ()
 
     def vision_layers(self) -> Mapping[str, nn.Module]:
         """Return the one layer, which averages cells."""

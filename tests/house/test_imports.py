@@ -36,7 +36,7 @@ FLOORS = (
     {"attrib.benchmarks.jobs"},
     {"attrib.benchmarks.engines"},
     {"attrib.benchmarks.tables", "attrib.benchmarks.checks"},
-    {"attrib.benchmarks.atlas"},
+    {"attrib.benchmarks.atlas", "attrib.benchmarks.trace"},
     {"attrib.benchmarks.report", "attrib.benchmarks.export"},
     {"attrib.benchmarks"},
     {"attrib.api"},

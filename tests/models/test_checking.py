@@ -126,7 +126,7 @@ def keep_ignored(model: FamilyModel, patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_cut(model: FamilyModel, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(model, "knock_out", lambda cut: nullcontext())
+    patch.setattr(model, "knock_out", lambda *cuts: nullcontext())
 
 
 def other_scale(_: FamilyModel, patch: pytest.MonkeyPatch) -> None:

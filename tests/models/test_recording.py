@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import pytest
@@ -202,14 +203,13 @@ def test_a_forward_that_others_replaced_is_put_back() -> None:
     assert layer.forward is theirs
 
 
-def manually_cut(case: Case, cut: Knockout) -> Tensor:
+def manually_cut(case: Case, cuts: tuple[Knockout, ...]) -> Tensor:
     """The score with -inf in a full additive mask of the named layers and heads."""
     causal = torch.ones(TOKENS, TOKENS).tril().bool() & case.mask.bool()[:, None, None]
     allowed[:] = [causal.expand(BATCH, HEADS, -1, -1).clone() for _ in range(LAYERS)]
-    for layer in range(LAYERS):
-        for head in cut.heads_of(layer, HEADS):
-            for query in cut.queries:
-                allowed[layer][:, head, query, list(cut.tokens)] = False
+    for layer, cut in product(range(LAYERS), cuts):
+        for head, query in product(cut.heads_of(layer, HEADS), cut.queries):
+            allowed[layer][:, head, query, list(cut.tokens)] = False
     stored.clear()
     case.network.set_attn_implementation("storing")
     try:
@@ -219,19 +219,25 @@ def manually_cut(case: Case, cut: Knockout) -> Tensor:
 
 
 CUTS = {
-    "everywhere": Knockout((40, 41, 99)),
-    "one head": Knockout((40, 200), (-1, -5), {1: (2,)}),
-    "two layers": Knockout(tuple(range(32, 290)), (-1, 250), {0: (), 2: (0, 3)}),
+    "everywhere": (Knockout((40, 41, 99)),),
+    "one head": (Knockout((40, 200), (-1, -5), {1: (2,)}),),
+    "two layers": (Knockout(tuple(range(32, 290)), (-1, 250), {0: (), 2: (0, 3)}),),
+    "many rows": (Knockout((40, 299), tuple(range(33, 260)), {1: ()}),),
+    "several": (Knockout((40, 41), tuple(range(50, 90)), {0: ()}), Knockout((60,), (80, -1), {0: (1,), 2: ()})),
 }
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("padding", [0, PADDING])
-def test_knockout_equals_a_masked_reference(cut: Knockout, padding: int) -> None:
+@pytest.mark.parametrize("at_once", [256, 7])
+def test_knockout_equals_a_masked_reference(
+    cut: tuple[Knockout, ...], padding: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "ROWS", at_once)
     case = make("llama", padding)
     whole = case.score()
     layers: list[LayerRecord] = []
-    with watching(case.network, cut=cut), watching(case.network, AttentionRecord(on_layer=layers.append)):
+    with watching(case.network, cuts=cut), watching(case.network, AttentionRecord(on_layer=layers.append)):
         found = case.score()
     torch.testing.assert_close(found, manually_cut(case, cut), rtol=1e-9, atol=1e-12)
     assert abs(float(found - whole)) > 1e-6

@@ -88,6 +88,11 @@ class Qwen3VL(Qwen2VL):
     They travel with the tokens, joined on the channels.
     """
 
+    @property
+    def late_features(self) -> int:
+        """Number of the encoder's early layers that are read."""
+        return len(self.vision.deepstack_merger_list)
+
     def features(self, packed: dict[str, Any]) -> Float[Tensor, "b n d"]:
         """Return tokens and the early layers' features."""
         found = self.network.model.get_video_features(**packed, return_dict=True)

@@ -143,7 +143,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_mean_log_probability(
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains_words(name: str, perception_lm: FamilyModel, subject: Subject) -> None:
     """Each word by itself: finite, and no two words alike."""
-    few = {"samples": 16} if name in ("gradient_shap", "smoothgrad") else {}
+    few = {"samples": 16} if name in ("gradient_shap", "rise", "smoothgrad") else {}
     one, two = (registry.get("methods", name)(**few).attribute(told(perception_lm, subject, word)).values
                 for word in ("red", "cup"))  # fmt: skip
     assert one.shape == two.shape

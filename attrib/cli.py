@@ -15,7 +15,7 @@ import typer
 
 import attrib
 from attrib.commands import app as live
-from attrib.commands import atlas, bench, check, compare, data, explain, layers, listing, report
+from attrib.commands import atlas, bench, check, compare, data, explain, layers, listing, report, trace
 from attrib.commands.export import figures, notebook, techreport
 from attrib.commands.terminal.console import notes
 from attrib.errors import AttribError
@@ -44,6 +44,7 @@ def root(
 
 app.command(rich_help_panel=EXPLAIN)(explain.explain)
 app.command(rich_help_panel=EXPLAIN)(layers.layers)
+app.command(rich_help_panel=EXPLAIN)(trace.trace)
 app.command("app", rich_help_panel=EXPLAIN)(live.app)
 app.command(rich_help_panel=COMPARE)(bench.bench)
 app.command(rich_help_panel=COMPARE)(compare.compare)

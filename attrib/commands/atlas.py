@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from attrib.commands.options import Frames, JsonFlag, Sets, assignments, check_output
+from attrib.commands.question import set_of_videos
 from attrib.commands.terminal.console import finish, print_json, progress, say, screen, stopping, warn
-from attrib.errors import InputError, nearest
+from attrib.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +43,6 @@ class Causal(StrEnum):
     layers = "layers"
 
 
-APPLICABLE = ("data", "model", "target", "seed", "resamples", "workers")  # settings that an atlas depends on
-
-
 def atlas(
     source: Annotated[
         Path, typer.Argument(metavar="RUN|CONFIG", help="A finished run, or the YAML file of a benchmark.")
@@ -69,29 +67,10 @@ def atlas(
         raise InputError("--output: expected a directory for the atlas")
     folder = output or source / "layers"
     check_output(folder)
-    settings, samples = _set_of_videos(source, assignments(sets, frames))
+    settings, samples = set_of_videos(source, assignments(sets, frames), "an atlas")
     from attrib.benchmarks.atlas.jobs import Options
 
     chart(settings, samples, folder, Options(top, draws, causal.value), figures, as_json)
-
-
-def _set_of_videos(source: Path, sets: list[str]) -> tuple[Config, tuple[Sample, ...]]:
-    """Settings and samples of a finished run or of a configuration file."""
-    from attrib import config
-
-    for text in sets:
-        key = text.partition("=")[0].partition(".")[0]
-        if key not in APPLICABLE:
-            raise InputError(f"--set {text}: {key!r} does not apply to an atlas; {nearest(key, APPLICABLE)}")
-        if key == "data" and source.is_dir():
-            raise InputError(f"--set {text}: the atlas of a run uses the run's own videos; pass a CONFIG instead")
-    if not source.is_dir():
-        settings = config.parse(config.override(config.read(source), sets))
-        return settings, tuple(config.dataset(settings))
-    from attrib.benchmarks.jobs import finished_run
-
-    run = finished_run.read(source)
-    return config.parse(config.override(run.settings.model_dump(), sets)), tuple(run.samples.values())
 
 
 def chart(

@@ -1,4 +1,4 @@
-"""Question of a command: typed for a video file, or taken from an annotated data set."""
+"""Questions of a command: one, typed for a video file or taken from an annotated data set; or a run's set of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from attrib.commands.options import Split
 from attrib.data.table_rows import is_table
-from attrib.errors import InputError
+from attrib.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from attrib.config import Config
     from attrib.types import Sample
 
+APPLICABLE = ("data", "model", "target", "seed", "resamples", "workers")  # settings that charts of a set depend on
 FORMS = "expected VIDEO and --question, or --data and --video"
 
 
@@ -81,3 +83,27 @@ def _read(question: AnnotatedQuestion) -> Sample:
     from attrib.data.perception_test import PerceptionTest
 
     return PerceptionTest(root, (question.split or Split.valid).value).sample(video, question.id)
+
+
+def set_of_videos(source: Path, sets: Sequence[str], what: str) -> tuple[Config, tuple[Sample, ...]]:
+    """Return settings and samples of a finished run or of a configuration file, for `what`: "an atlas", "a trace".
+
+    Raises InputError for a setting that does not apply to it.
+    """
+    from attrib import config
+
+    for text in sets:
+        key = text.partition("=")[0].partition(".")[0]
+        if key not in APPLICABLE:
+            raise InputError(f"--set {text}: {key!r} does not apply to {what}; {nearest(key, APPLICABLE)}")
+        if key == "data" and source.is_dir():
+            raise InputError(
+                f"--set {text}: the {what.split()[1]} of a run uses the run's own videos; pass a CONFIG instead"
+            )
+    if not source.is_dir():
+        settings = config.parse(config.override(config.read(source), sets))
+        return settings, tuple(config.dataset(settings))
+    from attrib.benchmarks.jobs import finished_run
+
+    run = finished_run.read(source)
+    return config.parse(config.override(run.settings.model_dump(), sets)), tuple(run.samples.values())

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from attrib.benchmarks.engines.forked import map_in_processes
-from attrib.benchmarks.jobs.code_hash import CodeHashes
-from attrib.benchmarks.jobs.keys import annotation_hash, digest, file_hashes
+from attrib.benchmarks.engines.sample_jobs import SampleJobs, SampleTask
 from attrib.benchmarks.jobs.store import Record, Store
 from attrib.benchmarks.stats.products import Floats
 from attrib.config import Config
-from attrib.explaining.binding import FrameSampling
 from attrib.method import require_at_least, require_choice
 from attrib.model import VideoModel
-from attrib.runtime.progress import Progress, report_progress
+from attrib.runtime.progress import Progress
 from attrib.types import Sample
 
 Causal = Literal["none", "heads", "layers"]
@@ -71,21 +67,19 @@ Compute = Callable[["AtlasJobs", Sample], SampleValues]
 
 
 @dataclass(frozen=True, eq=False)
-class AtlasJobs:
-    """Model, settings, samples and options of an atlas, with the cache; failed jobs are tried again."""
+class AtlasJobs(SampleJobs):
+    """Jobs of an atlas with the settings of a benchmark, and its options."""
 
-    model: VideoModel
     settings: Config
-    samples: tuple[Sample, ...]
-    options: Options
-    store: Store
-    annotations: Mapping[str, str]  # hash of each sample's annotation
+    options: Options = Options()
 
     @staticmethod
     def of(model: VideoModel, settings: Config, samples: Sequence[Sample], options: Options, folder: Path) -> AtlasJobs:
         """Prepare the jobs; `folder` holds the cache."""
-        hashes = {sample.id: annotation_hash(sample) for sample in samples}
-        return AtlasJobs(model, settings, tuple(samples), options, Store(folder, retry_failed=True), hashes)
+        return AtlasJobs(
+            model, settings, tuple(samples), Store(folder, retry_failed=True), SampleJobs.hashes(samples),
+            settings.target, settings.workers or 1, options,
+        )  # fmt: skip
 
     def peers(self, sample: Sample) -> tuple[Sample, ...]:
         """The samples of the other videos."""
@@ -93,33 +87,6 @@ class AtlasJobs:
 
     def each(self, name: str, compute: Compute, code: Sequence[Callable[..., Any]], step: Progress | None = None,
              given: Mapping[str, Any] | None = None) -> Iterator[SampleValues]:  # fmt: skip
-        """Compute each sample's values, cached as (name, sample); the key covers `code` and what is `given` by sample.
-
-        Several processes share a model on the CPU; one on a GPU is used by this process alone.
-        """
-        sources, model = CodeHashes(), type(self.model)
-        shared = [sources.of(model), *map(sources.of, code)]
-        do = partial(_one, self, (name, compute), shared, given or {})
-        workers = (self.settings.workers or 1) if self.model.device.type == "cpu" else 1
-        report_progress(step, name, 0, len(self.samples))
-        for number, values in enumerate(map_in_processes(do, self.samples, workers), 1):
-            yield values
-            report_progress(step, name, number, len(self.samples))
-
-    def key(self, sample: Sample) -> str:
-        """Cache key of a sample: model, frames, question, video and the annotation of all samples."""
-        model, settings = self.model, self.settings
-        sampling = FrameSampling.of(settings.model, model)
-        asked = [model.name, model.revision, str(model.dtype), sampling.frames, sampling.how]
-        return digest(asked, settings.target, settings.seed, sample.question, file_hashes([sample.video]),
-                      sample.id, self.annotations)  # fmt: skip
-
-
-def _one(
-    jobs: AtlasJobs, step: tuple[str, Compute], shared: Sequence[str], given: Mapping[str, Any], sample: Sample
-) -> SampleValues:
-    name, compute = step
-    key = digest(jobs.key(sample), shared, given.get(sample.id), given.get(""))
-    asked = {"video": str(sample.video), "question": sample.question.text}
-    record = jobs.store.get_or_compute((name, sample.id), key, lambda: compute(jobs, sample).to_json(), asked)
-    return SampleValues.of(record)
+        """Compute each sample's values, cached as (name, sample); the key covers `code` and what is `given`."""
+        task = SampleTask(name, lambda sample: compute(self, sample).to_json(), code, given or {})
+        return map(SampleValues.of, self.records(task, step))

@@ -39,7 +39,7 @@ def answers(subject: Subject, wanted: Sequence[Counterfactual]) -> Float[Tensor,
     todo = [path for path in dict.fromkeys(item.video for item in wanted) if path not in known]
 
     def version(index: int) -> Tensor:
-        return subject.model.preprocess(_clip(todo[index], subject.clip))
+        return subject.model.preprocess(clip_like(todo[index], subject.clip))
 
     known.update(zip(todo, subject.logprobs_of(len(todo), version).cpu(), strict=True))
     return torch.stack([known[item.video] for item in wanted])
@@ -74,8 +74,8 @@ def _of_kind(sample: Sample, kind: Absence) -> list[Counterfactual]:
     return [item for item in sample.counterfactuals if item.kind == kind]
 
 
-def _clip(path: Path, original: Clip) -> Clip:
-    """Return the clip at the original's times. Raises InputError if its frames or times differ."""
+def clip_like(path: Path, original: Clip) -> Clip:
+    """Read a counterfactual video at the original's times. Raises InputError if its frames or times differ."""
     try:
         clip = video.read(path, sampling="times", times=original.times)
     except InputError as error:

@@ -109,6 +109,7 @@ COLUMNS = {
     "seed": "seed of the run",
     "machine": "processor or GPU",
     "parameters": "parameters of the method, where the runs differ in them",
+    "stream": "`residual` (after the layer), `attention` or `mlp` (their outputs)",
     "layer": "number of the layer, from 0",
     "head": "number of the head, from 0; -1: all heads of the layer",
     "p_max_t": "one-sided, above chance, corrected over all heads by the maximum of t",
@@ -142,5 +143,11 @@ OWN: dict[str, dict[str, str]] = {
     "layers/atlas.csv, layers/atlas.parquet": {
         "statistic": "which statistic (see layers and heads)",
         "chance": "level of attention without content, where there is one",
+    },
+    "trace/trace.csv": {
+        "kind": "`group`, `step` (of all visual tokens) or `edge`",
+        "layer": "after which states are carried over, or around which attention is cut; -1: in all layers",
+        "part": "which group, step (counted from the one in which evidence begins) or edge",
+        "mean": "share of the answer that is restored, or lost by the cut",
     },
 }

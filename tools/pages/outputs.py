@@ -11,6 +11,7 @@ from attrib.benchmarks.checks import floors, sanity, schema
 from attrib.benchmarks.jobs import curves, directory
 from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.tables import agreement, compare, differences, exceptions, leaderboard, ranks, tasks
+from attrib.benchmarks.trace import table as trace
 from tools.pages.columns import COLUMNS, FILES, FOLDERS, OWN
 from tools.pages.text import escaped, table
 
@@ -24,6 +25,7 @@ def tables() -> dict[str, Types]:
         "agreement.csv": agreement.COLUMNS, "tasks.csv": tasks.COLUMNS, "exceptions.csv": exceptions.COLUMNS,
         "sanity.csv": _summary_columns()[0], "floors.csv": _summary_columns()[1],
         "attrib compare --json": compare.COLUMNS, "layers/atlas.csv, layers/atlas.parquet": atlas.COLUMNS,
+        "trace/trace.csv": trace.COLUMNS,
     }  # fmt: skip
     long = {
         "results.parquet": directory.COLUMNS,

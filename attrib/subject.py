@@ -95,6 +95,12 @@ class _Encoding:
             self.model, self.pixels, self.tokens = model, pixels, model.encode(pixels[None])
         return self.tokens
 
+    @torch.no_grad()
+    def answer(self, model: VideoModel, pixels: Tensor, question: Question) -> Float[Tensor, " o"]:
+        if type(model).option_logprobs is VideoModel.option_logprobs:
+            return model.score_tokens(self.of(model, pixels), question)[0].float()
+        return model.option_logprobs(pixels[None], question)[0].float()
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -131,12 +137,8 @@ class Subject:
         pixels = model.preprocess(clip)
         question = replace(question, shot=Shot.of(pixels, clip))
         encoding = _Encoding()
-        with torch.no_grad(), fitting(model.dtype, "asking the model", len(clip)):
-            if type(model).option_logprobs is VideoModel.option_logprobs:
-                answers = model.score_tokens(encoding.of(model, pixels), question)
-            else:
-                answers = model.option_logprobs(pixels[None], question)
-        logprobs = answers[0].float()
+        with fitting(model.dtype, "asking the model", len(clip)):
+            logprobs = encoding.answer(model, pixels, question)
         explained, others = target.resolve(question, int(logprobs.argmax()))
         return Subject(
             model, clip, question, target, seed, pixels, logprobs, explained, others, encoding=encoding
@@ -177,6 +179,11 @@ class Subject:
         """Return this subject with another target. Raises InputError for a target that does not exist."""
         explained, others = target.resolve(self.question, int(self.logprobs.argmax()))
         return replace(self, target=target, explained=explained, others=others)
+
+    def asked(self, text: str) -> Subject:
+        """Return this subject under a question of another text, with the model's answer to it; the target stays."""
+        question = replace(self.question, text=text)
+        return replace(self, question=question, logprobs=self.encoding.answer(self.model, self.pixels, question))
 
     @property
     def visual(self) -> Float[Tensor, "1 n d"]:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 
-from attrib.annotation_cells import boxes_at, visible_tube
+from attrib.inputs.players import stretches, tube
 from attrib.inputs.removal import Removal
 from attrib.inputs.space import Baseline, require_space
 from attrib.method import Batched, Method, require_at_least, require_sample
-from attrib.types import Track
 from attrib.types.footprint import Footprint
 from attrib.types.need import Need
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from attrib.subject import Subject
@@ -68,20 +65,3 @@ class ObjectOcclusion(Batched, Method):
             total += drop * share
             covered += share
         return torch.from_numpy(total / np.maximum(covered, 1))
-
-
-def stretches(track: Track, times: NDArray[np.float64], seconds: float) -> Iterator[tuple[Track, NDArray[np.bool_]]]:
-    """Yield the track with the frames (t,) of each stretch, counted from 0 s, in which it is visible."""
-    seen = np.array([bool(boxes_at(float(time), [track])[0]) for time in times])
-    number = np.floor(times / seconds) if seconds else np.zeros(len(times))
-    for stretch in np.unique(number[seen]):
-        yield track, number == stretch
-
-
-def tube(
-    track: Track, frames: NDArray[np.bool_], times: NDArray[np.float64], rows: int, columns: int
-) -> NDArray[np.float64]:
-    """Return the share of each cell (t, rows, columns) that the track covers in `frames` (t,), 0 in others."""
-    shares = np.zeros((len(times), rows, columns))
-    shares[frames] = visible_tube(track, times[frames], rows, columns)
-    return shares

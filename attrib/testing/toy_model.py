@@ -42,7 +42,8 @@ class _Network(nn.Module):
 class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAttention, HasVisionLayers):
     """Tokens are cells' mean colours; one causal attention layer whose query asks for red; answers red or green.
 
-    Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row.
+    Each token of a free answer is one of these two words, and the tokens before it are as blank as the first row. A
+    question that names neither word asks for nothing: attention is uniform.
 
     With sharpness 0 attention is uniform over the n tokens and the answer token, so f is linear in the pixels:
     f = 8 * sum over cells of (red - green) / (n + 1), and a pixel's weight is +-8 / (n + 1) / CELL^2.
@@ -81,14 +82,14 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
     def score_tokens(self, tokens: Tensor, question: Question, keep: Tensor | None = None) -> Tensor:
         """Return option or answer log-probabilities, read out from the answer positions' attention output."""
         rows = len(question.reply.ids) if question.reply else 1
-        states = self._states(tokens if keep is None else tokens[:, keep], rows)
+        states = self._states(tokens if keep is None else tokens[:, keep], rows, question)
         return self.read_out(states[:, -rows:], question)
 
-    def _states(self, tokens: Tensor, rows: int) -> Tensor:
+    def _states(self, tokens: Tensor, rows: int, question: Question) -> Tensor:
         """Return the attention output of each position, mean over heads, (b, n + rows, 3)."""
         sequence = torch.cat([tokens, tokens.new_zeros(len(tokens), rows, 3)], dim=1)[:, None]
         query = torch.zeros_like(sequence).expand(-1, self._network.heads, -1, -1).clone()
-        query[..., 0] = self._network.sharpness
+        query[..., 0] = self._network.sharpness if any(word in question.text.lower() for word in WORDS) else 0
         spread = sequence.expand(-1, self._network.heads, -1, -1)
         mask = LayerRecord(query, sequence, sequence, 1.0, cuts=self._cuts).hide(query @ torch.zeros_like(spread).mT, 0)
         output = scaled_dot_product_attention(query, spread, spread, attn_mask=mask, scale=1.0).transpose(1, 2)
@@ -121,7 +122,7 @@ class ToyModel(VideoModel, EncodesSteps, AnswersFreely, ReadsTokens, RecordsAtte
     def token_lens(self, tokens: Tensor, question: Question, reply: Reply) -> TokenLens:
         """Return logits at all tokens; an answer's token is one position after the row that produces it."""
         count = tokens.shape[1]
-        logits = self._states(tokens, len(reply.ids))[0] @ self._network.readout[list(reply.ids)].T
+        logits = self._states(tokens, len(reply.ids), question)[0] @ self._network.readout[list(reply.ids)].T
         return TokenLens(reply.ids, len(reply.ids), logits[:count], logits[count + 1 :])
 
     def generate(self, pixels: Tensor, question: Question) -> Reply:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import torch
-
 from attrib.benchmarks.metrics.cache import per_subject
 from attrib.benchmarks.metrics.faithfulness import Comprehensiveness, CurveMetric
 from attrib.benchmarks.perturb.cells import UndefinedError
@@ -54,9 +52,7 @@ def neutral_subject(subject: Subject, text: str) -> Subject:
     """
     if subject.question.text.strip() == text.strip():
         raise UndefinedError("the question is the neutral one")
-    question = replace(subject.question, text=text)
-    with torch.no_grad(), fitting(subject.model.dtype, "asking the neutral question", len(subject.clip)):
-        logprobs = subject.model.option_logprobs(subject.pixels[None], question)[0].float()
-    other = replace(subject, question=question, logprobs=logprobs)
+    with fitting(subject.model.dtype, "asking the neutral question", len(subject.clip)):
+        other = subject.asked(text)
     share_steps(subject, other)
     return other

@@ -29,6 +29,10 @@ from attrib.types import Question
 
 ANSWER = "the red cup"  # eleven byte tokens; "red" is 4, 5 and 6
 PLACES = {(): tuple(range(11)), ("red",): (4, 5, 6), ("the",): (0, 1, 2), ("cup", "the"): (0, 1, 2, 8, 9, 10)}
+FEW: dict[str, dict[str, Any]] = {  # of what takes long
+    "gradient_shap": {"samples": 16}, "rise": {"samples": 16}, "smoothgrad": {"samples": 16},
+    "shapley": {"cells": 2, "forwards": 1},
+}  # fmt: skip
 METHODS = [name for name in registry.names("methods") if not issubclass(registry.get("methods", name), Control)]
 
 
@@ -143,8 +147,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_mean_log_probability(
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_explains_words(name: str, perception_lm: FamilyModel, subject: Subject) -> None:
     """Each word by itself: finite, and no two words alike."""
-    few = {"samples": 16} if name in ("gradient_shap", "rise", "smoothgrad") else {}
-    one, two = (registry.get("methods", name)(**few).attribute(told(perception_lm, subject, word)).values
+    one, two = (registry.get("methods", name)(**FEW.get(name, {})).attribute(told(perception_lm, subject, word)).values
                 for word in ("red", "cup"))  # fmt: skip
     assert one.shape == two.shape
     assert abs(one - two).max() > 1e-3 * max(abs(one).max(), abs(two).max())

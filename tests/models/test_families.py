@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +143,25 @@ def test_rules_of_relevance_propagation_run_or_are_refused(case: FamilyCase, rul
     else:
         found = method.attribute(case.subject).values
         assert np.isfinite(found).all() and np.abs(found).sum() > 0
+
+
+FEW: dict[str, dict[str, Any]] = {  # methods with what makes them quick
+    "rise": {"samples": 4, "space": "tokens", "baseline": "dropped"}, "grad_eclip": {},
+    "shapley": {"players": "frames", "forwards": 1, "space": "tokens", "baseline": "mean_token"},
+    "prompt_contrast": {"name": "saliency", "arguments": {"space": "tokens"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_methods_explain_every_family_or_are_refused(case: FamilyCase, name: str) -> None:
+    method = registry.get("methods", name)(**FEW[name])
+    if name == "grad_eclip" and case.name in HYBRID:
+        with pytest.raises(UnsupportedModel, match=HYBRID[case.name]):
+            method.attribute(case.subject)
+        return
+    found = method.attribute(case.subject)
+    assert np.isfinite(found.values).all() and np.ptp(found.values) > 0
+    assert found.provenance.reports.get("completeness_error", 0) < 1e-3
 
 
 def test_the_vision_encoders_attention_gives_its_own_output(case: FamilyCase) -> None:

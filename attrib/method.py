@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from attrib.types.need import ANNOTATION, Need
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+Searched = Literal["deletion", "insertion"]
 PACKAGES = ("attrib", "torch", "transformers", "captum")
 
 
@@ -44,6 +45,9 @@ class Method(ABC):
     reference: ClassVar[str] = ""  # the paper with its equation, or "defined here"; empty for unregistered methods only
     needs: ClassVar[frozenset[Need]] = frozenset()  # required annotation, besides the video and the question
 
+    # the removal metrics for whose sake the method searches for its map
+    optimises: ClassVar[frozenset[Searched]] = frozenset()
+
     @abstractmethod
     def values(self, subject: Subject) -> Float[Tensor, "t h w"]:
         """Raw signed saliency over normalised frame coordinates, any h and w; positive supports the target.
@@ -55,6 +59,14 @@ class Method(ABC):
     def footprint(self) -> Footprint | None:
         """Footprint of the largest pass in memory, for a forecast; None where it is not known."""
         return None
+
+    @property
+    def seen_imputers(self) -> frozenset[str]:
+        """Registered imputers like the removal that a method with `optimises` saw; a benchmark leaves their scores out.
+
+        A method that searches for what a metric measures would be scored on its own training data.
+        """
+        return frozenset()
 
     def check(self, subject: Subject) -> None:  # noqa: B027  # most methods have nothing to check
         """Raise InputError for a parameter that does not fit the subject's model, before any method runs."""

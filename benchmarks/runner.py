@@ -19,6 +19,7 @@ from attrib.benchmarks.jobs import curves
 from attrib.benchmarks.jobs.directory import ResultRows, RunDirectory
 from attrib.benchmarks.jobs.plan import Plan
 from attrib.benchmarks.jobs.question import refuse_other_question
+from attrib.benchmarks.jobs.roles import searching
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Failure, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
@@ -104,6 +105,7 @@ def _run(executor: Executor, run: RunDirectory, step: Progress | None) -> Outcom
     warnings = [f"workers: {count} instead of {plan.config.workers}: {executor.note}"] if executor.note else []
     warnings += [text for each in done for text in each.warnings]
     warnings += [f"{line['damaged']}: not readable, computed again" for line in log if line["damaged"]]
+    warnings += searching(plan.config)
     warnings += filter(None, [no_choices(results), undefined_reason(results)])
     return Outcome(directory, results, tables, failures, tuple(dict.fromkeys(warnings)), len(log), checks)
 

@@ -56,6 +56,12 @@ class Removal:
         return self.inputs.score(self.inputs.values) - self.scores(count, mask, batch)
 
 
+def seen_imputers(absence: Absence) -> frozenset[str]:
+    """Return the registered imputers that show removed cells as the absence does; see `Method.seen_imputers`."""
+    alike = {"frozen": "freeze", "mean_token": "token", "dropped": "token", "black": ""}
+    return frozenset({alike.get(absence, absence)} - {""})
+
+
 def require_removal(space: str, absence: str) -> None:
     """Raise ValueError for an unknown space or absence, or an impossible pair; for a method's `__post_init__`."""
     require_choice("baseline", absence, get_args(Absence))

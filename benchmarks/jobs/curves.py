@@ -16,6 +16,7 @@ import pandas as pd
 
 from attrib.benchmarks.jobs.code_hash import CodeHashes
 from attrib.benchmarks.jobs.keys import digest
+from attrib.benchmarks.jobs.roles import is_seen
 from attrib.benchmarks.jobs.store import Name, Record
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
@@ -55,7 +56,10 @@ def read_by(job: VolumeJob, group: str) -> dict[str, Entry]:
     """Return the group's metrics, by key, that read curves and have a score for this map."""
     wanted = job.item.curve_keys[group]
     scores = job.peek_scores(group) if wanted else {}
-    return {key: metric for key, metric in wanted.items() if key in scores and not scores[key]["error"]}
+    return {
+        key: metric for key, metric in wanted.items()
+        if key in scores and not scores[key]["error"] and not is_seen(job.method, metric)
+    }  # fmt: skip
 
 
 def peek(job: VolumeJob, group: str) -> Record | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from attrib.config import Config, Entry, method_entries
+from attrib.config import Config, Entry, imputer_entries, method_entries
 
 if TYPE_CHECKING:
     from attrib.metric import Direction
@@ -34,6 +34,26 @@ def roles(settings: Config) -> Roles:
     bounds = frozenset(entry.label for entry in entries if isinstance(entry.item, AnnotatedControl))
     controls = frozenset(entry.label for entry in entries if isinstance(entry.item, Control))
     return Roles(controls - bounds, bounds)
+
+
+def is_seen(method: Entry, metric: Entry) -> bool:
+    """Tell whether the metric removes cells as the method did when it searched for its map."""
+    return metric.imputer is not None and metric.imputer.name in method.item.seen_imputers
+
+
+def searching(settings: Config) -> list[str]:
+    """Return a sentence for each method that searches for what removal metrics measure: by what it is not scored."""
+    imputers = imputer_entries(settings)
+    sentences = []
+    for entry in method_entries(settings):
+        if not entry.item.optimises:
+            continue
+        seen = entry.item.seen_imputers
+        others = [label for label, imputer in imputers.items() if imputer.name not in seen]
+        scored = f"scored on {' and '.join(others)}, which it did not see" if others else "scored on no imputer here"
+        aims, with_what = (" and ".join(sorted(each)) for each in (entry.item.optimises, seen))
+        sentences.append(f"{entry.label}: optimises {aims} with {with_what or 'a removal like no imputer'}; {scored}")
+    return sentences
 
 
 @dataclass(frozen=True)

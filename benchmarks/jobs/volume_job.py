@@ -10,6 +10,7 @@ from typing import Any
 
 from attrib.benchmarks.jobs.directory import VolumeFolder
 from attrib.benchmarks.jobs.keys import digest
+from attrib.benchmarks.jobs.roles import is_seen
 from attrib.benchmarks.jobs.sample_job import SampleJob
 from attrib.benchmarks.jobs.store import Name, Record, Store
 from attrib.config import Entry
@@ -157,6 +158,8 @@ class VolumeJob:
         return {"value": value, "chance": chance, "reason": score.reason, "vision": score.vision, "error": ""}
 
     def _score(self, metric: Entry) -> Score:
+        if is_seen(self.method, metric):
+            return Score.undefined(f"the method searched for its map with {metric.parameters['imputer']}")
         subject, sample = self.item.subject, self.item.sample
         score: Score
         if isinstance(metric.item, ContrastMetric):

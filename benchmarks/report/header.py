@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from attrib.benchmarks.jobs.finished_run import FinishedRun
+from attrib.benchmarks.jobs.roles import searching
 from attrib.benchmarks.report.json_values import number, text
 from attrib.benchmarks.stats.permutation import SMALL_EFFECT, USUAL_SPREAD, videos_for_usual
 from attrib.benchmarks.tables.tally import letter_masses, no_choices, tally
@@ -87,6 +88,7 @@ def warnings(run: FinishedRun) -> Iterator[str]:
     yield from _guessing(run)
     if words := no_choices(run.results):
         yield f"{words[0].upper()}{words[1:]}."
+    yield from (f"{sentence}." for sentence in searching(run.settings))
     if failed := len(failures(run)):
         yield f"{failed} computation{'s' * (failed != 1)} failed and left no result: see Failures."
     if missing := [what for name, what in OPTIONAL.items() if not (run.directory / name).exists()]:

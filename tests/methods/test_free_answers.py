@@ -32,6 +32,7 @@ PLACES = {(): tuple(range(11)), ("red",): (4, 5, 6), ("the",): (0, 1, 2), ("cup"
 FEW: dict[str, dict[str, Any]] = {  # of what takes long
     "gradient_shap": {"samples": 16}, "rise": {"samples": 16}, "smoothgrad": {"samples": 16},
     "shapley": {"cells": 2, "forwards": 1},
+    "greedy_regions": {"cells": 2, "regions": 2}, "mask_optimisation": {"steps": 4},
 }  # fmt: skip
 METHODS = [name for name in registry.names("methods") if not issubclass(registry.get("methods", name), Control)]
 

@@ -148,6 +148,7 @@ def test_rules_of_relevance_propagation_run_or_are_refused(case: FamilyCase, rul
 FEW: dict[str, dict[str, Any]] = {  # methods with what makes them quick
     "rise": {"samples": 4, "space": "tokens", "baseline": "dropped"}, "grad_eclip": {},
     "shapley": {"players": "frames", "forwards": 1, "space": "tokens", "baseline": "mean_token"},
+    "mask_optimisation": {"areas": (0.1,), "steps": 2}, "greedy_regions": {"cells": 1, "regions": 2},
     "prompt_contrast": {"name": "saliency", "arguments": {"space": "tokens"}},
 }  # fmt: skip
 

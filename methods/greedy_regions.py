@@ -41,7 +41,7 @@ class GreedyRegions(Batched, Method):
 
     regions: int = 8  # cells that are taken
     candidates: int = 24  # cells that are tried from the second round on
-    cells: int = 6
+    cells: int = 4
     space: Space = "tokens"
     baseline: Absence = "mean_token"  # what stands for an absent video; tokens also: `dropped` from the sequence
     batch: int = 8  # versions of the clip per forward pass

@@ -31,8 +31,9 @@ class MaskOptimisation(Batched, Method):
 
     A mask m on the token grid is a sigmoid of smoothed logits (a Gaussian of `sigma` cells) above a threshold at which
     its mean is the area, exactly and at every step; Adam raises f(x kept where m is 1), lowers f(x without it), or
-    both. As many forward and backward passes as `steps` x areas x 2 for `both`, from visual tokens by default. Reports
-    `preserved` and `deleted`, f(x) minus the mean score of the optimised masks' two versions in nats.
+    both. `steps` x areas x 2 forward and backward passes for `both`, and 2 x areas forward passes, from visual tokens
+    by default. Reports `preserved` and `deleted`, f(x) minus the mean score of the optimised masks' two versions in
+    nats.
 
     It searches for what removal metrics measure, so a benchmark scores it only with imputers that it did not see.
 

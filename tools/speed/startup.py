@@ -7,7 +7,7 @@ an import costs there, and its work.
 from __future__ import annotations
 
 import argparse
-import resource
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,11 +33,11 @@ def commands(video: Path) -> list[tuple[str, ...]]:
 
 def seconds(arguments: Sequence[str], folder: Path) -> float:
     """Processor seconds of `attrib` with these arguments, run in `folder`."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = os.times()
     command = [sys.executable, "-m", "attrib", *arguments]
     subprocess.run(command, cwd=folder, capture_output=True, check=False)  # noqa: S603 - our own program
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from attrib.benchmarks.runner import Outcome
 from attrib.benchmarks.stats.multiple import ALPHA
+from attrib.benchmarks.stats.permutation import FEW_VIDEOS
 from attrib.benchmarks.tables.tally import Tally, tally
 from attrib.commands.terminal import checks, leaderboard, tasks
 from attrib.commands.terminal.console import WIDTH, say, screen
@@ -72,6 +73,10 @@ def _beating(outcome: Outcome) -> str:
     tested = board[(board["subset"] == "all") & board["metric"].isin(primary) & board["p_holm"].notna()]
     if tested.empty:
         return "beats every control: not tested (needs controls and a primary metric)"
+    videos = int(tested["videos"].max())
+    if videos < FEW_VIDEOS:
+        count = f"{videos} video{'s' * (videos != 1)}"
+        return f"beats every control: {count} cannot tell, {FEW_VIDEOS} are the least (sign flips of whole videos)"
     counts = (tested["p_holm"] < ALPHA).groupby(tested["method"], sort=False).agg(["sum", "size"])
     best = counts[counts["sum"] > 0].sort_values("sum", ascending=False, kind="stable")
     if best.empty:

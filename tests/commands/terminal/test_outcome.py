@@ -25,10 +25,10 @@ PERTURBING = ("srg", "deletion", "insertion")
 METHODS = [entry.label for entry in config.method_entries(SETTINGS)]
 
 
-def scores(best: str = "relevance") -> pd.DataFrame:
-    """Scores of 18 videos for every method, metric and imputer of the built-in benchmark; `best` is far ahead."""
+def scores(best: str = "relevance", videos: int = 18) -> pd.DataFrame:
+    """Scores of videos for every method, metric and imputer of the built-in benchmark; `best` is far ahead."""
     random, rows = np.random.default_rng(0), []
-    for video in range(18):
+    for video in range(videos):
         for entry in config.metric_entries(SETTINGS):
             imputers = SETTINGS.imputers if entry.label in PERTURBING else [None]
             sign = -1 if entry.item.direction == "low" else 1
@@ -39,8 +39,8 @@ def scores(best: str = "relevance") -> pd.DataFrame:
     return results(rows).assign(gated=pd.array([None] * len(rows), dtype="boolean"))
 
 
-def finished(best: str = "relevance", checks: Checks | None = None, failures: int = 0) -> Outcome:
-    table = scores(best)
+def finished(best: str = "relevance", checks: Checks | None = None, failures: int = 0, videos: int = 18) -> Outcome:
+    table = scores(best, videos)
     tables = write.summarise(
         table, None, config.metric_entries(SETTINGS), SETTINGS.model_copy(update={"resamples": 2000})
     )
@@ -85,6 +85,18 @@ def test_what_beats_no_control_and_what_failed_is_said(capsys: pytest.CaptureFix
         "beats every control: no method (Holm over the primary metrics, p < 0.05)",
         "failed: 2 items, listed below; sanity check: legrad (vision, both)",
     ], "an upper bound is no method, and controls ignore the model by design"
+
+
+@pytest.mark.parametrize("videos", [1, 5, 6])
+def test_so_few_videos_that_no_test_could_show_a_difference_are_said_to_be(
+    videos: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Flips of five signs give p = 2 / 2 ** 5 = .0625 at the least."""
+    line = shown(capsys, finished(videos=videos))[-3]
+    count = "1 video" if videos == 1 else f"{videos} videos"
+    told = f"beats every control: {count} cannot tell, 6 are the least (sign flips of whole videos)"
+    assert (line == told) == (videos < 6)
+    assert len(line) <= 100
 
 
 def test_a_line_names_as_many_as_it_has_room_for() -> None:

@@ -102,7 +102,9 @@ def trace(
 def _folder(run: Path | None, output: Path | None) -> Path:
     if output is None and (run is None or not run.is_dir()):
         raise InputError("--output: expected a directory for the trace")
-    return output or Path(str(run)) / "trace"
+    from attrib.benchmarks.trace.kept import FOLDER
+
+    return output or Path(str(run)) / FOLDER
 
 
 def _only_run(given: list[str], model: str, target: str) -> None:

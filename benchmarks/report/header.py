@@ -21,6 +21,7 @@ OPTIONAL = {  # file, and the section that is missing without it
     "curves.parquet": "deletion and insertion curves", "tasks.csv": "generality of each task",
     "nulls.parquet": "permutation nulls, and with them generality", "sanity.csv": "sanity checks",
     "floors.csv": "behavioural floors", "layers/atlas.png": "layers x heads",
+    "trace/trace.png": "how the answer travels",
 }  # fmt: skip
 
 

@@ -17,17 +17,20 @@ EMBEDDED = 2**20  # bytes; larger pictures are written to a file next to the pag
 
 def atlas(run: Path, beside: Path) -> dict[str, Any] | None:
     """Source of the picture, and (name, value) of every number about the selected heads; None without a picture."""
-    picture = run / LAYERS / PICTURE
+    source = source_of(run / LAYERS / PICTURE, beside)
+    return {"source": source, "numbers": _numbers(run / LAYERS / SELECTION)} if source else None
+
+
+def source_of(picture: Path, beside: Path) -> str:
+    """Source of a picture in the page: embedded, or copied next to it where it is large; empty without a file."""
     if not picture.is_file():
-        return None
+        return ""
     content = picture.read_bytes()
     if len(content) <= EMBEDDED:
-        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    else:
-        source = f"{beside.name}/{PICTURE}"
-        with writing(beside / PICTURE) as part:
-            part.write_bytes(content)
-    return {"source": source, "numbers": _numbers(run / LAYERS / SELECTION)}
+        return f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    with writing(beside / picture.name) as part:
+        part.write_bytes(content)
+    return f"{beside.name}/{picture.name}"
 
 
 def _numbers(path: Path) -> list[list[str]]:

@@ -18,7 +18,7 @@ from attrib.benchmarks.checks.sampling import spread_out
 from attrib.benchmarks.jobs import finished_run
 from attrib.benchmarks.jobs.finished_run import FinishedRun
 from attrib.benchmarks.jobs.store import file_name
-from attrib.benchmarks.report import columns, curves, header, layers, media, players, tables
+from attrib.benchmarks.report import columns, curves, header, layers, media, players, tables, trace
 from attrib.benchmarks.report.paths import BESIDE, PAGE
 from attrib.benchmarks.stats.permutation import FEW_VIDEOS
 from attrib.errors import InputError, NotWritten, VideoError
@@ -71,6 +71,7 @@ def write(run: Path, output: Path | None = None, most: int = 60, step: Progress 
     embedded = _weight(shown, beside) <= EMBEDDED
     islands = _embed(shown, beside) if embedded else _lay(shown, beside)
     body["atlas"] = layers.atlas(found.directory, beside)
+    body["trace"] = trace.trace(found.directory, beside)
     body["files"] = _copy_tables(found, beside)
     text = render(body, islands)
     write_text(folder / PAGE, text)

@@ -193,4 +193,4 @@ def _notes(about: Mapping[str, Any]) -> list[str]:
         "videos. Restored: of the log-odds between the corrupt and the clean run, by carrying these states from the "
         "clean into the corrupt one; lost: from the clean run, by cutting this attention."
     )
-    return [line for note in notes for line in textwrap.wrap(note, 172)]
+    return [line for note in notes for line in textwrap.wrap(note, 166)]

@@ -23,11 +23,13 @@ from attrib.benchmarks.jobs.roles import Roles
 from attrib.benchmarks.stats.ranking import Ranking
 from attrib.benchmarks.tables import critical_difference
 from attrib.benchmarks.tables.ranks import primary_rankings
+from attrib.benchmarks.trace.kept import FOLDER, finding_of
 from attrib.runtime.files import write_text, writing
 from attrib.runtime.progress import Progress, report_progress
 
 NAMES = (
     "leaderboard", "faithfulness_alignment", "generality", "curves", "critical_difference", "examples", "layers",
+    "trace",
 )  # fmt: skip
 ENDINGS = (".pdf", ".png", ".csv")
 
@@ -75,6 +77,7 @@ def _figures(numbers: Numbers) -> Iterator[Figure | Missing]:
     yield critical_differences(numbers)
     yield example_frames(numbers)
     yield layers_atlas(numbers)
+    yield trace(numbers)
 
 
 def critical_differences(numbers: Numbers) -> Figure | Missing:
@@ -127,6 +130,18 @@ def layers_atlas(numbers: Numbers) -> Figure | Missing:
         "numbers are in layers/atlas.csv."
     )
     return Figure("layers", caption, file=file)
+
+
+def trace(numbers: Numbers) -> Figure | Missing:
+    """Trace of the answer through the model that `attrib trace` wrote into the run."""
+    file = numbers.run.directory / FOLDER / "trace.pdf"
+    if not file.is_file():
+        return Missing("trace", "the run has no trace/trace.pdf; `attrib trace --run RUN` writes it")
+    caption = (
+        f"{finding_of(numbers.run.directory)} Share of the answer that each group's states restore, by layer and step, "
+        "and that is lost by cutting attention, computed by `attrib trace`; the numbers are in trace/trace.csv."
+    )
+    return Figure("trace", caption.strip(), file=file)
 
 
 def _write(figure: Figure, folder: Path) -> WrittenFigure:

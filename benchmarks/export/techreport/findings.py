@@ -12,6 +12,7 @@ from attrib.benchmarks.export.figures.captions import counted
 from attrib.benchmarks.export.numbers import Numbers
 from attrib.benchmarks.stats.multiple import ALPHA
 from attrib.benchmarks.tables.matrix import Column, columns_of
+from attrib.benchmarks.trace.kept import finding_of
 from attrib.render.text import abbreviated, isolated
 
 MOST_NAMES, MOST_TASKS, TASK_LETTERS = 6, 3, 90
@@ -26,7 +27,7 @@ def findings(numbers: Numbers) -> list[str]:
     """All other findings."""
     return [
         *_best(numbers), *_not_general(numbers), *_below(numbers), *_answers(numbers), *_agreement(numbers),
-        *_sanity(numbers),
+        *_sanity(numbers), *filter(None, [finding_of(numbers.run.directory)]),
     ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from attrib.benchmarks.jobs import finished_run
 from attrib.benchmarks.jobs.directory import RunDirectory
 from attrib.benchmarks.jobs.roles import roles
 from attrib.benchmarks.report import columns as axes
-from attrib.benchmarks.report import header, layers, media, page, paths, players
+from attrib.benchmarks.report import header, layers, media, page, paths, players, trace
 from attrib.config import parse
 from attrib.errors import InputError
 from attrib.types import Provenance, SaliencyVolume
@@ -233,14 +233,14 @@ def test_what_a_run_lacks_is_said_and_the_rest_is_shown(copy: Path, tmp_path: Pa
     page.write(copy, tmp_path / "out")
     found = read(tmp_path / "out")
     (missing,) = [text for text in found.data()["warnings"] if text.startswith("Not computed")]
-    for words in ("curves", "generality", "nulls", "sanity", "floors", "layers"):
+    for words in ("curves", "generality", "nulls", "sanity", "floors", "layers", "travels"):
         assert words in missing
     assert found.data()["tasks"] == found.data()["curves"]["rows"] == found.data()["exceptions"]["rows"] == []
     body = found.data("sample-one_0")
     assert body["maps"]["centre"] == {"missing": "no map was computed"}
     assert "expected a saliency volume" in body["maps"]["recency"]["missing"]
     assert body["probabilities"] == []
-    assert found.data()["atlas"] is None
+    assert found.data()["atlas"] is found.data()["trace"] is None
 
 
 def test_without_its_data_set_a_run_is_reported_without_players(copy: Path, tmp_path: Path) -> None:
@@ -385,3 +385,21 @@ def test_the_atlas_is_shown_with_its_numbers_where_there_is_one(tmp_path: Path) 
     found = layers.atlas(tmp_path, tmp_path / "report")
     assert found == {"source": "report/atlas.png", "numbers": []}
     assert (tmp_path / "report" / "atlas.png").stat().st_size == layers.EMBEDDED + 1
+
+
+def test_the_trace_is_shown_with_its_finding_where_there_is_one(copy: Path, tmp_path: Path) -> None:
+    folder = copy / "trace"
+    folder.mkdir()
+    (folder / "trace.png").write_bytes(b"picture")
+    (folder / "trace.json").write_text(json.dumps({"finding": {"sentence": "It travels <b>so</b>."}}))
+    assert paths.is_stale(copy)
+    page.write(copy)
+    found = read(copy)
+    embedded = f"data:image/png;base64,{base64.b64encode(b'picture').decode()}"
+    assert found.data()["trace"] == {"source": embedded, "finding": "It travels <b>so</b>."}
+    text = (copy / "report.html").read_text(encoding="utf-8")
+    assert 'href="#trace"' in text and "It travels &lt;b&gt;so&lt;/b&gt;." in text and f'src="{embedded}"' in text
+    assert not paths.is_stale(copy)
+    (folder / "trace.json").write_text("{")
+    assert trace.trace(copy, copy / "report") == {"source": embedded, "finding": ""}
+    assert trace.trace(tmp_path, tmp_path / "report") is None

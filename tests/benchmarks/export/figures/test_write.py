@@ -62,9 +62,10 @@ def test_each_figure_has_its_size_in_both_formats(folder: Path) -> None:
 
 def test_what_is_left_out_is_told_and_no_old_file_stays(folder: Path) -> None:
     told = json.loads((folder / "figures.json").read_text())
-    assert {item["name"] for item in told["left_out"]} == {"generality", "layers"}
+    assert {item["name"] for item in told["left_out"]} == {"generality", "layers", "trace"}
     assert not (folder / "layers.pdf").exists()
     text = (folder / "captions.md").read_text()
+    assert "- trace: the run has no trace/trace.pdf" in text
     assert "- layers: the run has no layers/atlas.pdf" in text and "![leaderboard](leaderboard.png)" in text
 
 
@@ -126,14 +127,20 @@ def test_a_missing_video_is_told_and_the_other_figures_are_written(real: Finishe
     assert isinstance(found, Missing) and "video_" in found.reason
 
 
-def test_the_atlas_of_layers_is_taken_as_it_is(
+def test_the_atlas_of_layers_and_the_trace_are_taken_as_they_are(
     made: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = Path(shutil.copytree(made.directory, tmp_path / "run"))
     (copy / "layers").mkdir()
     (copy / "layers" / "atlas.pdf").write_bytes(b"%PDF atlas")
+    (copy / "trace").mkdir()
+    for ending in ("pdf", "png"):
+        (copy / "trace" / f"trace.{ending}").write_bytes(ending.encode())
+    (copy / "trace" / "trace.json").write_text('{"finding": {"sentence": "It travels."}}')
     monkeypatch.setattr(captions, "number_figures", lambda numbers: iter(()))  # these are drawn above
     monkeypatch.setattr(write, "critical_differences", lambda numbers: Missing("critical_difference", "drawn above"))
     written, _ = write_figures(read(copy), tmp_path / "out")
     assert [item.files for item in written if item.name == "layers"] == [("layers.pdf",)]
     assert (tmp_path / "out" / "layers.pdf").read_bytes() == b"%PDF atlas"
+    (one,) = [item for item in written if item.name == "trace"]
+    assert one.files == ("trace.pdf", "trace.png") and one.caption.startswith("It travels. Share of the answer")

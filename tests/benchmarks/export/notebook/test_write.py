@@ -46,6 +46,7 @@ def test_it_runs_from_top_to_bottom_away_from_the_run_and_finds_the_same_number(
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) == 2 + 3, "an example for each of two tasks, leaderboard, scatter and curves"
     assert any("video/mp4" in output.data.get("text/html", "") for output in outputs if "data" in output)
+    assert "No trace: there is no trace/trace.png" in text
     assert "No atlas: there is no layers/atlas.png" in text and "those with most videos" in text
     assert sorted(item.name for item in path.parent.iterdir()) == ["notebook.ipynb"], "nothing else is left behind"
 

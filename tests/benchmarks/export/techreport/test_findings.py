@@ -147,6 +147,16 @@ def test_sanity_and_floors_are_counted_of_methods_alone(copy: Path) -> None:
     assert any("Of 3 comparisons" in text and " 2 do not show the map above its floor" in text for text in told)
 
 
+def test_a_trace_is_the_last_finding(copy: Path) -> None:
+    before = findings.findings(Numbers(read(copy)))
+    (copy / "trace").mkdir()
+    for text, found in (
+        ('{"finding": {"sentence": "It travels."}}', ["It travels."]), ('{"finding": {}}', []), ("[1]", []), ("{", []),
+    ):  # fmt: skip
+        (copy / "trace" / "trace.json").write_text(text)
+        assert findings.findings(Numbers(read(copy))) == [*before, *found]
+
+
 def test_limits_follow_size_evidence_and_data(tmp_path: Path) -> None:
     run = cases.written(tmp_path, cases.rows({"Where?": 1}, cases.SKILL), data={"name": "perception_test", "root": "x"})
     told = " ".join(limits.limits(Numbers(run)))

@@ -120,16 +120,17 @@ def _curves(axes: Any, table: pd.DataFrame, looks: Looks) -> None:
 
 
 def _whole(axes: Any, table: pd.DataFrame, top: int) -> None:
-    """Draw the cuts in all layers at the right, apart from the windows."""
-    at = top + 1
+    """Draw the cuts in all layers at the right, apart from the windows, in a fifth of their width or one layer's."""
+    unit = max(1.0, (top + 1) / 5)
+    at = top + unit
     for index, (name, (_, colour, style)) in enumerate(EDGES.items()):
         for row in table[table["part"] == name].itertuples():
-            x, filled = at + 0.09 * (index - 2.5), style == "-"
+            x, filled = at + 0.09 * unit * (index - 2.5), style == "-"
             axes.plot([x, x], [row.low, row.high], color=colour, linewidth=1.0, linestyle=style)
             axes.plot(x, row.mean, "o", color=colour, markersize=3.2, markerfacecolor=colour if filled else "white",
                       markeredgewidth=0.7)  # fmt: skip
-    axes.axvline(at - 0.5, color=_GRID, linewidth=0.6)
-    axes.set_xlim(-0.3, at + 0.4)
+    axes.axvline(at - 0.5 * unit, color=_GRID, linewidth=0.6)
+    axes.set_xlim(-0.3 * unit, at + 0.4 * unit)
     ticks = _ticks(top + 1)
     axes.set_xticks([*ticks, at], [*map(str, ticks), "all"])
 
@@ -154,7 +155,7 @@ def _finish(axes: Any, title: str, limits: tuple[float, float]) -> None:
 def _legend(axes: Any, looks: Sequence[tuple[str, str, str]], columns: int) -> None:
     handles = [axes.plot([], [], style, color=colour, linewidth=1.4, label=label)[0] for label, colour, style in looks]
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.19), ncols=columns, frameon=False, fontsize=6,
-                handlelength=1.5, handletextpad=0.4, columnspacing=1.1, labelspacing=0.25, borderpad=0,
+                handlelength=1.5, handletextpad=0.4, columnspacing=0.9, labelspacing=0.25, borderpad=0,
                 borderaxespad=0)  # fmt: skip
 
 

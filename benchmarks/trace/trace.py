@@ -72,10 +72,13 @@ class Trace:
         with writing(folder / "trace.csv") as path:
             self.table.to_csv(path, index=False)
         write_text(folder / "trace.json", json.dumps(self.plain, indent=2, allow_nan=False) + "\n")
-        if not len(self.table):
-            return [name for name in FILES if not name.endswith(PICTURES)]
-        draw(folder / "trace", self.table, self.about)
-        return list(FILES)
+        if len(self.table):
+            draw(folder / "trace", self.table, self.about)
+            return list(FILES)
+        for name in FILES:
+            if name.endswith(PICTURES):
+                (folder / name).unlink(missing_ok=True)  # of an earlier trace
+        return [name for name in FILES if not name.endswith(PICTURES)]
 
 
 def _plain(value: Any) -> Any:

@@ -174,7 +174,15 @@ def test_words_that_the_model_never_saw_are_warned_of(tracing: Run, world: Path,
     assert "occlusion" in err and said
 
 
+def test_the_real_cup_game_is_traced_with_a_warning(tracing: Run, shared_data: Path, tmp_path: Path) -> None:
+    data = ("--data", shared_data / "perception_test" / "valid_cup_game", "--video", "video_7110")
+    code, said, err = tracing(*data, "--frames", 2, "-O", tmp_path)
+    assert code == 0 and "written to" in said
+    assert "warning: video_7110: the built-in model does not know: The, person, uses" in " ".join(err.split())
+
+
 def test_a_corrupt_video_that_changes_nothing_is_said(tracing: Run, world: Path, tmp_path: Path) -> None:
+    (tmp_path / "trace.png").write_bytes(b"of an earlier trace")
     film = world / "videos" / "video_0.mp4"
     words = ("-q", "What colour is the object that moves away?", "--option", "purple", "--option", "orange")
     code, said, _ = tracing(film, *words, "--against", f"frames:{film}", "-O", tmp_path, "--frames", 4)
@@ -183,6 +191,7 @@ def test_a_corrupt_video_that_changes_nothing_is_said(tracing: Run, world: Path,
         "left out: video_0: the corrupt video changes the log-odds by 0.00 nats, less than 0.5",
         f"written to {tmp_path}: trace.csv, trace.parquet, trace.json",
     ]
+    assert not (tmp_path / "trace.png").exists()
 
 
 def test_bad_input_is_told_in_one_line(tracing: Run, world: Path, settings: Path, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrib import api
 from attrib.app import panels
@@ -15,6 +16,10 @@ from attrib.app.request import Request, check_video
 from attrib.errors import AttribError, InputError, one_line
 from attrib.model import VideoModel
 from attrib.runtime.progress import Progress
+from attrib.types import Question, Sample
+
+if TYPE_CHECKING:
+    from attrib.app.tracing import Traced
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,19 @@ class Explainer:
             shutil.rmtree(own, ignore_errors=True)
             raise
 
+    def trace(
+        self, request: Request, examples: Iterable[Sample], folder: Path, step: Progress | None = None
+    ) -> Traced:  # fmt: skip
+        """Trace the request's answer into `folder`, with the annotation of the example that it asks about, if any.
+
+        Raises InputError for bad input, AttribError if the model cannot be traced.
+        """
+        from attrib.app.tracing import traced  # matplotlib takes a second to import
+
+        check_video(request.video, self.folder)
+        sample = _sample(request, examples)
+        return traced(self.model, sample, request.target, self._settings(request), folder, step)
+
     def _settings(self, request: Request) -> Mapping[str, Any]:
         if request.frames is None:
             return self.settings
@@ -84,3 +102,13 @@ class Explainer:
     def complaint(self, error: AttribError) -> str:
         """Message of the error in one line, without the names of this machine's folders."""
         return one_line(str(error).replace(f"{self.folder}/", ""))
+
+
+def _sample(request: Request, examples: Iterable[Sample]) -> Sample:
+    """Return the example with the request's question and video, else the request's own question."""
+    asked = Question(request.question, request.options)
+    for sample in examples:
+        same = (sample.question.text, sample.question.options) == (asked.text, asked.options)
+        if same and filecmp.cmp(sample.video, request.video, shallow=False):
+            return sample
+    return Sample(request.video.stem, request.video, asked)

@@ -13,6 +13,7 @@ import gradio as gr
 from attrib import registry
 from attrib.app.explainer import Explainer, Shown
 from attrib.app.request import CHARACTERS, FRAMES, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
+from attrib.app.trace_panel import TracePanel, cleared, complaint, filled
 from attrib.errors import AttribError, InputError, failure_message
 from attrib.method import Control
 from attrib.types import Sample
@@ -47,6 +48,8 @@ class ExplanationFields(NamedTuple):
     timeline: Any
     sheet: Any
     files: Any
+    finding: Any
+    figure: Any
     results: Any
     last: Any
 
@@ -69,17 +72,21 @@ class Page:
                 with gr.Column(scale=4, min_width=320):
                     example, fields, button = self._request_column()
                 with gr.Column(scale=6, min_width=320):
-                    explained = _explanation_column()
+                    explained, trace = _explanation_column()
             # Outside the queue: an event that joins while the stream of a quick one closes would never be answered.
             quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
             example.input(self.pick, example, [fields.video, fields.question, fields.options, fields.target], **quick)
             fields.video.input(lambda: OWN, None, example, **quick)
             fields.options.change(targets, [fields.options, fields.target], fields.target, **quick)
             inputs = [*fields, explained.last]
+            slow: dict[str, Any] = {
+                "api_visibility": "private", "concurrency_limit": 1, "concurrency_id": "one", "trigger_mode": "once",
+            }  # fmt: skip
             button.click(
-                self.explain, inputs, list(explained), api_visibility="private", concurrency_limit=1,
-                concurrency_id="one", trigger_mode="once", show_progress_on=[explained.error], scroll_to_output=True,
-            )  # fmt: skip
+                self.explain, inputs, list(explained), show_progress_on=[explained.error], scroll_to_output=True, **slow
+            )
+            travels = [trace.finding, trace.figure]
+            trace.button.click(self.trace, inputs, travels, show_progress_on=[trace.finding], **slow)
             outputs = [explained.overlay, explained.timeline, explained.sheet]
             explained.method.input(show, [explained.method, explained.last], outputs, **quick)
         return blocks.queue(max_size=8, api_open=False)
@@ -147,17 +154,36 @@ class Page:
         overlay, timeline, sheet = show(first, shown)
         return ExplanationFields(
             "", shown.answer, gr.update(choices=list(shown.methods), value=first), overlay, timeline, sheet,
-            [str(path) for path in shown.files()], gr.update(visible=True), shown,
+            [str(path) for path in shown.files()], *cleared(), gr.update(visible=True), shown,
         )  # fmt: skip
+
+    def trace(  # the six request fields, and the last explanation
+        self, video: str | None, question: str, options: str, methods: list[str], target: str, frames: float | None,
+        last: Shown | None, progress: gr.Progress = gr.Progress(),  # noqa: B008 (as above)
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Finding and figure of the answer's trace, or the error in one line and no figure."""
+
+        def step(what: str, done: int, total: int) -> None:
+            progress((done, total or None), desc=what)
+
+        try:
+            if last is None:
+                raise InputError("trace: explain the answer first")
+            request = Request.of(video, question, options, methods, target, frames)
+            return filled(self.explainer.trace(request, self.examples.values(), last.folder / "trace", step))
+        except AttribError as error:
+            return complaint(self.explainer.complaint(error)), cleared()[1]
+        except Exception as error:  # as above
+            return complaint(self.explainer.complaint(AttribError(failure_message(error)))), cleared()[1]
 
     def _refused(self, message: str) -> Sequence[Any]:
         return [
-            f'<p class="at-error" role="alert">{escape(message)}</p>',
+            complaint(message),
             *[gr.skip()] * (len(ExplanationFields._fields) - 1),
         ]
 
 
-def _explanation_column() -> ExplanationFields:
+def _explanation_column() -> tuple[ExplanationFields, TracePanel]:
     error = gr.HTML(EMPTY)
     with gr.Column(visible=False) as results:
         answer = gr.HTML(elem_id="at-answer")
@@ -173,8 +199,10 @@ def _explanation_column() -> ExplanationFields:
         )  # fmt: skip
         with gr.Accordion("Volumes and summary", open=False):
             files = gr.File(label="NAME.npz for each method, summary.json", file_count="multiple", interactive=False)
+        trace = TracePanel.build()
     last = gr.State(None, delete_callback=lambda shown: shown.remove() if shown else None)
-    return ExplanationFields(error, answer, method, overlay, timeline, sheet, files, results, last)
+    travels = (trace.finding, trace.figure)
+    return ExplanationFields(error, answer, method, overlay, timeline, sheet, files, *travels, results, last), trace
 
 
 def _only_below(folder: Path, field: Any) -> None:

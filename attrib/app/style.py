@@ -40,7 +40,8 @@ CSS = """
 .at-axis span:last-child[style*="left: 100"] { transform: translateX(-100%); }
 .at-cursor { position: absolute; top: .35rem; bottom: 1.6rem; left: 0; width: 2px; margin-left: -1px;
   background: #3c96e6; pointer-events: none; }
-#at-sheet img { background: white; padding-top: 2.4rem; }
+#at-finding .at-finding { margin: .3rem 0; }
+#at-sheet img, #at-figure img { background: white; padding-top: 2.4rem; }
 .gradio-container :is(textarea, input, [role="option"]) { unicode-bidi: plaintext; text-align: start; }
 #at-example input { text-overflow: ellipsis; padding-right: 1.5rem; }
 button[aria-label="Trim video to selection"] { display: none; } /* its editor would be fetched from elsewhere */

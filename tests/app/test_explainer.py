@@ -3,17 +3,19 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from attrib import registry, video
+from attrib import models, registry, video
 from attrib.app import panels
 from attrib.app.explainer import Explainer, Shown
 from attrib.app.request import Request
+from attrib.demo.dataset import Demo
 from attrib.errors import AttribError, InputError
 from attrib.method import Method
 from attrib.subject import Subject
@@ -165,3 +167,25 @@ def test_ticks_are_round_and_few_whatever_the_length() -> None:
         volume = toy_volume(np.ones((4, 1, 1)))
         object.__setattr__(volume, "times", np.linspace(0, end * 0.75, 4))
         assert re.findall(r'%">(.*?)<', panels.timeline({"one": volume}, end, "one")) == texts
+
+
+def test_an_answer_is_traced_with_the_annotation_of_its_example(tmp_path: Path) -> None:
+    """The first layer's share that the evidence restores is that of `attrib trace` on the same question."""
+    (example,) = Demo(1, root=str(tmp_path / "world"), counterfactuals=False)
+    explainer, given = Explainer(models.load("demo"), tmp_path), example.question
+    video = tmp_path / "upload.mp4"  # what the browser sends back
+    shutil.copyfile(example.video, video)
+    request = Request.of(str(video), given.text, "\n".join(given.options), ["centre"], "predicted")
+    found = explainer.trace(request, [example], tmp_path / "trace")
+    assert found.figure == tmp_path / "trace" / "trace.png"
+    assert found.sentence.startswith("The evidence object's tokens carry the answer")
+    table = pd.read_csv(tmp_path / "trace" / "trace.csv").query("kind == 'group' and stream == 'residual'")
+    assert table.query("part == 'evidence' and layer == 0")["mean"].item() > 0.5
+    assert {"same_object", "last"} <= set(table["part"])
+
+    other = Request.of(str(video), given.text + "?", "\n".join(given.options), ["centre"], "predicted")
+    blank = explainer.trace(other, [example], tmp_path / "other")
+    assert "video" in set(pd.read_csv(tmp_path / "other" / "trace.csv")["part"]), "another question has no annotation"
+    assert "evidence" not in blank.sentence
+    with pytest.raises(InputError, match="expected an example or an upload of this page"):
+        explainer.trace(replace(request, video=Path("/etc/hostname")), [example], tmp_path / "none")

@@ -111,6 +111,12 @@ def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Pa
     page.locator(".at-plot").press("Space")
     page.wait_for_function("document.querySelector('#at-overlay video').paused")
 
+    page.get_by_role("button", name="How the answer travels").click()
+    page.get_by_role("button", name="Trace the answer").click()
+    page.locator(".at-finding").wait_for(timeout=120_000)
+    assert "the answer" in page.locator(".at-finding").inner_text()
+    page.wait_for_function("document.querySelector('#at-figure img')?.naturalWidth > 1000")
+
     for words, direction in (("ما لون", "rtl"), ("Which 颜色", "ltr")):
         said = page.locator(".at-said").evaluate(
             "(part, words) => { part.textContent = words; return getComputedStyle(part).direction; }", words

@@ -33,7 +33,8 @@ class GreedyRegions(Batched, Method):
 
     It searches for what removal metrics measure, so a benchmark scores it only with imputers that it did not see.
 
-    $$S_{k+1} = S_k \cup \arg\max_{i \notin S_k} \left[ f(x_{S_k \cup i}) - f(x_{\setminus (S_k \cup i)}) \right]$$
+    $$S_{k+1} = S_k \cup \mathrm{argmax}_{i \notin S_k}
+    \left[ f(x_{S_k \cup i}) - f(x_{\setminus (S_k \cup i)}) \right]$$
     """
 
     reference: ClassVar[str] = "Chen et al. 2025, arXiv 2509.22496 (EAGLE)"

@@ -38,7 +38,7 @@ class MaskOptimisation(Batched, Method):
 
     It searches for what removal metrics measure, so a benchmark scores it only with imputers that it did not see.
 
-    $$m_a = \arg\max_{\bar m = a} f(x \odot m) - f(x \odot (1 - m)), \quad M_i = \frac{1}{A} \sum_a m_{ai}$$
+    $$m_a = \mathrm{argmax}_{\bar m = a} f(x \odot m) - f(x \odot (1 - m)), \quad M_i = \frac{1}{A} \sum_a m_{ai}$$
     """
 
     reference: ClassVar[str] = "Fong et al. 2019, section 3; Li et al. 2021; Khorram et al. 2021"

@@ -108,8 +108,13 @@ def test_free_answers_have_a_value():
     subject = toy_answer()
     values = np.zeros((4, 3, 4), np.float32)
     values[2, 1, 2] = 1
-    score = Synergy(Mean()).score(toy_volume(values), subject, sample_of())
-    assert score.value == pytest.approx(0, abs=1e-5)  # the toy model does not read the question
+    volume, sample = toy_volume(values), sample_of()
+    same = Synergy(Mean(), neutral="So, is it red?").score(volume, subject, sample)
+    assert same.value == pytest.approx(0, abs=1e-5)  # the toy model attends alike
+    found = Synergy(Mean()).score(volume, subject, sample)
+    drops = [Comprehensiveness(Mean()).score(volume, each, sample).value for each in (subject, subject.asked(NEUTRAL))]
+    assert found.value == pytest.approx(drops[0] - drops[1], abs=1e-5)
+    assert abs(found.value) > 0.1
 
 
 def test_a_clip_of_the_linear_world_is_encoded_once_for_both_questions():

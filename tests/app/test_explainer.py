@@ -169,6 +169,7 @@ def test_ticks_are_round_and_few_whatever_the_length() -> None:
         assert re.findall(r'%">(.*?)<', panels.timeline({"one": volume}, end, "one")) == texts
 
 
+@pytest.mark.slow
 def test_an_answer_is_traced_with_the_annotation_of_its_example(tmp_path: Path) -> None:
     """The first layer's share that the evidence restores is that of `attrib trace` on the same question."""
     (example,) = Demo(1, root=str(tmp_path / "world"), counterfactuals=False)

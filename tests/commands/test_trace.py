@@ -68,6 +68,7 @@ def curve(made: Trace, part: str) -> np.ndarray:
     return own.sort_values("layer")["mean"].to_numpy()
 
 
+@pytest.mark.slow
 def test_the_evidence_falls_while_the_last_token_rises(made: Trace) -> None:
     """The clear statement on the built-in world, and its controls."""
     evidence, last = curve(made, "evidence"), curve(made, "last")
@@ -82,12 +83,14 @@ def test_the_evidence_falls_while_the_last_token_rises(made: Trace) -> None:
     assert made.sentence.startswith("The evidence object's tokens carry the answer up to layer ")
 
 
+@pytest.mark.slow
 def test_steps_before_the_evidence_restore_nothing(made: Trace) -> None:
     steps = made.table[(made.table["kind"] == "step") & (made.table["layer"] == 0)]
     numbers = steps["part"].astype(int)
     assert steps["mean"][numbers < 0].abs().max() < 0.1 < steps["mean"][numbers >= 0].max()
 
 
+@pytest.mark.slow
 def test_the_answer_cannot_do_without_the_edges_from_the_text(made: Trace) -> None:
     whole = made.table[(made.table["kind"] == "edge") & (made.table["layer"] == -1)].set_index("part")["mean"]
     assert whole["text_last"] > 0.3
@@ -101,6 +104,7 @@ def test_the_answer_cannot_do_without_the_edges_from_the_text(made: Trace) -> No
     }
 
 
+@pytest.mark.slow
 def test_the_files_hold_what_was_found(made: Trace, folder: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(folder / "trace.csv"), made.table, check_dtype=False)
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "trace.parquet"), made.rows)
@@ -129,6 +133,7 @@ def computed(folder: Path) -> list[str]:
     return [json.loads(line)["item"].split("/")[1] for line in lines]
 
 
+@pytest.mark.slow
 def test_a_set_of_videos_is_resumed_and_another_corrupt_video_is_another_trace(
     tracing: Run, settings: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +149,7 @@ def test_a_set_of_videos_is_resumed_and_another_corrupt_video_is_another_trace(
     assert json.loads(said)["against"] == ["removed"] and len(computed(tmp_path)) == 4
 
 
+@pytest.mark.slow
 def test_a_broken_video_is_named_and_the_others_go_on(
     tracing: Run, world: Path, settings: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +163,7 @@ def test_a_broken_video_is_named_and_the_others_go_on(
     assert list(found["failures"]) == ["video_0_0"] and found["finding"]["samples"] == 1
 
 
+@pytest.mark.slow
 def test_a_video_file_against_another(tracing: Run, world: Path, tmp_path: Path) -> None:
     films = [world / "videos" / f"video_{number}.mp4" for number in (0, 1)]
     words = ("-q", "What colour is the object that moves away?", "--option", "purple", "--option", "orange")
@@ -166,6 +173,7 @@ def test_a_video_file_against_another(tracing: Run, world: Path, tmp_path: Path)
     assert (tmp_path / "trace.csv").is_file()
 
 
+@pytest.mark.slow
 def test_words_that_the_model_never_saw_are_warned_of(tracing: Run, world: Path, tmp_path: Path) -> None:
     film = world / "videos" / "video_0.mp4"
     out = ("--option", "cup", "--option", "ball", "--against", "blank", "--frames", 2, "-O", tmp_path)
@@ -174,6 +182,7 @@ def test_words_that_the_model_never_saw_are_warned_of(tracing: Run, world: Path,
     assert "occlusion" in err and said
 
 
+@pytest.mark.slow
 def test_the_real_cup_game_is_traced_with_a_warning(tracing: Run, shared_data: Path, tmp_path: Path) -> None:
     data = ("--data", shared_data / "perception_test" / "valid_cup_game", "--video", "video_7110")
     code, said, err = tracing(*data, "--frames", 2, "-O", tmp_path)
@@ -181,6 +190,7 @@ def test_the_real_cup_game_is_traced_with_a_warning(tracing: Run, shared_data: P
     assert "warning: video_7110: the built-in model does not know: The, person, uses" in " ".join(err.split())
 
 
+@pytest.mark.slow
 def test_a_corrupt_video_that_changes_nothing_is_said(tracing: Run, world: Path, tmp_path: Path) -> None:
     (tmp_path / "trace.png").write_bytes(b"of an earlier trace")
     film = world / "videos" / "video_0.mp4"

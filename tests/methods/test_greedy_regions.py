@@ -40,7 +40,8 @@ def naive(subject: Subject, regions: int, candidates: int, baseline: str) -> tup
 
 
 @pytest.mark.parametrize(
-    ("regions", "candidates", "baseline"), [(4, 27, "mean_token"), (5, 8, "mean_token"), (4, 27, "dropped")]
+    ("regions", "candidates", "baseline"),
+    [(5, 8, "mean_token"), *(pytest.param(4, 27, each, marks=pytest.mark.slow) for each in ("mean_token", "dropped"))],
 )
 def test_it_equals_a_search_that_computes_everything_anew(
     subject: Subject, regions: int, candidates: int, baseline: Any

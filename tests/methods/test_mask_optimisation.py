@@ -46,7 +46,9 @@ def test_smoothing_keeps_the_sum_of_each_step() -> None:
     assert found[1, 2] / found[2, 2] == pytest.approx(np.exp(-1 / (2 * 0.49)))
 
 
-@pytest.mark.parametrize("objective", ["both", "preserve", "delete"])
+@pytest.mark.parametrize(
+    "objective", ["both", *(pytest.param(each, marks=pytest.mark.slow) for each in ("preserve", "delete"))]
+)
 def test_it_finds_the_best_cells_of_an_exhaustive_search(subject: Subject, objective: Any) -> None:
     """Two of the nine tokens of one frame: the mask's two largest are among the best 3 of all 36 pairs."""
     one = Subject.bind(subject.model, replace(subject.clip, frames=subject.clip.frames[:1],

@@ -71,6 +71,7 @@ def test_few_players_are_exact(subject: Subject, method: Shapley) -> None:
     assert "monte_carlo_error" not in reports
 
 
+@pytest.mark.slow
 def test_cells_equal_captum(subject: Subject) -> None:
     """Nine cells of one frame: 511 versions."""
     one = Subject.bind(subject.model, replace(subject.clip, frames=subject.clip.frames[:1],

@@ -13,9 +13,10 @@ import gradio as gr
 from attrib import registry
 from attrib.app.explainer import Explainer, Shown
 from attrib.app.request import CHARACTERS, FRAMES, MEGABYTES, METHODS, OPTIONS, SECONDS, Request, explainable
-from attrib.app.trace_panel import TracePanel, cleared, complaint, filled
+from attrib.app.trace_panel import TracePanel, cleared, filled
 from attrib.errors import AttribError, InputError, failure_message
 from attrib.method import Control
+from attrib.runtime.progress import Progress
 from attrib.types import Sample
 
 OWN = "Your own video"
@@ -138,16 +139,11 @@ class Page:
         last: Shown | None, progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio looks for it among the defaults)
     ) -> Sequence[Any]:  # fmt: skip
         """Values for the components that an explanation fills, or the error in one line."""
-
-        def step(what: str, done: int, total: int) -> None:
-            progress((done, total or None), desc=what)
-
         try:
-            shown = self.explainer.answer(Request.of(video, question, options, methods, target, frames), step)
-        except AttribError as error:
-            return self._refused(self.explainer.complaint(error))
+            request = Request.of(video, question, options, methods, target, frames)
+            shown = self.explainer.answer(request, _steps(progress))
         except Exception as error:  # a model or a method may raise anything; the page goes on
-            return self._refused(self.explainer.complaint(AttribError(failure_message(error))))
+            return [self._complaint(error), *[gr.skip()] * (len(ExplanationFields._fields) - 1)]
         if last is not None:
             last.remove()
         first = shown.methods[0]
@@ -162,25 +158,27 @@ class Page:
         last: Shown | None, progress: gr.Progress = gr.Progress(),  # noqa: B008 (as above)
     ) -> tuple[Any, Any]:  # fmt: skip
         """Finding and figure of the answer's trace, or the error in one line and no figure."""
-
-        def step(what: str, done: int, total: int) -> None:
-            progress((done, total or None), desc=what)
-
         try:
             if last is None:
                 raise InputError("trace: explain the answer first")
-            request = Request.of(video, question, options, methods, target, frames)
-            return filled(self.explainer.trace(request, self.examples.values(), last.folder / "trace", step))
-        except AttribError as error:
-            return complaint(self.explainer.complaint(error)), cleared()[1]
+            request, folder = Request.of(video, question, options, methods, target, frames), last.folder / "trace"
+            return filled(self.explainer.trace(request, self.examples.values(), folder, _steps(progress)))
         except Exception as error:  # as above
-            return complaint(self.explainer.complaint(AttribError(failure_message(error)))), cleared()[1]
+            return self._complaint(error), cleared()[1]
 
-    def _refused(self, message: str) -> Sequence[Any]:
-        return [
-            complaint(message),
-            *[gr.skip()] * (len(ExplanationFields._fields) - 1),
-        ]
+    def _complaint(self, error: Exception) -> str:
+        """Return an error in one line, as HTML."""
+        known = error if isinstance(error, AttribError) else AttribError(failure_message(error))
+        return f'<p class="at-error" role="alert">{escape(self.explainer.complaint(known))}</p>'
+
+
+def _steps(progress: gr.Progress) -> Progress:
+    """Return the function that shows the steps of a long call in Gradio's bar."""
+
+    def step(what: str, done: int, total: int) -> None:
+        progress((done, total or None), desc=what)
+
+    return step
 
 
 def _explanation_column() -> tuple[ExplanationFields, TracePanel]:

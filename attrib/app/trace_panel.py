@@ -47,8 +47,3 @@ def filled(traced: Traced) -> tuple[Any, Any]:
     """Values of finding and figure for a trace."""
     figure = None if traced.figure is None else str(traced.figure)
     return f'<p class="at-finding">{escape(traced.sentence)}</p>', gr.update(value=figure, visible=figure is not None)
-
-
-def complaint(message: str) -> str:
-    """Return an error in one line, as HTML."""
-    return f'<p class="at-error" role="alert">{escape(message)}</p>'

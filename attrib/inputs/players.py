@@ -106,7 +106,8 @@ class ObjectPlayers(Players):
                 shares, np.arange(grid.frames) // grid.frames_per_step,
                 tube(track, frames, self.times, grid.rows, grid.columns),
             )  # fmt: skip
-            total += value * shares / shares.sum()
+            if shares.any():  # a box without an area covers nothing, and its removal changes nothing
+                total += value * shares / shares.sum()
         return torch.from_numpy(total)
 
 

@@ -167,6 +167,18 @@ def test_objects_share_the_fall_and_keep_its_sum() -> None:
     assert found.provenance.reports["completeness_error"] < 1e-5
 
 
+def test_a_box_without_an_area_is_worth_nothing() -> None:
+    red, blue, _ = toy_sample().tracks
+    flat = replace(blue, boxes=np.tile([0.5, 0.5, 0.5, 0.5], (len(blue.boxes), 1)))
+    subject, method = toy_subject(ToyModel(sharpness=0)), Shapley("objects", baseline="black")
+    with_it, without = (
+        method.attribute(replace(subject, sample=replace(toy_sample(), tracks=tracks))).values
+        for tracks in ((red, flat), (red,))
+    )
+    np.testing.assert_allclose(with_it, without, atol=1e-6)
+    assert without.any()
+
+
 def test_an_object_counts_in_the_second_in_which_it_matters() -> None:
     red, blue, _ = toy_sample().tracks
     subject = replace(toy_subject(ToyModel(sharpness=0)), sample=replace(toy_sample(), tracks=(red, blue)))

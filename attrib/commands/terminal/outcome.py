@@ -76,7 +76,7 @@ def _beating(outcome: Outcome) -> str:
     videos = int(tested["videos"].max())
     if videos < FEW_VIDEOS:
         count = f"{videos} video{'s' * (videos != 1)}"
-        return f"beats every control: {count} cannot tell, {FEW_VIDEOS} are the least (sign flips of whole videos)"
+        return f"beats every control: {count} cannot tell; the test needs {FEW_VIDEOS} or more"
     counts = (tested["p_holm"] < ALPHA).groupby(tested["method"], sort=False).agg(["sum", "size"])
     best = counts[counts["sum"] > 0].sort_values("sum", ascending=False, kind="stable")
     if best.empty:

@@ -94,7 +94,7 @@ def test_so_few_videos_that_no_test_could_show_a_difference_are_said_to_be(
     """Flips of five signs give p = 2 / 2 ** 5 = .0625 at the least."""
     line = shown(capsys, finished(videos=videos))[-3]
     count = "1 video" if videos == 1 else f"{videos} videos"
-    told = f"beats every control: {count} cannot tell, 6 are the least (sign flips of whole videos)"
+    told = f"beats every control: {count} cannot tell; the test needs 6 or more"
     assert (line == told) == (videos < 6)
     assert len(line) <= 100
 

@@ -91,12 +91,11 @@ def _leading(layers: Floats, means: Mapping[str, Floats]) -> list[list[Any]]:
 def sentence(found: Mapping[str, Any]) -> str:
     """Return the finding in two sentences."""
     parts = found["leading"]
-    spans = [f"{NAMES[name]} {_span(first, last, parts)}" for name, first, last in parts]
-    first, *others = spans
-    verb = "carries" if parts[0][0] in ("last", NOBODY) else "carry"
-    name = NAMES[parts[0][0]]
-    said = f"{name[0].upper()}{name[1:]} {verb} the answer {first.removeprefix(name).strip()}"
-    said = ", ".join([said, *others]) + "."
+    spans = [f"{NAMES[name]} {_span(first, last, parts)}" for name, first, last in parts[1:]]
+    leader, first, last = parts[0]
+    verb, name = "carries" if leader in ("last", NOBODY) else "carry", NAMES[leader]
+    said = f"{name[0].upper()}{name[1:]} {verb} the answer {_span(first, last, parts)}"
+    said = ", ".join([said, *spans]) + "."
     crossing, source, unit = found["crossing"], NAMES[found["source"]], _unit(found)
     if np.isnan(crossing["mean"]):
         return f"{said} The curves of {source} and of the last token do not cross."

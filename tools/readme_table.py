@@ -23,8 +23,9 @@ def cells(line: str) -> list[str]:
 
 
 def rows(results: str) -> Iterator[str]:
-    """Yield the lines of the README's table from those of docs/results.md."""
-    head, align, *lines = re.findall(r"^\|.*\|$", results, re.MULTILINE)
+    """Yield the lines of the README's table from those of the first table of docs/results.md that has its columns."""
+    tables = [table.splitlines() for table in re.findall(r"(?:^\|.*\|\n)+", results, re.MULTILINE)]
+    head, align, *lines = next(table for table in tables if {"method", *COLUMNS} <= {*cells(table[0])})
     places = [cells(head).index(column) for column in ("method", *COLUMNS)]
     by_method = {cells(line)[0].strip("`"): line for line in lines}
     for line in (head, align, *(by_method[name] for name in ROWS)):

@@ -48,7 +48,7 @@ def compare(directories: Sequence[Path]) -> Comparison:
         )
     runs = [read(directory) for directory in directories]
     for other in runs[1:]:
-        _require_alike(runs[0], other)
+        require_alike(runs[0], other)
     shared = [name for name in runs[0].settings.metrics if all(name in run.settings.metrics for run in runs)]
     if not shared:
         raise InputError("the runs have no metric in common")
@@ -56,7 +56,7 @@ def compare(directories: Sequence[Path]) -> Comparison:
     return Comparison(_table(runs, _joined(runs, shared)), primary)
 
 
-def _require_alike(one: FinishedRun, other: FinishedRun) -> None:
+def require_alike(one: FinishedRun, other: FinishedRun) -> None:
     """Raise InputError with the first setting in which the runs differ, and both values."""
     first, second = _fixed(one.settings), _fixed(other.settings)
     common = set(one.settings.metrics) & set(other.settings.metrics)

@@ -24,6 +24,14 @@ def test_rows_and_columns_are_taken_by_name() -> None:
     assert with_rows(text, RESULTS) == text
 
 
+def test_the_first_table_with_the_columns_is_taken() -> None:
+    other = "| model | videos |\n| --- | ---: |\n| `lrp` | 3 |"
+    second = RESULTS.replace(".0 |", ".5 |")
+    assert with_rows(f"{BEGIN}\n{END}", f"{other}\n\n{RESULTS}\n\n{second}\n\n{other}\n") == with_rows(
+        f"{BEGIN}\n{END}", f"{RESULTS}\n"
+    )
+
+
 def test_a_result_that_is_gone_is_an_error() -> None:
     with pytest.raises(KeyError, match="lrp"):
         with_rows(f"{BEGIN}\n{END}", RESULTS.replace("`lrp`", "`lpr`"))

@@ -1,0 +1,1 @@
+"""The reference benchmark's tables and its page docs/results.md, from finished runs: `python -m tools.reference`."""

@@ -42,7 +42,8 @@ class LayerRecord:
     query (b, heads, n, d), key and value (b, kv_heads, n, d), after rotary embedding; `scale` multiplies q k^T.
     `mask` is the mask passed to SDPA, (b or 1, heads or 1, n, n): bool, True where a row may attend, or added to the
     logits; without one, attention is causal if `causal`, else full. `sinks`, bool (b, n), are set with `find_sinks`.
-    `cuts` are those that the forward pass lacks.
+    `cuts` are those that the forward pass lacks. `start` is the first row's place among all of the layer, batch and
+    rows flattened, where a vision encoder attends to parts one after another: frames, or windows.
     """
 
     query: Tensor
@@ -54,6 +55,7 @@ class LayerRecord:
     causal: bool = True
     sinks: Tensor | None = None
     cuts: tuple[Knockout, ...] = ()
+    start: int = 0
 
     def without_values(self, device: str | None = None) -> LayerRecord:
         """Return a copy on `device` without the values, which probabilities do not need."""
@@ -112,6 +114,7 @@ class AttentionRecord:
     checkpoint: bool = False  # recompute layers in the backward pass instead of storing their activations
     visual: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))  # positions, in the grid's order
     cells: tuple[int, int] = (0, 0)  # rows and columns of the positions in a frame, of a vision encoder
+    places: int = 0  # of the layer that was entered last, batch and rows flattened
     answer_rows: tuple[int, ...] = ()  # the queries that produce the answer's tokens: row t - 1 for token t
     tokens: tuple[int, ...] | None = None  # indices of the answer's explained tokens; None for all
     root: Tensor = field(default_factory=lambda: torch.zeros((), requires_grad=True))  # where gradients end
@@ -124,6 +127,7 @@ class AttentionRecord:
 
     def enter(self, index: int, hidden: Float[Tensor, "b n d"]) -> None:
         """Take a layer's input; the model calls this before the layer's attention."""
+        self.places = hidden.shape[:-1].numel()
         if self.find_sinks:
             self._sinks[index] = sinks(hidden.detach(), self.visual)
 
@@ -132,12 +136,19 @@ class AttentionRecord:
 
         Returns the same output, which the model must continue with.
         """
-        traits["sinks"] = self._sinks.get(traits.get("index", 0))
+        traits["sinks"] = self._sinks_of(traits.get("index", 0), traits.get("start", 0), query)
         if self.on_layer is not None:
             self.on_layer(LayerRecord(query.detach(), key.detach(), value.detach(), **traits))
         if self.on_gradient is None or not torch.is_grad_enabled():
             return output
         return _Tap.apply(output, query, key, value, self.root, traits, self.on_gradient)
+
+    def _sinks_of(self, index: int, start: int, query: Tensor) -> Tensor | None:
+        """Return the sinks among the places of these queries, (b, n)."""
+        if index not in self._sinks:
+            return None
+        batch, _, rows, _ = query.shape
+        return self._sinks[index].flatten()[start : start + batch * rows].view(batch, rows)
 
 
 class _Tap(torch.autograd.Function):

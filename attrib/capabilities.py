@@ -165,7 +165,9 @@ class RecordsVisionAttention(Capability):
     def record_vision_attention(self, record: AttentionRecord, shot: Shot) -> AbstractContextManager[None]:
         """Record each layer of `encode` in the context, with frames as the batch and `visual` as the positions.
 
-        Sets `cells` to the rows and columns of these positions.
+        Sets `cells` to the rows and columns of these positions. A record with `on_gradient` is shown each call of
+        attention by itself, frames or windows, with its `start` among the places of the layer; `visual` are places of
+        the first step.
         """
 
 

@@ -138,6 +138,20 @@ def _pick(kind: str, wanted: Sequence[int], known: Sequence[int]) -> Sequence[in
     return wanted or known
 
 
+def passed_on(
+    carried: Sequence[Float[Tensor, "b n"]], flow: Flow, layer: LayerRecord, gradient: Tensor | None
+) -> list[Float[Tensor, "b n"]]:
+    """Return r E of each r, in blocks of rows; of all but the first with the flow's content-free twin for E."""
+    found = [torch.zeros_like(each) for each in carried]
+    for start, stop in _blocks(carried, layer):
+        block = flow(layer, gradient, start, stop)
+        for index, each in enumerate(carried):
+            moved = spread(layer, block, start) if index else block
+            passed = (each[:, None, None, start:stop] @ moved).mean(dim=(1, 2))
+            found[index][:, : passed.shape[1]] += passed
+    return found
+
+
 class Recursion:
     """r <- share (r + r E) from the top layer down; E is a flow's mean over heads, r starts as the answer's rows.
 
@@ -155,13 +169,7 @@ class Recursion:
         if not self.started:
             self.carried, self.started = [_answer(self.record, layer) for _ in self.carried], True
         self.carried = [carried.to(layer.query.device) for carried in self.carried]
-        flowed = [torch.zeros_like(carried) for carried in self.carried]
-        for start, stop in _blocks(self.carried, layer):
-            block = self.flow(layer, gradient, start, stop)
-            for index, carried in enumerate(self.carried):
-                flow = spread(layer, block, start) if index else block
-                passed = (carried[:, None, None, start:stop] @ flow).mean(dim=(1, 2))
-                flowed[index][:, : passed.shape[1]] += passed
+        flowed = passed_on(self.carried, self.flow, layer, gradient)
         self.carried = [self.share * (old + new) for old, new in zip(self.carried, flowed, strict=True)]
 
     @property
@@ -172,23 +180,26 @@ class Recursion:
 
 def run(
     subject: Subject, method: str, record: AttentionRecord, *, offload: bool = False,
-    then: Callable[[], None] | None = None,
-) -> None:  # fmt: skip
+    then: Callable[[], None] | None = None, to_tokens: bool = False,
+) -> Float[Tensor, "1 n d"] | None:  # fmt: skip
     """Run the model once on the subject's clip: forward, backward if the record wants gradients, then call `then`.
 
-    With `offload`, autograd stores its tensors in CPU memory. Raises UnsupportedModel when the model does not expose
-    its attention.
+    With `offload`, autograd stores its tensors in CPU memory. Returns the scalar's gradient by the visual tokens where
+    the backward pass goes on `to_tokens`. Raises UnsupportedModel when the model does not expose its attention.
     """
     model = require(subject.model, RecordsAttention, method)
     record.tokens = subject.tokens
-    tokens, wanted = subject.visual, record.on_gradient is not None
+    tokens, wanted = subject.visual.detach().requires_grad_(to_tokens), record.on_gradient is not None
+    slopes: Tensor | None = None
     with model.record_attention(record), torch.enable_grad() if wanted else torch.no_grad():
         with save_on_cpu() if offload else nullcontext():
             score = subject.score_tokens(tokens)
         if wanted and record.on_state is None:
-            torch.autograd.grad(score.sum(), record.root)
+            found = torch.autograd.grad(score.sum(), (record.root, tokens) if to_tokens else record.root)
+            slopes = found[1] if to_tokens else None
         if then is not None:
             then()
+    return slopes
 
 
 def visual(subject: Subject, record: AttentionRecord, values: Float[Tensor, "1 n"]) -> Float[Tensor, "t h w"]:
@@ -208,11 +219,11 @@ def _answer(record: AttentionRecord, layer: LayerRecord) -> Tensor:
     return start
 
 
-def _blocks(carried: list[Tensor], layer: LayerRecord) -> Iterator[tuple[int, int]]:
+def _blocks(carried: Sequence[Tensor], layer: LayerRecord) -> Iterator[tuple[int, int]]:
     """Yield blocks of at most ELEMENTS elements that cover all rows where `carried` is not 0."""
-    rows_in_use = torch.stack(carried).abs().sum(dim=(0, 1)).nonzero().flatten()
+    rows_in_use = torch.stack(list(carried)).abs().sum(dim=(0, 1)).nonzero().flatten()
     batch, heads, length, _ = layer.query.shape
     size = max(1, ELEMENTS // (batch * heads * length))
-    first, last = int(rows_in_use[0]), int(rows_in_use[-1]) + 1
+    first, last = (int(rows_in_use[0]), int(rows_in_use[-1]) + 1) if len(rows_in_use) else (0, 0)
     for start in range(first, last, size):
         yield start, min(start + size, last)

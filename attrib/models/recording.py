@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -115,7 +116,10 @@ def watching(decoder: Any, record: AttentionRecord | None = None, cuts: Sequence
         decoder.set_attn_implementation(WATCHED)
         if decoder.config._attn_implementation != WATCHED:
             raise UnsupportedModel(f"{type(decoder).__name__}: its attention can be neither recorded nor cut")
-        with nullcontext() if decoder in before else _every_layer_seen(decoder, watch.seen), _wrapped(layers, record):
+        with (
+            nullcontext() if decoder in before else _every_layer_seen(decoder, watch.seen),
+            wrapped(layers, partial(_layer_forward, record)),
+        ):
             yield
     finally:
         decoder.set_attn_implementation(implementation)
@@ -143,13 +147,12 @@ def _every_layer_seen(decoder: Any, seen: set[int]) -> Iterator[None]:
 
 
 @contextmanager
-def _wrapped(layers: list[GradientCheckpointingLayer], record: AttentionRecord | None) -> Iterator[None]:
-    """Each layer's forward replaced on the instance, and put back."""
+def wrapped(layers: Sequence[Any], wrap: Callable[[int, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Each layer's forward replaced on the instance by what `wrap` makes of its number and forward, and put back."""
     before = [vars(layer).get("forward") for layer in layers]
     try:
         for index, layer in enumerate(layers):
-            assert record is not None  # without one there are no layers
-            layer.forward = _layer_forward(layer.forward, index, record)
+            layer.forward = wrap(index, layer.forward)
         yield
     finally:
         for layer, found in zip(layers, before, strict=True):
@@ -158,8 +161,9 @@ def _wrapped(layers: list[GradientCheckpointingLayer], record: AttentionRecord |
                 layer.forward = found
 
 
-def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRecord) -> Callable[..., Any]:
+def _layer_forward(record: AttentionRecord | None, index: int, forward: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a layer's forward with the calls that the record needs."""
+    assert record is not None  # without one there are no layers
 
     def through(hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
         record.enter(index, hidden)
@@ -169,12 +173,17 @@ def _layer_forward(forward: Callable[..., Any], index: int, record: AttentionRec
             return output.detach()  # the layer's graph ends here
         if record.around is not None:
             return record.around(lambda given: forward(given, *args, **kwargs), hidden)
-        if record.checkpoint and torch.is_grad_enabled():
-            # transformers' own switch does nothing in eval mode.
-            return checkpoint(forward, hidden, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
-        return forward(hidden, *args, **kwargs)
+        return recomputed(record, forward, hidden, *args, **kwargs)
 
     return through
+
+
+def recomputed(record: AttentionRecord, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run a layer's forward, with checkpoints if the record wants them."""
+    if record.checkpoint and torch.is_grad_enabled():
+        # transformers' own switch does nothing in eval mode.
+        return checkpoint(forward, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+    return forward(*args, **kwargs)
 
 
 def check_cut(cut: Knockout, layers: int, heads: int) -> None:

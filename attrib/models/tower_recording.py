@@ -18,9 +18,10 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from attrib.attention_record import AttentionRecord
 from attrib.errors import UnsupportedModel
+from attrib.models.recording import recomputed, wrapped
 
 COLLECTED = "attrib_collected_sdpa"
-_calls: WeakKeyDictionary[nn.Module, list[_Call]] = WeakKeyDictionary()
+_blocks: WeakKeyDictionary[nn.Module, _Block] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +33,52 @@ class _Call:
     masked: bool
 
 
+@dataclass(eq=False)
+class _Block:
+    """A block of an encoder, what its attention was called with, and how many places these calls cover.
+
+    A record that wants gradients is shown each call by itself: the backward pass comes to one after another.
+    """
+
+    index: int
+    record: AttentionRecord
+    calls: list[_Call] = field(default_factory=list)
+    places: int = 0
+
+    def clear(self) -> None:
+        """Begin a forward, or its repetition in the backward pass."""
+        self.calls.clear()
+        self.places = 0
+
+    def take(
+        self, output: Tensor, query: Tensor, key: Tensor, value: Tensor, scale: float, mask: Tensor | None
+    ) -> Tensor:
+        """Take a call and its output, which is returned."""
+        start, self.places = self.places, self.places + query.shape[0] * query.shape[2]
+        if self.record.on_gradient is None:
+            self.calls.append(_Call(query.detach(), key.detach(), value.detach(), scale, mask is not None))
+            return output
+        traits = {"index": self.index, "scale": scale, "mask": mask, "causal": False, "start": start}
+        return self.record.watch(output, query, key, value, **traits)
+
+    def through(self, forward: Callable[..., Any], hidden: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Run the block, with checkpoints if the record wants them."""
+
+        def anew(given: Tensor, *rest: Any, **named: Any) -> Any:
+            self.clear()
+            return forward(given, *rest, **named)
+
+        return recomputed(self.record, anew, hidden, *args, **kwargs)
+
+
 def _collected_sdpa(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **kwargs: Any
 ) -> tuple[Tensor, None]:
-    """Return SDPA's result; keep what it was called with where the module's block is watched."""
+    """Return SDPA's result; take what it was called with where the module's block is watched."""
     output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    if module in _calls:
-        scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-        _calls[module].append(_Call(query.detach(), key.detach(), value.detach(), scale, attention_mask is not None))
+    block = _blocks.get(module)
+    if block is not None:
+        output = block.take(output, query, key, value, kwargs.get("scaling") or query.shape[-1] ** -0.5, attention_mask)
     return output, None
 
 
@@ -51,7 +90,8 @@ AttentionMaskInterface.register(COLLECTED, sdpa_mask)
 class TowerWatch:
     """Shows a record the attention of an encoder's blocks, one frame or step of frames a batch entry.
 
-    `layout` gives the places of a block's output by its number of tokens; `name` is the family's, for messages.
+    `layout` gives the places of a block's output by its number of tokens; `name` is the family's, for messages. For a
+    record that wants gradients, `_Block` shows it instead.
     """
 
     name: str
@@ -59,17 +99,19 @@ class TowerWatch:
     layout: Callable[[int], Any]
     steps: int = field(default=1, init=False)
 
-    def enter(self, index: int, calls: list[_Call], _: nn.Module, given: tuple[Tensor, ...]) -> None:
+    def enter(self, block: _Block, _: nn.Module, given: tuple[Tensor, ...]) -> None:
         """Take a block's input; a forward pre-hook."""
-        calls.clear()
         hidden = given[0]
         layout = self.layout(hidden.shape[:-1].numel())
         self.steps, self.record.cells = layout.steps, (layout.rows, layout.columns)
         self.record.visual = layout.order[: layout.rows * layout.columns]
-        self.record.enter(index, hidden.reshape(layout.steps, -1, hidden.shape[-1]))
+        self.record.enter(block.index, hidden.reshape(layout.steps, -1, hidden.shape[-1]))
 
-    def show(self, index: int, calls: list[_Call], _: nn.Module, __: Any, output: Any) -> None:
+    def show(self, block: _Block, _: nn.Module, __: Any, output: Any) -> None:
         """Show the record what the block attended to; a forward hook."""
+        index, calls = block.index, block.calls
+        if self.record.on_gradient is not None:
+            return
         hidden = output[0] if isinstance(output, tuple) else output
         if any(call.masked for call in calls):
             raise UnsupportedModel(f"{self.name}: its vision encoder pads its patches; their attention is not recorded")
@@ -93,17 +135,18 @@ def watching_blocks(encoder: Any, blocks: list[nn.Module], watch: TowerWatch) ->
         if encoder.config._attn_implementation != COLLECTED:
             raise UnsupportedModel(f"{watch.name}: the attention of its vision encoder cannot be recorded")
         with ExitStack() as handles:
-            for index, block in enumerate(blocks):
-                calls: list[_Call] = []
-                _calls.update(dict.fromkeys(block.modules(), calls))
-                handles.enter_context(_removed(block.register_forward_pre_hook(partial(watch.enter, index, calls))))
-                handles.enter_context(_removed(block.register_forward_hook(partial(watch.show, index, calls))))
-            yield
+            watched = [_Block(index, watch.record) for index in range(len(blocks))]
+            for block, each in zip(blocks, watched, strict=True):
+                _blocks.update(dict.fromkeys(block.modules(), each))
+                handles.enter_context(_removed(block.register_forward_pre_hook(partial(watch.enter, each))))
+                handles.enter_context(_removed(block.register_forward_hook(partial(watch.show, each))))
+            with wrapped(blocks, lambda index, forward: partial(watched[index].through, forward)):
+                yield
     finally:
         encoder.set_attn_implementation(implementation)
         for block in blocks:
             for module in block.modules():
-                _calls.pop(module, None)
+                _blocks.pop(module, None)
 
 
 @contextmanager
@@ -112,13 +155,15 @@ def watching_tower(tower: Any, record: AttentionRecord) -> Iterator[None]:
 
     Raises UnsupportedModel for blocks whose attention is not timm's AttentionRope, that of all PE towers.
     """
-    with ExitStack() as handles:
+    through = partial(partial, recomputed, record)
+    with wrapped(tower.blocks, lambda _, forward: through(forward)), ExitStack() as handles:
         for index, block in enumerate(tower.blocks):
             if not isinstance(block.attn, AttentionRope):
                 raise UnsupportedModel(f"vision tower: attention of the kind {type(block.attn).__name__} is not known")
-            enter, show = partial(_enter, record, index), partial(_show, record, index)
+            enter, call = partial(_enter, record, index), _FusedCall(record, index, block.attn)
             handles.enter_context(_removed(block.register_forward_pre_hook(enter)))
-            handles.enter_context(_removed(block.attn.register_forward_hook(show, with_kwargs=True)))
+            handles.enter_context(_removed(block.attn.register_forward_pre_hook(call.begin, with_kwargs=True)))
+            handles.enter_context(_removed(block.attn.norm.register_forward_pre_hook(call.show)))
         yield
 
 
@@ -134,13 +179,30 @@ def _enter(record: AttentionRecord, index: int, _: Any, given: tuple[Tensor, ...
     record.enter(index, given[0])
 
 
-def _show(
-    record: AttentionRecord, index: int, layer: Any, given: tuple[Tensor, ...], named: dict[str, Any], output: Tensor
-) -> None:
-    with torch.no_grad():
-        query, key, value = _projected(layer, given[0], named.get("rope"))
-        record.watch(output, query, key, value, index=index, scale=layer.scale, mask=named.get("attn_mask"),
-                     causal=bool(named.get("is_causal")))  # fmt: skip
+@dataclass(eq=False)
+class _FusedCall:
+    """A call of timm's attention: its input, and its output before the norm and projection that end it."""
+
+    record: AttentionRecord
+    index: int
+    layer: Any
+    hidden: Tensor = field(init=False)
+    named: dict[str, Any] = field(init=False)
+
+    def begin(self, _: nn.Module, given: tuple[Tensor, ...], named: dict[str, Any]) -> None:
+        """Take the input of the attention; a forward pre-hook."""
+        self.hidden, self.named = given[0].detach(), named
+
+    def show(self, _: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor]:
+        """Show the record the call; a forward pre-hook of what takes the heads' output, which is returned."""
+        hidden, named, layer = self.hidden, self.named, self.layer
+        del self.hidden, self.named
+        with torch.no_grad():
+            query, key, value = _projected(layer, hidden, named.get("rope"))
+        output = given[0].unflatten(2, (layer.num_heads, layer.head_dim))
+        traits = {"mask": named.get("attn_mask"), "causal": bool(named.get("is_causal"))}
+        seen = self.record.watch(output, query, key, value, index=self.index, scale=layer.scale, **traits)
+        return (seen.flatten(2),)
 
 
 def _projected(layer: AttentionRope, hidden: Tensor, rope: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,7 +15,8 @@ class Footprint:
     `pixels`: copies of the clip, as the model does not run. `forward`: one layer at a time. For gradients, `one layer`
     or `everything` that layers save, or the `layer inputs` from which they are computed again. `queries and keys`: of
     `stretch` layers (0: all), with the input of every `stretch`-th. `rows`: blocks of attention rows are computed too;
-    `blurred`: a blurred clip is made before.
+    `blurred`: a blurred clip is made before; `step`: a step of the clip goes through the vision encoder after it, of
+    which the same is held.
     """
 
     held: Held
@@ -24,6 +25,7 @@ class Footprint:
     stretch: int = 0
     rows: bool = False
     blurred: bool = False
+    step: bool = False
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class SaliencyVolume:
         """
         values = self.values.astype(np.float64)
         means = np.einsum(
-            "yh,thw,xw->tyx", _pool(rows, values.shape[1]), values, _pool(columns, values.shape[2])
+            "yh,thw,xw->tyx", area_weights(rows, values.shape[1]), values, area_weights(columns, values.shape[2])
         )  # fmt: skip
         return self._with(np.where(np.abs(means) < CANCELLED * np.abs(values).max(), 0, means))
 
@@ -127,8 +127,8 @@ class SaliencyVolume:
             raise InputError(f"{path}: expected a saliency volume (.npz written by attrib): {reason}") from error
 
 
-def _pool(cells: int, pixels: int) -> NDArray[np.float64]:
-    """(cells, pixels) weights of exact area averaging; rows sum to 1."""
+def area_weights(cells: int, pixels: int) -> NDArray[np.float64]:
+    """Return (cells, pixels) weights of exact area averaging; rows sum to 1."""
     edges = np.linspace(0, pixels, cells + 1)
     start = np.arange(pixels)
     overlap = np.minimum(edges[1:, None], start + 1) - np.maximum(edges[:-1, None], start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psutil
 import torch
@@ -41,7 +41,8 @@ def expected(method: Method, subject: Subject) -> int | None:
     except Exception:  # a family of another package may be built of other parts: no forecast must stop the work
         return None
     blur = BLUR * pixels if need.blurred else 0
-    return max(blur, _passes(need, pixels, vision, language))
+    step = _step(need, pixels, vision, subject.grid.steps) if need.step else 0
+    return max(blur, step, _passes(need, pixels, vision, language))
 
 
 def _passes(need: Footprint, pixels: int, vision: LayerStack, language: LayerStack) -> int:
@@ -55,6 +56,12 @@ def _passes(need: Footprint, pixels: int, vision: LayerStack, language: LayerSta
     together = min(tokens, vision.together or tokens)
     encoder = together * (COPIES * pixels // vision.tokens + vision.running)
     return need.versions * pixels + max(encoder, decoder)
+
+
+def _step(need: Footprint, pixels: int, vision: LayerStack, steps: int) -> int:
+    """Return the bytes that one step of the clip needs in the vision encoder and back."""
+    stack = replace(vision, tokens=-(-vision.tokens // steps))
+    return COPIES * pixels // steps + _held(need, stack) + _running(need, stack)
 
 
 def _held(need: Footprint, stack: LayerStack) -> int:

@@ -31,10 +31,14 @@ MEDIUM = Shape(
 DEEP = Shape(
     image_size=112, patch_size=14, tower_width=128, tower_depth=4, width=128, layers=12, heads=4, mlp_width=256
 )
+TOWERING = Shape(
+    image_size=224, patch_size=14, tower_width=256, tower_depth=12, width=64, layers=2, heads=4, mlp_width=128
+)  # whose peak is a step in the encoder
 METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("raw_attention", {}), ("attention_rollout", {}), ("relevance", {}), ("relevance", {"checkpoint": False}),
     ("attention_gradient", {}), ("legrad", {}), ("saliency", {}), ("saliency", {"space": "tokens"}), ("grad_cam", {}),
     ("band_probe", {"cells": 2}), ("captum", {"name": "FeatureAblation", "cells": 1}),
+    ("relevance", {"resolution": "patch"}), ("relevance", {"resolution": "patch", "checkpoint": False}),
 )  # fmt: skip
 
 
@@ -71,6 +75,15 @@ def test_the_forecast_is_within_a_factor_of_two_of_the_peak(tmp_path: Path, shap
     subject = bound(write_checkpoint(tmp_path, shape), frames, shape.image_size)
     ratios = {(name, str(given)): ratio(subject, name, given) for name, given in METHODS}
     assert {key: value for key, value in ratios.items() if not 0.5 <= value <= 2} == {}
+
+
+def test_a_large_encoder_is_what_patches_need_memory_for(tmp_path: Path) -> None:
+    subject = bound(write_checkpoint(tmp_path, TOWERING), 2, 224)
+    for settings in ({}, {"checkpoint": False}):
+        assert 0.5 <= ratio(subject, "relevance", {"resolution": "patch", **settings}) <= 2, settings
+    tokens, patches = (expected(registry.get("methods", "relevance")(resolution=each), subject) or 0
+                       for each in ("token", "patch"))  # fmt: skip
+    assert patches > 1.5 * tokens
 
 
 def test_half_precision_needs_about_half(tmp_path: Path) -> None:

@@ -189,11 +189,12 @@ def test_the_shipped_configurations_are_valid_and_name_everything() -> None:
 
     folder = Path(config.__file__).parent.parent / "configs"
     shipped = {path.stem: config.parse(config.read(path)) for path in folder.glob("*.yaml")}
-    assert set(shipped) == {"demo", "reference", "perception_test"}
-    assert set(shipped["reference"].metrics) == set(registry.names("metrics"))
+    assert set(shipped) == {"demo", "methods", "reference", "perception_test"}
     own = {name for name in registry.names("methods") if registry.source("methods", name).startswith("attrib ")}
-    rows = {entry.name for entry in config.method_entries(shipped["reference"])}
-    assert rows == own - {"captum"}  # which stands for many, and has no default
+    for whole in (shipped["methods"], shipped["reference"]):
+        assert set(whole.metrics) == set(registry.names("metrics"))
+        rows = {entry.name for entry in config.method_entries(whole)}
+        assert rows == own - {"captum"}  # which stands for many, and has no default
     for found in shipped.values():
         assert {entry.name for entry in config.method_entries(found)} <= own
         assert {entry.name for entry in config.metric_entries(found)} <= set(shipped["reference"].metrics)

@@ -300,7 +300,9 @@ def test_the_configuration_serves_every_model() -> None:
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make here")
 def test_make_runs_each_model_and_then_the_tool() -> None:
-    printed = subprocess.run(["make", "-n", "reference"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "for model in demo demo-qwen; do" in printed
+    printed = subprocess.run(
+        ["make", "-n", "reference", "REFERENCE_MODELS=demo other"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "for model in demo other; do" in printed
     assert "attrib bench reference -O runs/reference-$model --set model.name=$model" in printed
-    assert "-m tools.reference runs/reference-demo runs/reference-demo-qwen\n" in printed
+    assert "-m tools.reference runs/reference-demo runs/reference-other\n" in printed

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from attrib.render.options import Band, Image, RenderOptions, View, bands, blend, heat, mix
 from attrib.render.panel import draw_boxes, draw_dots
-from attrib.render.text import lettering, shortened, wrapped
+from attrib.render.text import drawable, lettering, shortened, wrapped
 from attrib.runtime.files import writing
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def draw_sheet(path: str | Path, volume: SaliencyVolume, clip: Clip, drawing: Re
     """Draw the sheet and write it as PNG. Raises InputError if the file cannot be written."""
     view, lanes = View.of(volume, drawing), bands(drawing, clip.end)
     title, subtitle = drawing.texts(volume)
-    lines = wrapped(subtitle, _pixels(9), (_WIDTH - 2 * _MARGIN) * _DPI, 2)
+    lines = wrapped(drawable(subtitle), _pixels(9), (_WIDTH - 2 * _MARGIN) * _DPI, 2)
     page = _Page(
         _grid(len(clip), clip.frames.shape[1] / clip.frames.shape[2]),
         clip.frames.shape[1] / clip.frames.shape[2],
@@ -103,7 +103,7 @@ class _Sheet:
         """Draw the title, the lines below it, and the colour bar on the right."""
         left, height = _MARGIN / _WIDTH, self.page.height
         style: dict[str, Any] = {"ha": "left", "va": "baseline", "parse_math": False}
-        title = shortened(title, _pixels(13), (_WIDTH - 2 * _MARGIN - 2.5) * _DPI, 700)
+        title = shortened(drawable(title), _pixels(13), (_WIDTH - 2 * _MARGIN - 2.5) * _DPI, 700)
         self.figure.text(left, 1 - 0.33 / height, title, size=13, weight="bold", color=_INK, **style)
         for index, line in enumerate(lines):
             self.figure.text(left, 1 - (0.56 + 0.2 * index) / height, line, size=9, color=_FAINT, **style)
@@ -180,7 +180,7 @@ def _lanes(axes: Any, lanes: list[list[Band]], end: float, width: float) -> None
         for band in lane:
             colour = tuple(channel / 255 for channel in band.colour)
             axes.barh(-index, band.end - band.start, left=band.start, height=0.82, color=colour)
-            label = shortened(band.label, _pixels(7), ((band.end - band.start) / end * width - 0.06) * _DPI)
+            label = shortened(drawable(band.label), _pixels(7), ((band.end - band.start) / end * width - 0.06) * _DPI)
             axes.text(band.start, -index, f" {label}", size=7, va="center_baseline", color=_INK, parse_math=False)
     axes.set_ylim(-len(lanes) + 0.45, 0.55)
     axes.set_yticks([])

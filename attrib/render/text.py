@@ -47,6 +47,14 @@ def plain(text: str) -> str:
     return "".join(each for each in letters if unicodedata.category(each) != "Cc")
 
 
+def drawable(text: str) -> str:
+    """Return the text on one line, with boxes for letters that no installed font has.
+
+    For matplotlib, whose own boxes are wider than those that are measured here.
+    """
+    return "".join(run.letters for run in _runs(plain(text), bold=False))
+
+
 def text_width(text: str, size: int, weight: int = 400) -> int:
     """Width of `text` in pixels, in letters of `size` pixels."""
     return int(np.ceil(_layout(plain(text), size, weight >= BOLD)[1]))

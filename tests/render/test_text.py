@@ -18,6 +18,7 @@ from PIL import ImageDraw, ImageFont, features
 from attrib.render import text
 from attrib.render.text import (
     abbreviated,
+    drawable,
     families,
     font_of,
     isolated,
@@ -204,3 +205,10 @@ def test_installed_fonts_are_found_by_letter() -> None:
             pytest.skip(f"no installed font has {letter}")
         assert ImageFont.truetype(path, 20).getbbox(letter)[2] > 5
     assert len(families(["形", "आ"])) >= 2
+
+
+def test_letters_that_no_font_has_are_boxes_for_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own boxes are wider than the one that is measured here, and left the page."""
+    monkeypatch.setattr(text, "font_of", lambda letter: None)
+    assert drawable("a\u5f62\u5f62 b") == "a\u25a1\u25a1 b"
+    assert drawable("plain caf\u00e9") == "plain caf\u00e9"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attrib.render.options import Box
-from attrib.render.text import shortened, text_width
+from attrib.render.text import drawable, shortened, text_width
 
 SIZE = 4.4  # letter size in points
 _PAD = 2.0  # points around the words
@@ -66,7 +66,7 @@ def _cost(tag: Tag, box: Box, others: Sequence[tuple[float, float, float, float]
 
 
 def _words(box: Box) -> str:
-    return shortened(box.label, round(SIZE * _FINE), _ROOM * _FINE)
+    return shortened(drawable(box.label), round(SIZE * _FINE), _ROOM * _FINE)
 
 
 def _choices(box: Box, cell: tuple[float, float]) -> Iterator[Tag]:

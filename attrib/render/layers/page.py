@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from attrib.render.layers.labels import SIZE, place_labels
 from attrib.render.layers.rows import Heading, LayerRows
 from attrib.render.options import Image, RenderOptions, boxes, heat, mix
-from attrib.render.text import BOLD, shortened, wrapped
+from attrib.render.text import BOLD, drawable, shortened, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,10 +106,10 @@ class Sheet:
             self.write(_MARGIN, base, line, size=_TITLE, weight="bold")
             base += 1.25 * _LINE
         for text, strong in heading.answers:
-            line = shortened(text, _pixels(_ANSWER), _ROOM, BOLD)
+            line = shortened(drawable(text), _pixels(_ANSWER), _ROOM, BOLD)
             self.write(_MARGIN, base, line, size=_ANSWER, weight="bold" if strong else "normal")
             base += _LINE
-        self.write(_MARGIN, base, shortened(heading.below, _pixels(_SMALL), _ROOM), size=_SMALL, color=_FAINT)
+        self.write(_MARGIN, base, shortened(drawable(heading.below), _pixels(_SMALL), _ROOM), size=_SMALL, color=_FAINT)
 
     def pictures(self, clip: Clip, frames: Sequence[int]) -> None:
         """Draw the first line: the unchanged frames, with labelled boxes and times."""
@@ -222,11 +222,11 @@ class Sheet:
 
 
 def _title(text: str) -> list[str]:
-    return wrapped(text, _pixels(_TITLE), _ROOM, 3, BOLD) or [""]
+    return wrapped(drawable(text), _pixels(_TITLE), _ROOM, 3, BOLD) or [""]
 
 
 def _lines(text: str) -> list[str]:
-    return wrapped(text, _pixels(_NOTE), _ROOM, 3) or [""]
+    return wrapped(drawable(text), _pixels(_NOTE), _ROOM, 3) or [""]
 
 
 def _pixels(points: float) -> int:

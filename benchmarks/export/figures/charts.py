@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from attrib.benchmarks.export.figures.style import DOUBLE, FAINT, RULE, SMALL, Look, page
-from attrib.render.text import abbreviated, wrapped
+from attrib.render.text import abbreviated, drawable, wrapped
 
 ROW, BAR = 0.155, 0.115  # inches: a row of the leaderboard, a bar
 _FINE = 20  # pixels of a letter by which labels are measured
@@ -150,7 +150,7 @@ def _patch(look: Look, label: str) -> Any:
 def _wrapped(text: str) -> str:
     """Wrap a label to two lines, leaving out the middle of a long one so that its count stays."""
     name, _, count = text.rpartition(" (")
-    return "\n".join(wrapped(f"{abbreviated(name, 74)} ({count}", _FINE, 26 * _FINE, 2))
+    return "\n".join(wrapped(drawable(f"{abbreviated(name, 74)} ({count}"), _FINE, 26 * _FINE, 2))
 
 
 def curves(table: pd.DataFrame) -> Figure:

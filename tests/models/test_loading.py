@@ -212,7 +212,7 @@ def test_a_tied_weight_may_be_absent(absent: str, copy: Path) -> None:
     tensors(lambda state: state.update({absent: state[present].clone()}))(copy)
     expected = answers(copy)
     all_of(tied, tensors(lambda state: state.pop(absent)))(copy)
-    assert torch.equal(answers(copy), expected)
+    torch.testing.assert_close(answers(copy), expected, atol=1e-6, rtol=1e-6)  # a shared weight may lie elsewhere
 
 
 def test_attention_that_cannot_be_switched_is_neither_recorded_nor_cut(

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 LOWEST := $(VENV)-lowest
 INSTALLED := $(VENV)/installed
 TREE := .mypy_cache/tree
-REFERENCE_MODELS := demo demo-qwen
+REFERENCE_MODELS := demo
 
 .PHONY: install demo test test-slow test-lowest check types coverage docs speed reference clean
 

@@ -5,4 +5,3 @@ from __future__ import annotations
 from pathlib import Path
 
 CHECKPOINT = Path(__file__).with_name("checkpoint")
-CHECKPOINTS = {"demo": CHECKPOINT, "demo-qwen": Path(__file__).with_name("checkpoint_qwen")}

@@ -291,7 +291,7 @@ def test_runs_are_read_in_the_given_order(demo: ReferenceRun, turned: ReferenceR
 
 
 def test_the_configuration_serves_every_model() -> None:
-    """That it names every method, control and metric is asserted in tests/test_config.py."""
+    """Assert the rest: that it names every method, control and metric is tested in tests/test_config.py."""
     given = config.read(ROOT / "configs" / "reference.yaml")
     parsed = config.parse(config.override(given, ["model.name=demo-qwen"]))
     assert parsed.model.name == "demo-qwen" and parsed.data == {"name": "demo", "videos": 120, "seed": 0}

@@ -199,7 +199,7 @@ def test_every_row_has_means_with_intervals_and_verdicts(demo: ReferenceRun, tmp
         "| method | `srg` (blur) | `shuffled_auc` | `object_auc` | sanity |", "| --- | ---: | ---: | ---: | ---: |"
     ]  # fmt: skip
     last = {line.split("`")[1]: line.split(" | ")[-1].removesuffix(" |") for line in lines[2:-2]}
-    assert last["relevance"] == "fails on the language model and both" and last["motion"] == "fail"
+    assert last["relevance"] == "fails on the language model and both at once" and last["motion"] == "fail"
     assert last["legrad"] == last["oracle"] == "undefined" and last["saliency"] == "pass"
     row = one.board.query("method == 'legrad' and metric == 'srg'").iloc[0]
     assert f"| `legrad` | {row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}] |" in "\n".join(lines)

@@ -15,7 +15,7 @@ METRICS = (
     "srg", "flip_rate", "synergy", "counterfactual_deletion", "target_sensitivity", "shuffled_auc", "object_auc",
     "object_auc_corrected", "segment_shuffled_auc", "max_sensitivity",
 )  # fmt: skip
-PARTS = {"language": "the language model", "vision": "the vision encoder", "both": "both"}
+PARTS = {"language": "the language model", "vision": "the vision encoder", "both": "both at once"}
 
 
 def verdict(verdicts: pd.Series) -> str:

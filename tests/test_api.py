@@ -196,7 +196,7 @@ def test_bad_input_is_one_line(toy_video: Path, bad: dict[str, object]) -> None:
 
 
 def test_a_shipped_configuration_goes_by_its_name(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("demo", "methods"):
+    for name in ("demo", "reference"):
         assert bench_settings(name) == config.read(root / "configs" / f"{name}.yaml")
     assert bench_settings() == bench_settings("demo")
     with pytest.raises(InputError, match=r"metods: expected a YAML file or the name .*; did you mean 'methods'\?"):

@@ -11,6 +11,7 @@ from attrib.benchmarks.imputers.blur import Blur
 from attrib.benchmarks.imputers.mean import Mean
 from attrib.errors import ConfigError, InputError, UnknownName
 from attrib.methods.grad_cam import GradCAM
+from attrib.settings.benchmark import read_settings
 
 LEAST = {"methods": {"grad_cam": None}, "metrics": {"mass": None}}
 
@@ -188,7 +189,7 @@ def test_the_shipped_configurations_are_valid_and_name_everything() -> None:
     from attrib import registry
 
     folder = Path(config.__file__).parent.parent / "configs"
-    shipped = {path.stem: config.parse(config.read(path)) for path in folder.glob("*.yaml")}
+    shipped = {path.stem: config.parse(read_settings(path)) for path in folder.glob("*.yaml")}
     assert set(shipped) == {"demo", "methods", "reference", "perception_test"}
     own = {name for name in registry.names("methods") if registry.source("methods", name).startswith("attrib ")}
     for whole in (shipped["methods"], shipped["reference"]):

@@ -91,6 +91,7 @@ def set_of_videos(source: Path, sets: Sequence[str], what: str) -> tuple[Config,
     Raises InputError for a setting that does not apply to it.
     """
     from attrib import config
+    from attrib.settings.benchmark import read_settings
 
     for text in sets:
         key = text.partition("=")[0].partition(".")[0]
@@ -101,7 +102,7 @@ def set_of_videos(source: Path, sets: Sequence[str], what: str) -> tuple[Config,
                 f"--set {text}: the {what.split()[1]} of a run uses the run's own videos; pass a CONFIG instead"
             )
     if not source.is_dir():
-        settings = config.parse(config.override(config.read(source), sets))
+        settings = config.parse(config.override(read_settings(source), sets))
         return settings, tuple(config.dataset(settings))
     from attrib.benchmarks.jobs import finished_run
 

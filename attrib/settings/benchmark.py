@@ -10,7 +10,9 @@ from typing import Any
 
 from attrib import config, registry
 from attrib.data.table_rows import is_table
-from attrib.errors import InputError, UnknownName, nearest
+from attrib.errors import ConfigError, InputError, UnknownName, nearest
+
+EXTENDS = "extends"  # key of a file: the configuration that its settings are merged over
 
 
 def run_directory(settings: Mapping[str, Any] | str | Path | None) -> Path:
@@ -48,7 +50,7 @@ def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path]
     `path` may also be the plain name of a shipped configuration, such as `perception_test`; a file of that name in the
     working directory comes first. Raises InputError when a file cannot be read or run.
     """
-    settings = config.read(_settings_file(Path(path or "demo")))
+    settings = read_settings(path or "demo")
     for plugin in plugins:
         for kind, names in registry.load_plugin(plugin).items():
             section = settings.setdefault(kind, {}) if kind != "imputers" else _imputer_section(settings, names)
@@ -56,6 +58,39 @@ def bench_settings(path: str | Path | None = None, plugins: Iterable[str | Path]
                 listed = {*section, *(row.get(kind[:-1]) for row in section.values() if isinstance(row, dict))}
                 section.update(dict.fromkeys(name for name in names if name not in listed))
     return settings
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Settings of a YAML file or shipped configuration, merged over those of the one that it `extends`, if any.
+
+    Sections are merged key by key; every other value takes the place of the base's. Raises InputError for a file that
+    cannot be read, ConfigError for one that extends itself.
+    """
+    return _read_over_base(_settings_file(Path(path)), ())
+
+
+def _read_over_base(file: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if file in above:
+        names = " -> ".join(path.stem for path in (*above, file))
+        raise ConfigError(f"{file}: extends: expected a configuration that does not extend this one, got {names}")
+    settings = config.read(file)
+    base = settings.pop(EXTENDS, None)
+    if base is None:
+        return settings
+    if not isinstance(base, str) or not base:
+        raise ConfigError(f"{file}: extends: expected a YAML file or the name of a shipped configuration, got {base!r}")
+    beside = Path(os.path.normpath(file.parent / base))
+    source = beside if beside.suffix or beside.is_file() else _settings_file(Path(base))
+    return _merged(_read_over_base(source, (*above, file)), settings)
+
+
+def _merged(base: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the base with the settings in it; sections, however deep, key by key."""
+    merged = dict(base)
+    for key, value in settings.items():
+        own = merged.get(key)
+        merged[key] = _merged(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def _imputer_section(settings: dict[str, Any], added: list[str]) -> Any:

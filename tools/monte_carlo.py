@@ -14,7 +14,7 @@ import torch
 from scipy.stats import spearmanr
 
 from attrib import registry, video
-from attrib.models.families.perception_lm import demo
+from attrib.demo.built_in import demo
 from attrib.subject import Subject
 
 SAMPLES = (16, 32, 64)

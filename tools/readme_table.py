@@ -11,8 +11,8 @@ from attrib.runtime.files import write_text
 ROOT = Path(__file__).parent.parent
 BEGIN, END = "<!-- ten rows of docs/results.md -->", "<!-- end of the rows -->"
 ROWS = (
-    "gradient_shap", "integrated_gradients", "raw_attention", "relevance", "lrp", "band_probe", "occlusion", "centre",
-    "random", "oracle",
+    "integrated_gradients", "relevance", "attention_gradient", "raw_attention", "attention_rollout", "grad_cam",
+    "motion", "centre", "random", "oracle",
 )  # fmt: skip
 COLUMNS = ("`srg` (blur)", "`object_auc`", "`shuffled_auc`", "`target_sensitivity`", "sanity")
 

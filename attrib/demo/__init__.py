@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from pathlib import Path
 
-CHECKPOINT = Path(__file__).with_name("checkpoint")
+CHECKPOINTS = {"demo": Path(__file__).with_name("checkpoint"), "demo-qwen": Path(__file__).with_name("checkpoint_qwen")}

@@ -1,8 +1,9 @@
-"""Accuracy of the built-in model on held-out videos: `python -m attrib.demo.evaluate [--videos N] [--json]`.
+"""Accuracy of a built-in model on held-out videos: `python -m attrib.demo.evaluate [--model NAME] [--videos N]`.
 
 The model runs on video files through the same adapter as any other model. For each question family, the table also
 shows the accuracy on blank (mid-grey) videos and on videos of other questions of the family, which should both be at
-chance (1/3), and on frames in random order, which should be lower where the order matters.
+chance; on steps in random order and from the visual tokens of one fixed step alone (the best of them for the family),
+which should be lower where the order matters. A step is a frame or, in models that join frames, two.
 """
 
 from __future__ import annotations
@@ -38,14 +39,18 @@ PARTNERS = 3  # other videos that each question is asked about, for a precise es
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy on `videos` held-out videos of one family: as they are, blank, swapped and with shuffled frames."""
+    """Accuracy on `videos` held-out videos of one family, beside chance: as they are, blank, swapped, with steps in
+    random order, and from the tokens of that one step alone, the same in all videos, from which it is highest.
+    """
 
     family: str
     videos: int
+    chance: float
     accuracy: float
     blank: float
     swapped: float
     shuffled: float
+    best_step: float
 
 
 SHARES = tuple(field.name for field in fields(Accuracy)[2:])
@@ -73,19 +78,31 @@ def _family(directory: Path, name: str, family: str) -> Accuracy:
 
 def accuracy(model: VideoModel, family: str, samples: Sequence[Sample]) -> Accuracy:
     """Evaluate samples of one family. On blank videos each question is asked with every rotation of its options."""
-    right = dict.fromkeys(SHARES, 0.0)
+    right: dict[str, list[float]] = {name: [] for name in SHARES if name not in ("chance", "best_step")}
+    steps: list[list[float]] = []
     rng = np.random.default_rng(SEED)
-    shuffled = [rng.permutation(model.frames) for _ in samples]
-    tokens = [_encoded(model, sample, order) for sample, order in zip(samples, shuffled, strict=True)]
+    tokens = [_encoded(model, sample, rng) for sample in samples]
     blank = model.encode(torch.full_like(_seen(model, samples[0])[0], 0.5)[None]) if samples else None
     for i, sample in enumerate(samples):
-        question = replace(sample.question, shot=tokens[i][2])
+        own, shuffled, shot = tokens[i]
+        question = replace(sample.question, shot=shot)
         others = (i + 1 + rng.choice(len(samples) - 1, min(PARTNERS, len(samples) - 1), replace=False)) % len(samples)
-        right["accuracy"] += _right(model, tokens[i][0], question)
-        right["shuffled"] += _right(model, tokens[i][1], question)
-        right["swapped"] += float(np.mean([_right(model, tokens[j][0], question) for j in others.tolist()] or [0.0]))
-        right["blank"] += float(np.mean([_right(model, blank, rotated) for rotated in _rotated(question)]))
-    return Accuracy(family, len(samples), **{key: value / max(len(samples), 1) for key, value in right.items()})
+        right["accuracy"].append(_right(model, own, question))
+        right["shuffled"].append(_right(model, shuffled, question))
+        right["swapped"].append(float(np.mean([_right(model, tokens[j][0], question) for j in others.tolist()] or [0])))
+        right["blank"].append(float(np.mean([_right(model, blank, rotated) for rotated in _rotated(question)])))
+        steps.append([_right(model, own, question, kept) for kept in _steps(model, shot)])
+    means = {name: float(np.mean(values or [0])) for name, values in right.items()}
+    best = float(np.mean(steps, axis=0).max()) if steps else 0.0
+    chance = float(np.mean([1 / len(sample.question.options) for sample in samples] or [0]))
+    return Accuracy(family, len(samples), chance=chance, best_step=best, **means)
+
+
+def _steps(model: VideoModel, shot: Shot) -> list[Tensor]:
+    """Masks (n,) of the visual tokens of each step."""
+    grid = model.grid(shot)
+    step = torch.arange(grid.tokens) // (grid.rows * grid.columns)
+    return [step == i for i in range(grid.steps)]
 
 
 def _seen(model: VideoModel, sample: Sample) -> tuple[Tensor, Shot]:
@@ -94,15 +111,18 @@ def _seen(model: VideoModel, sample: Sample) -> tuple[Tensor, Shot]:
     return pixels, Shot.of(pixels, clip)
 
 
-def _encoded(model: VideoModel, sample: Sample, order: np.ndarray) -> tuple[Tensor, Tensor, Shot]:
-    """Visual tokens of the video, those of the video with its frames in the given order, and its shot."""
+def _encoded(model: VideoModel, sample: Sample, rng: np.random.Generator) -> tuple[Tensor, Tensor, Shot]:
+    """Visual tokens of the video, those of the video with its steps in random order, and its shot."""
     pixels, shot = _seen(model, sample)
-    return model.encode(pixels[None]), model.encode(pixels[torch.from_numpy(order)][None]), shot
+    each = len(pixels) // model.grid(shot).steps
+    order = torch.from_numpy(rng.permutation(len(pixels) // each))
+    shuffled = pixels.unflatten(0, (-1, each))[order].flatten(0, 1)
+    return model.encode(pixels[None]), model.encode(shuffled[None]), shot
 
 
-def _right(model: VideoModel, tokens: Tensor | None, question: Question) -> float:
+def _right(model: VideoModel, tokens: Tensor | None, question: Question, kept: Tensor | None = None) -> float:
     assert tokens is not None  # None only without samples
-    return float(int(model.score_tokens(tokens, question).argmax()) == question.answer)
+    return float(int(model.score_tokens(tokens, question, kept).argmax()) == question.answer)
 
 
 def _rotated(question: Question) -> Iterator[Question]:
@@ -116,9 +136,9 @@ def _rotated(question: Question) -> Iterator[Question]:
 
 def table(rows: Sequence[Accuracy]) -> Table:
     """Table of the rows for a terminal."""
-    out = Table(title="accuracy on held-out videos (chance 0.333)")
+    out = Table(title="accuracy on held-out videos")
     for column in ("family", "videos", *SHARES):
-        out.add_column(column, justify="left" if column == "family" else "right")
+        out.add_column(column.replace("_", " "), justify="left" if column == "family" else "right")
     for row in rows:
         out.add_row(row.family, str(row.videos), *(f"{getattr(row, key):.3f}" for key in SHARES))
     return out
@@ -128,7 +148,7 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Accuracy of a model on held-out videos of the built-in world.")
     parser.add_argument("--videos", type=int, default=500, help="number of videos of each family")
-    parser.add_argument("--model", default="demo", help="model name, checkpoint directory or hub id")
+    parser.add_argument("--model", default="demo", help="demo, a checkpoint directory or a hub id")
     parser.add_argument("--directory", type=Path, help="folder for the videos; default: a temporary one")
     parser.add_argument("--json", action="store_true", help="print only JSON")
     arguments = parser.parse_args()

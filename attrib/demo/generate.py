@@ -76,8 +76,9 @@ def items(videos: int, seed: int = 0) -> Iterator[GeneratedItem]:
     """Yield scene, family and index of the right option of each video; indices are balanced within every family."""
     for index in range(videos):
         event = EVENTS[index % len(EVENTS)]
-        block, turn = divmod(index // len(EVENTS), 3)
-        order = np.random.default_rng([seed, index % len(EVENTS), block]).permutation(3)
+        choices = FAMILIES[event].choices
+        block, turn = divmod(index // len(EVENTS), choices)
+        order = np.random.default_rng([seed, index % len(EVENTS), block, 6]).permutation(choices)
         yield sample(seed * MOST_VIDEOS + index, event), FAMILIES[event], int(order[turn])
 
 

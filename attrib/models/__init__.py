@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 CONVERTED = {  # remote code: its family in transformers
     "internvl_chat": "internvl", "llava_qwen": "llava_onevision", "videollama3_qwen2": "video_llama_3"
 }  # fmt: skip
+BUILT_IN = ("demo",)  # models that come with the package
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
 def load(name: str, **options: Unpack[LoadOptions]) -> VideoModel:
-    """Load the model called `name`: a registered one (`demo`), a local directory, or a Hugging Face checkpoint id.
+    """Load the model called `name`: of BUILT_IN, a local directory, or a Hugging Face checkpoint id.
 
     `device` auto (the default) is a CUDA or ROCm GPU if there is one, else the CPU; of several processes of torchrun or
     accelerate (LOCAL_RANK) each takes its own. `dtype` auto (the default) is the checkpoint's own on a GPU and float32
@@ -115,7 +116,7 @@ def _family(name: str, revision: str | None, offline: bool) -> str:
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as KNOWN
 
     family = _model_type(name, revision, offline)
-    families = [entry for entry in registry.names("models") if entry != "demo"]
+    families = [entry for entry in registry.names("models") if entry not in BUILT_IN]
     own = family in families and registry.source("models", family).startswith("attrib ")
     if own and family not in CONFIGURATIONS:  # a package's family may bring its own classes
         version = transformers.__version__

@@ -5,7 +5,7 @@ The tests, the trainer of the built-in model and speed measurements start from t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ SYSTEM_PROMPT = (
 SPECIAL_TOKENS = (
     "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|image|>", "<|video|>", "<|pad|>",
 )  # fmt: skip
+NAMES = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|pad|>"}
+EXTRA = {"image_token": "<|image|>", "video_token": "<|video|>"}
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
     "{%- if messages[0].role != 'system' -%}"
@@ -93,13 +95,17 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
     core = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
-    return _wrap(core, unknown=None)
+    return _wrap(core, SPECIAL_TOKENS, {**NAMES, "unk_token": None}, EXTRA)
 
 
-def word_tokenizer(words: Sequence[str], phrases: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+def word_tokenizer(
+    words: Sequence[str], phrases: Sequence[str] = (), special: Sequence[str] = SPECIAL_TOKENS,
+    names: Mapping[str, str] = NAMES, extra: Mapping[str, str] = EXTRA,
+) -> PreTrainedTokenizerFast:  # fmt: skip
     """One token per word, punctuation mark and newline; a phrase is one token too; other words become `<unk>`.
 
-    Spaces carry no token. "\\n\\n" is one token, as in the official vocabulary.
+    Spaces carry no token. "\\n\\n" is one token, as in the official vocabulary. `special` tokens are PerceptionLM's
+    unless given; `names` and `extra` are the tokenizer's attributes that hold some of them.
     """
     entries = dict.fromkeys(["<unk>", "\n\n", "\n", *words])
     core = Tokenizer(models.WordLevel({token: i for i, token in enumerate(entries)}, "<unk>"))
@@ -108,16 +114,16 @@ def word_tokenizer(words: Sequence[str], phrases: Sequence[str] = ()) -> PreTrai
         pre_tokenizers.Split(Regex(r"\n\n|\n|\w+|[^\w\s]"), "isolated"),
     ])  # fmt: skip
     core.add_tokens([AddedToken(phrase, normalized=False) for phrase in phrases])
-    return _wrap(core, unknown="<unk>")
+    return _wrap(core, special, {**names, "unk_token": "<unk>"}, extra)
 
 
-def _wrap(core: Tokenizer, unknown: str | None) -> PreTrainedTokenizerFast:
-    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    names = {"bos": "<|begin_of_text|>", "eos": "<|eot_id|>", "pad": "<|pad|>", "unk": unknown}
+def _wrap(
+    core: Tokenizer, special: Sequence[str], names: Mapping[str, str | None], extra: Mapping[str, str]
+) -> PreTrainedTokenizerFast:
+    core.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, **{f"{name}_token": token for name, token in names.items()},
-        extra_special_tokens={"image_token": "<|image|>", "video_token": "<|video|>"},
-        clean_up_tokenization_spaces=False, padding_side="left",
+        tokenizer_object=core, **names, extra_special_tokens=dict(extra), clean_up_tokenization_spaces=False,
+        padding_side="left",
     )  # fmt: skip
 
 

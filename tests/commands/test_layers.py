@@ -76,7 +76,7 @@ def test_one_annotated_video(layers: Run, world: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "video_1_0.mp4", "video_1_0.pdf", "video_1_0.png"]  # fmt: skip
     _, out, _ = layers("--data", world, "--video", "video_1", "-O", tmp_path / "again", "--columns", 3)
-    assert out.startswith(f"{len(said['shown'])} of 4 layers drawn: {', '.join(said['shown'])}\n")
+    assert out.startswith(f"{len(said['shown'])} of 6 layers drawn: {', '.join(said['shown'])}\n")
 
 
 def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_bad_input_is_told_in_one_line(layers: Run, world: Path, tmp_path: Path)
         ((film, *out, "-q", "?", "--split", "train"), "got VIDEO and --split"),
         ((*data, *out, "--video", "video_9"), "unknown video 'video_9'; did you mean"),
         ((*data, *out, "--video", "video_1", "--question-id", 4), "unknown question of video_1 '4'; choose one of: 0"),
-        ((*data, *out, "--video", "video_1", "--layer", 4), "layer: expected one from 0 to 3, got 4"),
+        ((*data, *out, "--video", "video_1", "--layer", 6), "layer: expected one from 0 to 5, got 6"),
         ((film, *out), "got no --question"),
         ((film, *out, "-q", "?", "--option", "a", "--option", "a"), "expected different ones"),
         ((tmp_path / "no.mp4", *out, "-q", "What?", "--option", "a", "--option", "b"), "no.mp4"),
@@ -129,7 +129,7 @@ def test_rows_of_layers_and_of_heads() -> None:
 def test_the_atlas_on_disk(made: Path) -> None:
     table, selection = pd.read_parquet(made / "atlas.parquet"), json.loads((made / "selection.json").read_text())
     assert pd.read_csv(made / "atlas.csv")["mean"].to_numpy() == pytest.approx(table["mean"].to_numpy(), nan_ok=True)
-    assert set(table["statistic"]) > set(STATISTICS) and len(table[table["head"] >= 0]) == 7 * 16
+    assert set(table["statistic"]) > set(STATISTICS) and len(table[table["head"] >= 0]) == 7 * 24
     one, two = selection["halves"]
     assert one["chosen_on"] == two["reported_on"] and one["reported_on"] == two["chosen_on"]
     assert len({*one["chosen_on"], *two["chosen_on"]}) == VIDEOS and len(one["heads"]) == len(two["heads"]) == 2

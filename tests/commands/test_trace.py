@@ -78,7 +78,7 @@ def test_the_evidence_falls_while_the_last_token_rises(made: Trace) -> None:
         assert np.abs(curve(made, control)).max() < 0.3, control
     found = made.about["finding"]
     assert found["holds"] == VIDEOS == found["videos"]
-    assert 0 < found["crossing"]["low"] <= found["crossing"]["mean"] <= found["crossing"]["high"] < 3
+    assert 0 < found["crossing"]["low"] <= found["crossing"]["mean"] <= found["crossing"]["high"] < 5
     assert found["leading"][0][0] == "evidence" and found["leading"][-1][0] == "last"
     assert made.sentence.startswith("The evidence object's tokens carry the answer up to layer ")
 
@@ -166,7 +166,7 @@ def test_a_broken_video_is_named_and_the_others_go_on(
 @pytest.mark.slow
 def test_a_video_file_against_another(tracing: Run, world: Path, tmp_path: Path) -> None:
     films = [world / "videos" / f"video_{number}.mp4" for number in (0, 1)]
-    words = ("-q", "What colour is the object that moves away?", "--option", "purple", "--option", "orange")
+    words = ("-q", "What colour is the object that slides away?", "--option", "purple", "--option", "orange")
     code, said, err = tracing(films[0], *words, "--against", f"frames:{films[1]}", "-O", tmp_path, "--frames", 4)
     assert code == 0 and err.count("warning") == 0, err
     assert said.startswith(("The video's tokens carry", "No group alone", "no finding"))
@@ -194,7 +194,7 @@ def test_the_real_cup_game_is_traced_with_a_warning(tracing: Run, shared_data: P
 def test_a_corrupt_video_that_changes_nothing_is_said(tracing: Run, world: Path, tmp_path: Path) -> None:
     (tmp_path / "trace.png").write_bytes(b"of an earlier trace")
     film = world / "videos" / "video_0.mp4"
-    words = ("-q", "What colour is the object that moves away?", "--option", "purple", "--option", "orange")
+    words = ("-q", "What colour is the object that slides away?", "--option", "purple", "--option", "orange")
     code, said, _ = tracing(film, *words, "--against", f"frames:{film}", "-O", tmp_path, "--frames", 4)
     assert code == 0 and said.splitlines() == [
         "no finding: 0 of 1 could be traced; try another --against",

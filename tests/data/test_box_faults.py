@@ -78,7 +78,7 @@ def test_a_run_says_why_it_has_no_value_and_explain_says_what_it_left_out(attrib
     assert placed.startswith("note: cpu")
     assert lines[0].startswith("warning: v: 3 of 3 boxes left out") and "they look like x, y, width, height" in lines[0]
     assert summary["warnings"] == [line.removeprefix("warning: ") for line in lines if line.startswith("warning: ")]
-    assert lines[1:] == ["note: the built-in model does not know: Where, it, in, cup, nowhere"]
+    assert lines[-1] == "note: the built-in model does not know: Where, it, in, nowhere"
     (tmp_path / "c.yaml").write_text(
         f"data: {{name: perception_test, root: {tmp_path}}}\nmethods: {{centre: }}\nmetrics: {{mass: , pointing: }}\n"
         "resamples: 100\noverlays: 0\n"

@@ -16,9 +16,14 @@ from attrib.render.options import RenderOptions, bands, boxes
 from attrib.types import Evidence, Track
 
 Run = Callable[..., tuple[int, str, str]]
-UNKNOWN = {f"{kind}: the built-in model does not know: {words}" for kind in ("note", "warning")
-           for words in ("left, right, none", "Why, b, c", "1")}  # fmt: skip
+UNKNOWN = ("left, right, none", "Why, a, b, c")
 RATES = {"video_1": 30.0, "video_2": 29.97, "video_3": 30.005, "video_4": 30.0}
+
+
+def unlike(lines: list[str]) -> list[str]:
+    """Messages of other things than unknown words or an unsure answer, which noise may get from the built-in model."""
+    known = {f"{kind}: the built-in model does not know: {words}" for kind in ("note", "warning") for words in UNKNOWN}
+    return [line for line in lines if line not in known and "no choice among the options" not in line]
 
 
 def metadata(name: str) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def test_the_check_finds_no_fault(attrib: Run, split: Path) -> None:
 def test_every_question_is_explained(attrib: Run, split: Path, name: str, number: int) -> None:
     code, out, err = attrib("explain", "--data", split, "--split", "test", "--video", name, "--question-id", number,
                             "--method", "centre", "-O", split / "out", "--set", "model.frames=4")  # fmt: skip
-    assert code == 0 and set(err.splitlines()[1:]) <= UNKNOWN  # after the note on where the model runs
+    assert code == 0 and unlike(err.splitlines()[1:]) == []  # after the note on where the model runs
     assert "the right answer is not known\nno evidence is known" in out
     summary = json.loads((split / "out" / "summary.json").read_text())
     assert summary["correct_answer"] is None
@@ -90,7 +95,7 @@ def test_a_benchmark_and_the_list_of_tasks_read_it(attrib: Run, split: Path) -> 
         "metrics: {mass: , deletion: }\nimputers: [mean]\nresamples: 100\noverlays: 1\nmodel: {frames: 4}\n"
     )
     code, out, err = attrib("bench", split / "c.yaml", "-O", split / "run")
-    assert code == 0 and set(err.splitlines()) <= UNKNOWN
+    assert code == 0 and unlike(err.splitlines()) == []
     assert "Leaderboard of all metrics, all 4 questions" in out
     assert (
         "3 tasks, 4 videos (1 of them without a question), 4 questions"

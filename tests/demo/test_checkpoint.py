@@ -1,9 +1,10 @@
-"""The shipped model: small, loadable by plain transformers, and right about the families it is said to know."""
+"""The shipped models: small, loadable by plain transformers, and right about the families it is said to know."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ from scipy.stats import binom
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from attrib import models
-from attrib.demo import CHECKPOINT, evaluate
+from attrib.demo import CHECKPOINTS, evaluate
 from attrib.demo.generate import generate
 from attrib.demo.training.prompts import prompt
-from attrib.demo.training.settings import Settings
+from attrib.demo.training.settings import settings
 from attrib.demo.world.families import FAMILIES
+from attrib.models import BUILT_IN
 from attrib.types import Question, Shot
 
 pytestmark = pytest.mark.slow
@@ -24,31 +26,40 @@ EACH = 9
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, evaluate.Accuracy]:
-    directory = generate(tmp_path_factory.mktemp("held_out"), EACH * len(FAMILIES), evaluate.SEED)
-    return {row.family: row for row in evaluate.evaluate(directory)}
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return generate(tmp_path_factory.mktemp("held_out"), EACH * len(FAMILIES), evaluate.SEED)
 
 
-def test_it_is_small_and_plain_transformers_load_it_whole() -> None:
-    model, report = AutoModelForImageTextToText.from_pretrained(CHECKPOINT, output_loading_info=True)
+@pytest.fixture(scope="module", params=BUILT_IN)
+def rows(request: pytest.FixtureRequest, videos: Path) -> dict[str, evaluate.Accuracy]:
+    return {row.family: row for row in evaluate.evaluate(videos, request.param)}
+
+
+@pytest.mark.parametrize(("name", "frames"), [("demo", 8)])
+def test_it_is_small_and_plain_transformers_load_it_whole(name: str, frames: int) -> None:
+    folder = CHECKPOINTS[name]
+    model, report = AutoModelForImageTextToText.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values())
     assert sum(p.numel() for p in model.parameters()) <= 2_500_000
-    assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) <= 6_000_000
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 6_000_000
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
-    assert models.load("demo").grid(Shot(96, 96, tuple(range(8)), 8.0)).tokens == 8 * 6 * 6
+    assert models.load(name).frames == frames
+    assert models.load(name).grid(Shot(96, 96, tuple(range(frames)), 16.0)).tokens == 8 * 6 * 6
 
 
-def test_every_word_of_every_question_is_in_the_vocabulary() -> None:
-    tokenizer = AutoProcessor.from_pretrained(CHECKPOINT).tokenizer
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_word_of_every_question_is_in_the_vocabulary(name: str) -> None:
+    tokenizer = AutoProcessor.from_pretrained(CHECKPOINTS[name]).tokenizer
     for family in FAMILIES.values():
         ids = tokenizer(prompt(family.question, ("red", "star", "4"))).input_ids
         assert tokenizer.unk_token_id not in ids
 
 
-def test_its_settings_are_kept_beside_it() -> None:
-    kept = json.loads((CHECKPOINT / "training.json").read_text())["settings"]
-    assert kept == json.loads(json.dumps(asdict(Settings())))
-    assert (CHECKPOINT / "training_log.jsonl").read_text().count('"joint"') > 0
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_its_settings_are_kept_beside_it(name: str) -> None:
+    kept = json.loads((CHECKPOINTS[name] / "training.json").read_text())["settings"]
+    assert kept == json.loads(json.dumps(asdict(settings(name))))
+    assert (CHECKPOINTS[name] / "training_log.jsonl").read_text().count('"joint"') > 0
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -59,7 +70,7 @@ def test_it_knows_the_family(family: str, rows: dict[str, evaluate.Accuracy]) ->
 
 
 def test_without_the_right_video_it_guesses(rows: dict[str, evaluate.Accuracy]) -> None:
-    """Three turns of each question on a blank video, three other videos: 162 guesses, a third of them right."""
+    """Three turns of each question on a blank video, three other videos: 216 guesses, at most a third of them right."""
     guesses = 3 * EACH * len(FAMILIES)
     assert binom.sf(0.46 * guesses, guesses, 1 / 3) < 1e-3
     assert rows["mean"].blank < 0.46

@@ -52,7 +52,7 @@ def test_the_note_names_the_largest_need(monkeypatch: pytest.MonkeyPatch) -> Non
     free(monkeypatch, 3 * 2**30)
     note = memory_note(subject, [*methods("relevance", "saliency", "centre"), ("silent", Silent())])
     need = bytes_text(expected(registry.get("methods", "saliency")(), subject) or 0)
-    assert note.startswith("cpu, float32, 288 visual tokens, weights of 3.1 MiB; ")
+    assert note.startswith("cpu, float32, 288 visual tokens, weights of 4.2 MiB; ")
     assert note.endswith(f"; expects {need} more (saliency), 3.0 GiB are free; not known for: silent")
     assert memory_warnings(subject, methods("relevance", "saliency")) == ()
 

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from attrib import registry
 from attrib.cli import app
+from attrib.models import BUILT_IN
 from tools.readme_table import ROWS, with_rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -128,7 +129,7 @@ def test_links_and_paths_lead_somewhere(page: str) -> None:
 def test_the_table_of_models_lists_every_family() -> None:
     rows = re.findall(r"^\| (`.+?`) \|", TEXTS["docs/models.md"].split("## ")[0], re.MULTILINE)
     listed = [name for row in rows for name in re.findall(r"`(\w+)`", row) if name != "model_type"]
-    assert sorted(listed) == sorted(set(registry.names("models")) - {"demo"})
+    assert sorted(listed) == sorted(set(registry.names("models")) - set(BUILT_IN))
 
 
 def test_a_wrong_name_would_be_noticed() -> None:

@@ -40,7 +40,7 @@ def bits(module: nn.Module) -> dict[str, bytes]:
 
 def test_blocks_go_from_the_input_up_and_hold_each_parameter_once(model: FamilyModel) -> None:
     blocks = model.parameter_blocks()
-    layers = [f"blocks.{index}" for index in range(4)]
+    layers = [f"blocks.{index}" for index in range(6)]
     assert list(blocks["vision"]) == ["embedding", *layers[:3], "projector"]  # its tower has no last norm
     assert list(blocks["language"]) == ["embedding", *layers, "head"]
     found = [id(each) for part in blocks.values() for block in part.values() for each in block]

@@ -18,7 +18,7 @@ def test_rows_and_columns_are_taken_by_name() -> None:
     text = with_rows(f"a\n\n{BEGIN}\nold\n{END}\n\nb\n", RESULTS)
     assert text.startswith(
         f"a\n\n{BEGIN}\n\n| method | `srg` (blur) | `object_auc` | `shuffled_auc` | `target_sensitivity` | sanity |\n"
-        "| --- | ---: | ---: | ---: | ---: | --- |\n| `gradient_shap` | 9.0 | .5 | .6 | .7 | pass |\n"
+        "| --- | ---: | ---: | ---: | ---: | --- |\n| `integrated_gradients` | 9.0 | .5 | .6 | .7 | pass |\n"
     )
     assert text.endswith(f"| `oracle` | 0.0 | .5 | .6 | .7 | pass |\n\n{END}\n\nb\n")
     assert with_rows(text, RESULTS) == text
@@ -33,5 +33,5 @@ def test_the_first_table_with_the_columns_is_taken() -> None:
 
 
 def test_a_result_that_is_gone_is_an_error() -> None:
-    with pytest.raises(KeyError, match="lrp"):
-        with_rows(f"{BEGIN}\n{END}", RESULTS.replace("`lrp`", "`lpr`"))
+    with pytest.raises(KeyError, match="motion"):
+        with_rows(f"{BEGIN}\n{END}", RESULTS.replace("`motion`", "`notion`"))

@@ -286,6 +286,13 @@ def test_wrong_input_is_refused_in_one_line(
     assert "runs that cannot be compared: 18 samples are in" in refused(whole, other.run.directory)
 
 
+def test_a_run_of_another_command_gives_its_page_alone(demo: ReferenceRun, tmp_path: Path) -> None:
+    assert main([str(demo.run.directory), "--out", str(tmp_path), "--command", "attrib bench"]) == 0
+    text = (tmp_path / "docs" / "results.md").read_text()
+    assert text.splitlines()[2].startswith("`attrib bench` ran ") and "make reference" not in text
+    assert not (tmp_path / "results").exists()
+
+
 def test_runs_are_read_in_the_given_order(demo: ReferenceRun, turned: ReferenceRun) -> None:
     assert [one.model for one in read_all([turned.run.directory, demo.run.directory])] == ["demo-qwen", "demo"]
 

@@ -109,7 +109,7 @@ def test_words_that_the_built_in_model_does_not_know_are_named(attrib: Run, film
     said = "the built-in model does not know: zxqv, blorp, snark, dog"
     code, _, err = attrib("explain", film, "-q", "zxqv blorp snark?", "--option", "dog", "--option", "red",
                             "--method", "centre", "-O", tmp_path / "out")  # fmt: skip
-    assert (code, err.splitlines()[1:]) == (0, [f"note: {said}"])  # the first says where the model runs
+    assert (code, err.splitlines()[-1]) == (0, f"note: {said}")
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["notes"] == [said]
     annotated(tmp_path, film, {name: [["红色", "red"]] for name in ("v", "w")})
     (tmp_path / "c.yaml").write_text(
@@ -117,7 +117,7 @@ def test_words_that_the_built_in_model_does_not_know_are_named(attrib: Run, film
         "imputers: [mean]\nresamples: 100\noverlays: 0\n"
     )
     code, _, err = attrib("bench", tmp_path / "c.yaml", "-O", tmp_path / "run")
-    assert (code, err) == (0, "warning: the built-in model does not know: 红色\n")
+    assert code == 0 and "warning: the built-in model does not know: 红色" in err.splitlines()
 
 
 def test_the_built_in_world_has_no_unknown_word(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from attrib import registry
 from attrib.benchmarks.report.columns import FAITHFULNESS, MAP, SPACE, TIME, axis
 from attrib.config import Entry
 from attrib.method import Control, Method
+from attrib.models import BUILT_IN
 from attrib.registry import Kind
 from tools.pages.costs import FILE
 from tools.pages.equations import as_html, equations, without_equations
@@ -168,7 +169,7 @@ def usage(kind: Kind, name: str) -> str:
             f"    --method {name} -O out\n```\n\nIn a benchmark:\n\n```yaml\nmethods:\n  {name}:\n```"
         )
     if kind == "models":
-        model = "demo" if name == "demo" else "DIR-OR-ID"
+        model = name if name in BUILT_IN else "DIR-OR-ID"
         return f"```sh\nattrib check {model}\n```\n\n`--model {model}` of `attrib explain`, or in a benchmark " + (
             f"`model: {{name: {model}}}`."
         )

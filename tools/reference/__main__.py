@@ -27,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="directories of finished runs")
     parser.add_argument("--out", type=Path, default=ROOT, metavar="DIR")
+    parser.add_argument("--command", default="", help="what made the runs, if not `make reference`; no tables then")
     given = parser.parse_args(arguments)
     try:
         runs = read_all(given.runs)
-        text = page(runs)  # before anything is written
-        for one in runs:
+        text = page(runs, given.command)  # before anything is written
+        for one in () if given.command else runs:
             print(published.write(one.run, given.out / "results" / "reference"))
         write_text(given.out / "docs" / "results.md", text)
     except InputError as error:

@@ -13,13 +13,17 @@ from tools.reference.scores import ReferenceRun
 from tools.reference.text import bullets, counted, listed, paragraph, table
 
 
-def page(runs: Sequence[ReferenceRun]) -> str:
-    """Return the page's Markdown; with one run, a sentence stands for the comparison of models."""
-    parts = (_introduction, _every_row, _winners, _disagreements, _models, _power, _costs)
-    return "\n".join(line for part in parts for line in part(runs)).rstrip() + "\n"
+def page(runs: Sequence[ReferenceRun], command: str = "") -> str:
+    """Return the page's Markdown; with one run, a sentence stands for the comparison of models.
+
+    The `command` is what made the runs, where that was not `make reference`.
+    """
+    parts = (_every_row, _winners, _disagreements, _models, _power, _costs)
+    lines = [*_introduction(runs, command), *(line for part in parts for line in part(runs))]
+    return "\n".join(lines).rstrip() + "\n"
 
 
-def _introduction(runs: Sequence[ReferenceRun]) -> Iterator[str]:
+def _introduction(runs: Sequence[ReferenceRun], command: str) -> Iterator[str]:
     first = runs[0]
     settings = first.run.settings
     controls = [label for label in settings.methods if first.run.roles.kind(label) == "control"]
@@ -27,12 +31,13 @@ def _introduction(runs: Sequence[ReferenceRun]) -> Iterator[str]:
     yield "# Results on the built-in benchmark"
     yield ""
     yield from paragraph(
-        f"`make reference` runs `configs/reference.yaml`: {counted(len(first.methods), 'method')} beside "
+        f"{f'`{command}` ran' if command else '`make reference` runs `configs/reference.yaml`:'} "
+        f"{counted(len(first.methods), 'method')} beside "
         f"{counted(len(controls), 'control')}, on held-out videos of the [built-in world](builtin_world.md), with "
         f"{counted(len(settings.metrics), 'metric')}, those that remove parts of the video under "
-        f"{' and '.join(settings.imputers)}. `python -m tools.reference` then makes this page and the tables in "
-        "`results/reference/` from the finished runs. Intervals are of 95 % over videos "
-        "([statistics](statistics.md))." + f" With `null: divided`: {listed(divided)}." * bool(divided)
+        f"{' and '.join(settings.imputers)}. `python -m tools.reference` then makes this page"
+        f"{'' if command else ' and the tables in `results/reference/`'} from the finished runs. Intervals are of 95 % "
+        "over videos ([statistics](statistics.md))." + f" With `null: divided`: {listed(divided)}." * bool(divided)
     )
     head = ["model", "videos", "questions", "answered correctly", "pass the gate", "failed"]
     yield from table(head, map(_size, runs))

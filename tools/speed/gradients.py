@@ -22,10 +22,10 @@ from rich.table import Table
 from torch import Tensor
 
 from attrib import registry, video
+from attrib.demo.built_in import demo
 from attrib.inputs.path import Path
 from attrib.inputs.space import Baseline, baseline_of
 from attrib.method import Attribution
-from attrib.models.families.perception_lm import demo
 from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject
 from attrib.types import Sample

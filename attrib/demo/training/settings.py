@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from attrib.demo.world.scene import EVENTS
+import numpy as np
+
+from attrib.demo.world.scene import EVENTS, FRAMES
 from attrib.models.perception_lm_init import Shape
 
 # Scene seeds are split into two disjoint ranges: generated (held-out) videos use seeds below TRAINING_SEEDS, training
 # uses the others.
 TRAINING_SEEDS = 1_000_000_000
 BLIND = 6  # one in this many training videos of an event lacks the evidence, so that its absence is learnt too
+Kind = Literal["open", "listed", "options", "echo"]
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Mix of questions about one video: their number, the shares of easier kinds, and the weights of the families."""
+    """Questions of one step: their number for each video, and their kind: without options ("open"), with options that
+    are "listed" but answered in words, with "options" and answered by a letter, or for the letter of a word ("echo"),
+    which needs no video. `echo_share` of those with options are such questions too.
+    """
 
     questions: int = 6
-    open_share: float = 0.0  # share of questions without options
-    echo_share: float = 0.0  # share that only asks for the letter of a word, which needs no video
-    weights: tuple[tuple[str, float], ...] = ()  # by family; default 1
+    kind: Kind = "options"
+    echo_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,60 +47,61 @@ class StageSettings:
     events: tuple[str, ...] = EVENTS
     kept: tuple[int, ...] = (288,)
     blind: float = 0.0
-    mix: Mix = Mix()
-    mix_last: Mix | None = None  # mix of the second half; the first half interpolates from `mix` to it
+    questions: int = 6
+    echo_share: float = 0.0  # of the questions with options
+    open_share: tuple[float, float] = (0.0, 0.0)  # of steps without options: at first, and from half of the steps on
+    listed_from: int | None = None  # step from which half of those without options list them, but take words
+    sparse: tuple[int, int] = (0, 0)  # steps up to which nothing but what an answer needs is shown, and from which all
+    sparse_options: tuple[int, int] = (0, 0)  # the same of questions with options
 
-    def mix_at(self, step: int) -> Mix:
-        """Mix of questions at one step."""
-        if self.mix_last is None:
-            return self.mix
+    def mix(self, step: int, rng: np.random.Generator, knows_letters: bool = True) -> Mix:
+        """Mix of questions of one step. What has options waits until the model tells the letter of a word."""
         done = min(1.0, 2 * step / self.steps)
-        shares = [
-            first + done * (last - first)
-            for first, last in (
-                (self.mix.open_share, self.mix_last.open_share),
-                (self.mix.echo_share, self.mix_last.echo_share),
-            )
-        ]
-        return Mix(self.mix.questions, shares[0], shares[1], self.mix.weights)
+        if rng.random() < self.open_share[0] + done * (self.open_share[1] - self.open_share[0]):
+            listed = self.listed_from is not None and step >= self.listed_from and rng.random() < 0.5
+            return Mix(self.questions, "listed" if listed else "open")
+        return Mix(self.questions, "options" if knows_letters else "echo", self.echo_share)
 
-
-_FOCUS = Mix(
-    open_share=0.15, echo_share=0.03,
-    weights=(("hit", 4.0), ("hit_colour", 2.0), ("appear", 3.0), ("appear_shape", 2.0)),
-)  # fmt: skip
-_JOINT = Mix(
-    questions=4, open_share=0.2, echo_share=0.02,
-    weights=(("appear", 3.0), ("appear_shape", 1.5), ("first", 2.5), ("cards", 1.5), ("cups", 3.0), ("hit", 2.5),
-             ("move_shape", 0.4), ("hit_colour", 0.4)),
-)  # fmt: skip
+    def plain(self, step: int, options: bool = False) -> float:
+        """Share of the other things, and of the tokens without an event, that are shown in one step."""
+        first, last = self.sparse_options if options else self.sparse
+        return min(1.0, max(0.0, (step - first) / (last - first))) if last else 1.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Model shape, data and stages; `train` describes the stages."""
+    """Model, data and stages; `train` describes the stages."""
 
+    model: Literal["demo", "demo-qwen"] = "demo"
     seed: int = 0
     shape: Shape = field(
         default_factory=lambda: Shape(
-            image_size=96, patch_size=8, tower_width=64, tower_depth=3, tower_heads=4, width=128, layers=4, heads=4,
+            image_size=96, patch_size=8, tower_width=64, tower_depth=3, tower_heads=4, width=128, layers=6, heads=4,
             kv_heads=2, mlp_width=256, positions=2048, rope_theta=10000.0, init_std=0.06, layer_scale=0.5,
             frames=8,  # as labels.READ; the adapter reads as many of a video
         )
     )  # fmt: skip
     code_length: float = 4.0
-    scenes: int = 7200
-    tower: StageSettings = StageSettings(steps=2000, batch=64)  # single frames
-    words: StageSettings = StageSettings(steps=700, batch=24)
+    scenes: int = 9600
+    tower: StageSettings = StageSettings(steps=3200, batch=64)  # single frames
+    cups: StageSettings = StageSettings(steps=2400, batch=12, floor=0.8, kept=(24,), sparse=(300, 750))
     decoder: StageSettings = StageSettings(
-        steps=2400, batch=12, floor=0.5, kept=(72,),
-        mix=Mix(open_share=0.5, echo_share=0.1), mix_last=Mix(open_share=0.15, echo_share=0.05),
-    )  # fmt: skip
-    focus: StageSettings = StageSettings(
-        steps=1000, batch=12, warmup=50, floor=0.6, kept=(72, 72, 120, 288), mix=_FOCUS, blind=0.08,
-        events=("hit", "appear", "hit", "first", "hit", "appear", "cards", "cups"),
+        events=(*EVENTS, "hide"),
+        steps=4000, batch=12, floor=0.4, kept=(64, 64, 64, 96), blind=0.06, echo_share=0.2, open_share=(0.5, 0.25),
+        sparse=(100, 900), sparse_options=(1200, 2400), listed_from=900,
     )  # fmt: skip
     joint: StageSettings = StageSettings(
-        steps=1400, batch=12, rate=8e-4, warmup=30, mix=_JOINT, blind=0.12,
-        events=("appear", "cups", "first", "hit", "cards", "appear", "move"),
+        events=(*EVENTS, "hide", "hide"), steps=1000, batch=12, warmup=30, questions=4, echo_share=0.02,
+        open_share=(0.1, 0.1), blind=0.12,
     )  # fmt: skip
+
+
+def settings(model: str) -> Settings:
+    """Return the settings of one of the built-in models. Raises ValueError for another name."""
+    if model == "demo":
+        return Settings()
+    if model == "demo-qwen":
+        plain = Settings()
+        shape, decoder = replace(plain.shape, frames=FRAMES), replace(plain.decoder, steps=5000, listed_from=1600)
+        return replace(plain, model="demo-qwen", shape=shape, decoder=decoder)
+    raise ValueError(f"model: expected demo or demo-qwen, got {model}")

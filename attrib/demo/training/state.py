@@ -24,6 +24,7 @@ class State:
         groups = [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
         self.mean = {name: p.detach().clone() for name, p in parameters.items()}
+        self.errors: dict[str, float] = {}  # share of questions of each kind answered wrongly of late
         if self.path.exists():
             self._load()
 
@@ -46,6 +47,14 @@ class State:
         for name, parameter in self.parameters.items():
             self.mean[name].lerp_(parameter.detach(), share)
 
+    def answered(self, kind: str, right: float) -> None:
+        """Update the share of questions of a kind that were answered wrongly, by those of one step."""
+        self.errors[kind] = 0.98 * self.errors.get(kind, 1.0) + 0.02 * (1 - right)
+
+    def harder(self) -> dict[str, float]:
+        """Weight of each kind of question: from 0.2, if all are answered rightly, to 1.2."""
+        return {kind: 0.2 + error for kind, error in self.errors.items()}
+
     def save(self) -> None:
         """Write weights, moments, averages and the step, atomically."""
         tensors = {f"weight.{n}": p.detach().contiguous() for n, p in self.parameters.items()}
@@ -53,12 +62,14 @@ class State:
         for name, parameter in self.parameters.items():
             moments = self.optimizer.state[parameter]
             tensors |= {f"{key}.{name}": moments[key] for key in ("exp_avg", "exp_avg_sq")}
+        tensors |= {f"error.{kind}": torch.tensor(error, dtype=torch.float64) for kind, error in self.errors.items()}
         with writing(self.path) as temporary:
             save_file({**tensors, "step": torch.tensor(self.step)}, temporary)
 
     def _load(self) -> None:
         saved = load_file(self.path)
         self.step = int(saved["step"])
+        self.errors = {key[len("error.") :]: float(value) for key, value in saved.items() if key.startswith("error.")}
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(saved[f"weight.{name}"])

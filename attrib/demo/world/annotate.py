@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from attrib.demo.world import render
-from attrib.demo.world.families import Family, impacts, runs
+from attrib.demo.world.families import Family, impacts
 from attrib.demo.world.scene import FRAMES, RATE, SIZE, Entity, Scene
 
 Record = dict[str, Any]
@@ -16,12 +16,12 @@ _MICROSECONDS = 1_000_000 / RATE  # per frame
 
 
 def annotation(scene: Scene, family: Family, split: str, right: int) -> Record:
-    """Complete annotation of one video; `right` (0, 1 or 2) is the index of the right option."""
+    """Complete annotation of one video; `right` is the index of the right option."""
     return {
         "metadata": {
             "split": split, "video_id": video_id(scene), "frame_rate": RATE, "num_frames": FRAMES,
-            "resolution": [SIZE, SIZE], "audio_samples": 0, "audio_sample_rate": 0, "is_cup_game": 0,
-            "is_camera_moving": 0,
+            "resolution": [SIZE, SIZE], "audio_samples": 0, "audio_sample_rate": 0,
+            "is_cup_game": int(family.name == "hide"), "is_camera_moving": int(scene.camera_shakes),
         },
         "object_tracking": [_track(scene, entity) for entity in scene.entities],
         "point_tracking": [],
@@ -42,7 +42,7 @@ def video_id(scene: Scene) -> str:
 
 def label(entity: Entity) -> str:
     """Label of the entity's track; it does not mention a card's face, since most frames hide it."""
-    return entity.kind if entity.kind in ("card", "screen") else f"{entity.colour} {entity.shape}"
+    return entity.kind if entity.kind in ("card", "screen", "ball") else f"{entity.colour} {entity.shape}"
 
 
 def evidence_tracks(scene: Scene, family: Family) -> list[int]:
@@ -60,7 +60,7 @@ def _track(scene: Scene, entity: Entity) -> Record:
     frames = [i for i in range(FRAMES) if entity.present[i]]
     return {
         "id": entity.id, "label": label(entity), "is_occluder": int(entity.kind == "screen"),
-        "bounding_boxes": [list(render.box(entity, i)) for i in frames],
+        "bounding_boxes": [list(render.box(scene, entity, i)) for i in frames],
         "initial_tracking_box": [int(i == 0) for i in range(len(frames))], "frame_ids": frames,
         "timestamps": [_time(i) for i in frames], "is_masked": [int(scene.hidden(entity, i)) for i in frames],
     }  # fmt: skip
@@ -70,22 +70,28 @@ def _time(frame: int) -> int:
     return round(frame * _MICROSECONDS)
 
 
-_LABELS = ("Moving something", "Shaking something", "Something appearing for a while", "Turning a card over", "Impact")
+_LABELS = (
+    "Moving something", "Shaking something", "Something coming", "Turning a card over", "Something jumping", "Impact",
+)  # fmt: skip
 
 
 def _actions(scene: Scene) -> Iterator[Record]:
     """Yield every action in the scene, whether or not a question is about it."""
     for entity in scene.entities:
-        flags: dict[str, Sequence[bool]] = {
-            "Moving something": [entity.moving(i) for i in range(FRAMES)],
-            "Shaking something": [entity.present[i] and entity.wobble[i] != 0 for i in range(FRAMES)],
-            "Something appearing for a while": entity.present if not all(entity.present) else (),
-            "Turning a card over": entity.turned,
-        }
-        for name, when in flags.items():
-            if any(when):
-                start, end = runs(when)
-                yield _segment(name, start - (name == "Moving something"), end, [entity.id])
+        yield from _stretches("Moving something", [entity.moving(i) for i in range(FRAMES)], entity, before=1)
+        yield from _stretches(
+            "Shaking something", [entity.present[i] and w != 0 for i, w in enumerate(entity.wobble)], entity
+        )
+        yield from _stretches("Something coming", entity.sparkling, entity)
+        yield from _stretches("Turning a card over", entity.turned, entity)
+        yield from _stretches("Something jumping", entity.lifted, entity)
+
+
+def _stretches(label: str, flags: Sequence[bool], entity: Entity, before: int = 0) -> Iterator[Record]:
+    """Yield an action for each run of true flags; `before` frames earlier it begins."""
+    edges = np.flatnonzero(np.diff([0, *map(int, flags), 0]))
+    for start, end in edges.reshape(-1, 2).tolist():
+        yield _segment(label, start - before, end, [entity.id])
 
 
 def _sounds(scene: Scene) -> Iterator[Record]:

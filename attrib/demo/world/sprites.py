@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from attrib.demo.world.scene import COLOURS, SCREEN
+from attrib.demo.world.scene import COLOURS, MAT, SCREEN
 
 Image = NDArray[np.float32]
 MARGIN = 46  # half the side of every sprite in pixels: room for the largest entity and its shadow
@@ -33,7 +33,7 @@ def _polygon(shape: str, radius: float) -> NDArray[np.float64]:
         return radius * np.array([[-0.62, -1.0], [0.62, -1.0], [0.98, 1.0], [-0.98, 1.0]])
     if shape == "card":
         return radius * np.array([[-0.86, -1.12], [0.86, -1.12], [0.86, 1.12], [-0.86, 1.12]])
-    if shape == "screen":
+    if shape in ("screen", "mat"):
         return radius * np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     raise ValueError(f"unknown shape: {shape}")
 
@@ -44,7 +44,7 @@ def mask(shape: str, radius: float) -> Image:
     side = 2 * MARGIN * _FINE
     canvas = np.zeros((side, side), np.uint8)
     middle, fine = side // 2, radius * _FINE
-    if shape in ("circle", "ring"):
+    if shape in ("circle", "ring", "ball"):
         cv2.circle(canvas, (middle, middle), round(fine), 255, -1)
         if shape == "ring":
             cv2.circle(canvas, (middle, middle), round(0.5 * fine), 0, -1)
@@ -73,14 +73,50 @@ def _with_shadow(rgb: Image, cover: Image) -> Image:
     return np.dstack([colour, alpha]).astype(np.float32)
 
 
-@lru_cache(maxsize=1024)
-def object_or_cup(shape: str, colour: str, radius: int) -> Image:
-    """Sprite of an object or a cup."""
+@lru_cache(maxsize=4096)
+def object_or_cup(shape: str, colour: str, radius: int, shade: int = 0) -> Image:
+    """Sprite of an object or a cup, in a dark, plain or light shade of its colour."""
     cover = mask(shape, radius)
-    rgb = _shaded(cover, COLOURS[colour])
+    rgb = _shaded(cover, _shade(colour, shade))
     if shape == "cup":
         rgb = _bands(rgb, radius)
     return _with_shadow(rgb, cover)
+
+
+def _shade(colour: str, shade: int) -> tuple[int, int, int]:
+    """Colour made darker (-1), left as it is (0) or made lighter (1)."""
+    red, green, blue = (round(0.8 * v) if shade < 0 else round(v + shade * 0.16 * (255 - v)) for v in COLOURS[colour])
+    return red, green, blue
+
+
+@lru_cache(maxsize=64)
+def mat(colour: str, shade: int) -> Image:
+    """Sprite of a mat: a flat square cloth with a seam."""
+    cover = mask("mat", MAT)
+    rgb = np.broadcast_to(np.array(_shade(colour, shade), np.float32) / 255, (*cover.shape, 3)).copy()
+    seam = (mask("mat", MAT - 2) - mask("mat", MAT - 4))[..., None]
+    thread = np.float32(0.25 if rgb[0, 0].mean() > 0.5 else 0.75)
+    return np.dstack([rgb * (1 - 0.4 * seam) + 0.4 * seam * thread, cover]).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def ball(radius: int) -> Image:
+    """Sprite of a beach ball: six sectors, white and turquoise in turn."""
+    cover = mask("ball", radius)
+    rows, columns = np.mgrid[-MARGIN:MARGIN, -MARGIN:MARGIN].astype(np.float32) + 0.5
+    turquoise = (np.arctan2(rows, columns) % (2 * np.pi / 3) < np.pi / 3)[..., None]
+    rgb = np.where(turquoise, _shaded(cover, (0, 170, 170)), _shaded(cover, (250, 250, 250)))
+    rim = (cover - mask("ball", radius - max(2, radius // 8)))[..., None]
+    return _with_shadow((rgb * (1 - 0.6 * rim)).astype(np.float32), cover)
+
+
+@lru_cache(maxsize=32)
+def ground_shadow(radius: int) -> Image:
+    """Sprite of the shadow on the table below something in the air."""
+    canvas = np.zeros((2 * MARGIN, 2 * MARGIN), np.float32)
+    cv2.ellipse(canvas, (MARGIN, MARGIN), (round(0.8 * radius), round(0.3 * radius)), 0, 0, 360, 0.6, -1)
+    soft = cv2.GaussianBlur(canvas, (0, 0), 2)
+    return np.dstack([np.zeros((*soft.shape, 3), np.float32), soft]).astype(np.float32)
 
 
 def _bands(rgb: Image, radius: int) -> Image:

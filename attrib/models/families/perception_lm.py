@@ -1,11 +1,10 @@
-"""PerceptionLM (Cho et al. 2025, arXiv 2504.13180), and the built-in model."""
+"""PerceptionLM (Cho et al. 2025, arXiv 2504.13180)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,15 +14,11 @@ from attrib.attention_record import AttentionRecord
 from attrib.errors import InputError
 from attrib.model import TokenGrid
 from attrib.models.family import Layout, ModelFamily, Tower, framewise
-from attrib.models.family_model import FamilyModel, load_family
-from attrib.models.loading import LoadOptions
 from attrib.models.tower_recording import watching_tower
 from attrib.types import Shot
 
 if TYPE_CHECKING:
     from jaxtyping import Float
-
-DEMO = Path(__file__).parents[2] / "demo" / "checkpoint"
 
 
 class PerceptionLM(ModelFamily):
@@ -74,11 +69,3 @@ class PerceptionLM(ModelFamily):
         record.visual = torch.arange(record.cells[0] * record.cells[1]) + prefix
         with watching_tower(self.network.model.vision_tower.timm_model, record):
             yield
-
-
-def demo(**options: Unpack[LoadOptions]) -> FamilyModel:
-    """Load the built-in model, trained on the built-in world."""
-    model = load_family(PerceptionLM, DEMO, **cast("LoadOptions", {**options, "revision": None, "offline": True}))
-    model.name = "demo"
-    model.module.generation_config.max_new_tokens = 1  # type: ignore[union-attr]  # one word; it never learnt to stop
-    return model

@@ -7,9 +7,9 @@ import pytest
 from captum.attr import IntegratedGradients as Captum
 
 from attrib import registry
+from attrib.demo.built_in import demo
 from attrib.inputs import path
 from attrib.inputs.space import baseline_of
-from attrib.models.families.perception_lm import demo
 from attrib.subject import Subject
 from attrib.types import Sample
 from tools.speed import gradients

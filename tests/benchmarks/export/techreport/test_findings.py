@@ -188,8 +188,8 @@ def test_evidence_that_is_a_reading_is_called_exploratory(copy: Path) -> None:
 
 def test_the_built_in_model_is_told_with_its_size_and_training(made: FinishedRun) -> None:
     model = facts.model(made)
-    assert model["size"] == "812,480 parameters, 4 decoder layers of 4 heads"
-    assert "tower (2,000 steps of 64)" in model["training"] and "seed 0" in model["training"]
+    assert model["size"] == "1,110,464 parameters, 6 decoder layers of 4 heads"
+    assert "tower (3,200 steps of 64)" in model["training"] and "seed 0" in model["training"]
     assert facts.model(made, "in my own way")["training"] == "in my own way"
 
 

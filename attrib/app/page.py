@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -76,7 +77,11 @@ class Page:
                     explained, trace = _explanation_column()
             # Outside the queue: an event that joins while the stream of a quick one closes would never be answered.
             quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-            example.input(self.pick, example, [fields.video, fields.question, fields.options, fields.target], **quick)
+            example.input(None, None, button, js=_pressable(False), **quick)  # until its fields are there
+            picked = example.input(
+                self.pick, example, [fields.video, fields.question, fields.options, fields.target], **quick
+            )
+            picked.then(None, None, button, js=_pressable(True), **quick)
             fields.video.input(lambda: OWN, None, example, **quick)
             fields.options.change(targets, [fields.options, fields.target], fields.target, **quick)
             inputs = [*fields, explained.last]
@@ -170,6 +175,11 @@ class Page:
         """Return an error in one line, as HTML."""
         known = error if isinstance(error, AttribError) else AttribError(failure_message(error))
         return f'<p class="at-error" role="alert">{escape(self.explainer.complaint(known))}</p>'
+
+
+def _pressable(on: bool) -> str:
+    """Return JavaScript that lets a button be pressed or not, at once and without the server."""
+    return f"() => ({{__type__: 'update', interactive: {json.dumps(on)}}})"
 
 
 def _steps(progress: gr.Progress) -> Progress:

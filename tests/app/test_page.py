@@ -80,6 +80,20 @@ def page(address: str) -> Iterator[object]:
     assert told == []
 
 
+def test_explain_waits_for_the_fields_of_an_example(page: sync_api.Page) -> None:
+    """A visitor who presses at once is not answered about the example before."""
+    held: list[sync_api.Route] = []
+    page.route("**/gradio_api/run/**", lambda route: held.append(route))
+    page.get_by_label("Example").click()
+    page.get_by_role("option", name="video_1").click()
+    explain = page.get_by_role("button", name="Explain")
+    page.wait_for_function("document.querySelector('#at-explain').disabled")
+    assert held and page.get_by_label("Question").input_value() == "Which <b>own</b>?"
+    page.unroute("**/gradio_api/run/**")  # lets them go
+    sync_api.expect(explain).to_be_enabled()
+    assert page.get_by_label("Question").input_value() not in ("", "Which <b>own</b>?")
+
+
 def test_an_example_and_an_upload_are_explained(page: sync_api.Page, folders: Path) -> None:
     page.get_by_label("Example").click()
     page.get_by_role("option", name="video_0").click()

@@ -91,7 +91,7 @@ class Settings:
         sparse=(100, 900), sparse_options=(1200, 2400), listed_from=900,
     )  # fmt: skip
     joint: StageSettings = StageSettings(
-        events=(*EVENTS, "hide", "hide"), steps=1000, batch=12, warmup=30, questions=4, echo_share=0.02,
+        events=(*EVENTS, "hide", "hide"), steps=1600, batch=12, warmup=30, questions=4, echo_share=0.02,
         open_share=(0.1, 0.1), blind=0.12,
     )  # fmt: skip
 

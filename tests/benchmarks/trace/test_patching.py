@@ -23,6 +23,10 @@ from attrib.benchmarks.perturb.cells import UndefinedError
 from attrib.benchmarks.trace import patching
 from attrib.benchmarks.trace.patching import STREAMS, Patch, PatchedRuns
 from attrib.demo.built_in import demo
+from attrib.demo.evidence import edits
+from attrib.demo.generate import items
+from attrib.demo.world import annotate, render
+from attrib.demo.world.scene import FRAMES, RATE
 from attrib.errors import UnsupportedModel
 from attrib.models.family_model import FamilyModel
 from attrib.subject import Subject, Target
@@ -179,16 +183,28 @@ def test_single_streams_equal_sums_by_hand(plain: Pair) -> None:
     assert abs(expected[0] - runs.corrupt) > 1e-3 and abs(expected[1] - runs.corrupt) > 1e-3
 
 
+def world_runs(model: FamilyModel) -> Iterator[PatchedRuns]:
+    """Yield runs on videos of the built-in world against the same videos without the evidence."""
+    for scene, family, right in items(8):
+        asked = annotate.annotation(scene, family, "valid", right)["mc_question"][0]
+        clip, other = (
+            Clip(render.frames(each), np.arange(FRAMES) / RATE, FRAMES / RATE)
+            for each in (scene, next(iter(edits(scene, family))).scene)
+        )
+        question = Question(asked["question"], tuple(asked["options"]))
+        subject = Subject.bind(model, clip, question, Target("option", (right,)))
+        yield PatchedRuns.of(subject, model.preprocess(other))
+
+
 def test_the_share_is_of_the_gap_between_the_runs(plain: Pair) -> None:
-    noise, rng = plain.subject.pixels, np.random.default_rng(0)  # other noise changes next to nothing
-    squares = (rng.integers(0, 2, (len(noise), 3, 8, 8)).repeat(12, 2).repeat(12, 3) for _ in range(20))
-    tried = (PatchedRuns.of(plain.subject, torch.from_numpy(each).to(noise)) for each in squares)
-    runs = next(runs for runs in tried if abs(runs.clean - runs.corrupt) > 1)
-    every = tuple(range(length(plain)))
-    some = Patch(0, "residual", every[:100])
+    runs = next(runs for runs in world_runs(plain.model) if abs(runs.clean - runs.corrupt) > 1)
+    subject = runs.subject
+    every = tuple(range(plain.model.places(subject.question).last[-1] + 1))
+    some = Patch(3, "residual", every[::2])
     one, two, three = runs.restored([Patch(2, "residual", every), Patch(2, "residual", ()), some]).tolist()
     assert (one, two) == (pytest.approx(1, abs=1e-5), pytest.approx(0, abs=1e-5))
-    assert three == pytest.approx(float(runs.log_odds([some]) - runs.corrupt) / (runs.clean - runs.corrupt))
+    expected = float(runs.log_odds([some]) - runs.corrupt) / (runs.clean - runs.corrupt)
+    assert abs(expected) > 0.01 and three == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_video_that_changes_nothing_has_no_share(plain: Pair) -> None:

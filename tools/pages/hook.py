@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrib import registry
 from tools.pages import outputs, plugins, settings
+from tools.pages.equations import drawn
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -50,8 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill the marked places."""
-    return filled(markdown)
+    """Fill the marked places and draw the equations."""
+    return drawn(filled(markdown))
 
 
 def plugin_pages() -> dict[str, str]:

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from attrib import registry
-from tools.pages.equations import as_html, equations, without_equations
+from tools.pages.equations import as_html, drawn, equations, without_equations
 
 TEXT = "First.\n\n$$a_{x}\n< b$$\n\nLast."
 
@@ -39,3 +39,12 @@ def test_no_command_of_latex_is_left_as_text() -> None:
         for text in ElementTree.fromstring(as_html(latex)).itertext() if re.search(r"\\[a-zA-Z]", text)
     }  # fmt: skip
     assert found == set()
+
+
+def test_the_equations_of_a_page_are_drawn_but_in_code() -> None:
+    code = ["`$HOME/$x`", "```\n$a$ $$b$$\n```", "    run $1 $2"]
+    found = drawn("\n\n".join(["$$\n\\frac{a}{b}\n$$", "Here $L$, and $2 and $3.", *code]))
+    block, line, *rest = found.split("\n\n")
+    assert block == as_html(r"\frac{a}{b}") and rest == code
+    assert ElementTree.fromstring(f"<p>{line}</p>").find(".//{*}mi") is not None
+    assert line.startswith("Here <math") and line.endswith("</math>, and $2 and $3.")

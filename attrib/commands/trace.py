@@ -63,6 +63,13 @@ def trace(
             "first of removed, object and blank that the question's data allow.",
         ),
     ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Patch this beside the residual stream: attention or mlp (may be repeated); residual: neither. "
+            "Default: both.",
+        ),
+    ] = None,
     model: ModelName = "demo",
     target: TargetText = "predicted",
     frames: Frames = None,
@@ -85,7 +92,7 @@ def trace(
         _only_run([*typed.given(), *annotated.given()], model, target)
         check_output(folder)
         settings, samples = set_of_videos(run, given, "a trace")
-        _trace(folder, (settings, samples, settings.target), against, as_json)
+        _trace(folder, (settings, samples, settings.target), (against, stream), as_json)
         return
     sample, _ = asked(typed, annotated)
     check_output(folder)
@@ -96,7 +103,7 @@ def trace(
     one = explain_settings(model, config.override({}, given), OPTIONS)
     check_file(sample.video)
     check_target(sample.question.options, str(Target.parse(target)))
-    _trace(folder, (one, (sample,), target), against, as_json)
+    _trace(folder, (one, (sample,), target), (against, stream), as_json)
 
 
 def _folder(run: Path | None, output: Path | None) -> Path:
@@ -115,14 +122,16 @@ def _only_run(given: list[str], model: str, target: str) -> None:
 
 
 def _trace(
-    folder: Path, questions: tuple[ExplainConfig, tuple[Sample, ...], str], against: str | None, as_json: bool
+    folder: Path,
+    questions: tuple[ExplainConfig, tuple[Sample, ...], str],
+    words: tuple[str | None, list[str] | None],
+    as_json: bool,
 ) -> None:
-    """Trace the questions (settings, samples, target) into the folder; exit with code 1 if one failed."""
-    from attrib.benchmarks.trace.against import BEST, Against
+    """Trace the questions (settings, samples, target) as --against and --stream say; exit with code 1 if one failed."""
     from attrib.benchmarks.trace.sample import TraceOptions
     from attrib.benchmarks.trace.trace import trace as build_trace
 
-    options = TraceOptions(Against.parse(against) if against is not None else BEST)
+    options = TraceOptions.parse(*words)
     kept = f"what was computed is kept in {folder}: the same command goes on from there"
     with stopping(kept), progress(as_json) as step:
         step("loading the model", 0, 0)

@@ -15,7 +15,7 @@ from attrib.benchmarks.trace.against import BEST, Against
 from attrib.benchmarks.trace.edges import lost
 from attrib.benchmarks.trace.groups import Groups, Positions
 from attrib.benchmarks.trace.patching import STREAMS, Patch, PatchedRuns, Stream
-from attrib.errors import UnsupportedModel
+from attrib.errors import UnknownName, UnsupportedModel
 from attrib.model import vocabulary_warnings
 from attrib.subject import Subject
 
@@ -28,6 +28,15 @@ class TraceOptions:
 
     against: Against = BEST
     streams: tuple[Stream, ...] = STREAMS
+
+    @classmethod
+    def parse(cls, against: str | None, streams: Sequence[str] | None) -> TraceOptions:
+        """Read the words of a command line; None is the default. Raises InputError for a word that is not known."""
+        for stream in streams or ():
+            if stream not in STREAMS:
+                raise UnknownName("stream", stream, STREAMS)
+        chosen = tuple(stream for stream in STREAMS if not streams or stream == "residual" or stream in streams)
+        return cls(Against.parse(against) if against is not None else BEST, chosen)
 
 
 def trace_subject(subject: Subject, options: TraceOptions) -> dict[str, Any]:

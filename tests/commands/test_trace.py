@@ -192,6 +192,16 @@ def test_the_real_cup_game_is_traced_with_a_warning(tracing: Run, shared_data: P
 
 
 @pytest.mark.slow
+def test_streams_are_chosen(tracing: Run, world: Path, tmp_path: Path) -> None:
+    """Another choice is another trace: nothing of an earlier one is shown."""
+    data = ("--data", world, "--video", "video_0", "--against", "blank", "-O", tmp_path, "--json")
+    for chosen, streams in ((("mlp", "residual"), {"residual", "mlp"}), (("residual",), {"residual"})):
+        code, said, err = tracing(*data, *(word for name in chosen for word in ("--stream", name)))
+        assert code == 0, err
+        assert {row["stream"] for row in json.loads(said)["trace"] if row["kind"] == "group"} == streams
+
+
+@pytest.mark.slow
 def test_a_corrupt_video_that_changes_nothing_is_said(tracing: Run, world: Path, tmp_path: Path) -> None:
     (tmp_path / "trace.png").write_bytes(b"of an earlier trace")
     film = world / "videos" / "video_0.mp4"
@@ -221,6 +231,7 @@ def test_bad_input_is_told_in_one_line(tracing: Run, world: Path, settings: Path
         (out, "expected VIDEO and --question, or --data and --video; got no VIDEO"),
         ((*data, *out, "--against", "remove"), "--against remove: unknown kind 'remove'; did you mean 'removed'?"),
         ((*data, *out, "--against", "frames:no.mp4"), "no.mp4"),
+        ((*data, *out, "--stream", "atention"), "unknown stream 'atention'; did you mean 'attention'?"),
         ((*data, *out, "--target", "options:1"), "unknown kind 'options'; did you mean 'option'?"),
         ((film, *out, "-q", "What?", "--target", "option:1"), "applies to options only"),
         ((tmp_path / "no.mp4", *out, "-q", "What?", "--option", "a", "--option", "b"), "no.mp4"),

@@ -21,6 +21,8 @@ from attrib.benchmarks.jobs.store import Record, State, Store, file_name
 from attrib.benchmarks.jobs.volume_job import VolumeJob
 from attrib.benchmarks.metrics.faithfulness import CurveMetric
 from attrib.config import Config
+from attrib.errors import AttribError
+from attrib.explaining.expected_memory import memory_note, memory_warnings
 from attrib.runtime.progress import Progress, report_progress
 from attrib.settings.engine import AUTO, Engine
 from attrib.settings.shard import Shard
@@ -53,8 +55,18 @@ class ShardsForecast:
 
 
 @dataclass(frozen=True)
+class ExpectedMemory:
+    """Sentence on the memory that the methods are expected to need on the first video, and one if it is not there."""
+
+    note: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Forecast:
     """Counts by kind and method, the number of processes, and the peak memory in bytes of the cached maps.
+
+    `memory` is what a process is expected to need; None if no video can be read.
 
     `seconds` is the estimate for the whole run; None if the cost of one kind is unknown. So is that of each sample in
     `by_sample`, in the data set's order; `rest` is that of the checks that read other samples' maps.
@@ -64,6 +76,7 @@ class Forecast:
     seconds: float | None
     workers: int
     peak_memory: int | None
+    memory: ExpectedMemory | None
     by_sample: tuple[float | None, ...]
     rest: float | None
 
@@ -123,8 +136,20 @@ def _forecast(plan: Plan, run: RunDirectory, past: _Past, step: Progress | None)
     known = [peak for peak in peaks if peak is not None]
     return Forecast(
         _counts(together, costs), seconds(together), past.workers, max(known, default=None),
-        tuple(map(seconds, states.values())), seconds(rest),
+        _memory(plan, run), tuple(map(seconds, states.values())), seconds(rest),
     )  # fmt: skip
+
+
+def _memory(plan: Plan, run: RunDirectory) -> ExpectedMemory | None:
+    """Return what the methods are expected to need on the first video that can be read."""
+    for sample in plan.samples:
+        try:
+            subject = SampleJob(plan, run, sample).unanswered()
+        except AttribError:
+            continue
+        methods = [(method.label, method.item) for method in plan.methods]
+        return ExpectedMemory(memory_note(subject, methods), memory_warnings(subject, methods))
+    return None
 
 
 def _states(item: SampleJob) -> Iterator[tuple[Kind, State, Record | None]]:

@@ -168,6 +168,10 @@ def _show_forecast(forecast: Forecast, part: Shard | None, as_json: bool) -> Non
     say(f"to compute: {missing} items with workers={forecast.workers}; time: {duration(forecast.seconds)}{why}")
     peak = "unknown: no map is kept here" if forecast.peak_memory is None else f"{forecast.peak_memory / 2**30:.1f} GiB"
     say(f"memory of one process: {peak}")
+    if forecast.memory is not None:
+        each = f", in each of {forecast.workers} processes" if forecast.workers > 1 else ""
+        say(f"first video{each}: {forecast.memory.note}")
+        warn(forecast.memory.warnings)
     say("not counted: overlay videos")
 
 

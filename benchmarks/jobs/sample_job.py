@@ -39,8 +39,14 @@ class SampleJob:
         """Model bound to the clip, with its cached answer. Raises AttribError with the error of a failed answer."""
         if self.answer.error:
             raise AttribError(self.answer.error)
+        return self._subject(torch.tensor(self.answer.value["logprobs"], device=self.plan.model.device))
+
+    def unanswered(self) -> Subject:
+        """Model bound to the clip, as if every option were as likely, without a pass of the model: for its sizes."""
+        return self._subject(torch.zeros(len(self.sample.question.options), device=self.plan.model.device))
+
+    def _subject(self, logprobs: torch.Tensor) -> Subject:
         plan, question = self.plan, self.sample.question
-        logprobs = torch.tensor(self.answer.value["logprobs"], device=plan.model.device)
         explained, others = plan.target.resolve(question, int(logprobs.argmax()))
         pixels = plan.model.preprocess(self.clip)
         return Subject(

@@ -9,18 +9,19 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from runs import same_question
 
 import attrib
-from attrib import api, registry
-from attrib.benchmarks.forecast import Count, Forecast, ShardsForecast
+from attrib import api, models, registry, video
+from attrib.benchmarks.forecast import Count, ExpectedMemory, Forecast, ShardsForecast
 from attrib.benchmarks.jobs.directory import RunDirectory
+from attrib.explaining.expected_memory import memory_note, memory_warnings
 from attrib.method import Control
 from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
-from attrib.testing import ToyModel
+from attrib.testing import QUESTION, ToyModel
 from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import Need
+from runs import same_question
 
 import toy_world
 
@@ -144,11 +145,11 @@ def test_time_is_the_mean_of_earlier_ones_shared_by_the_workers(settings: Callab
 
 
 def test_shards_take_as_long_as_the_longest_and_the_checks_between_samples_come_after() -> None:
-    found = Forecast((), 100.0, 1, None, by_sample=(10.0, 1.0, 2.0, 30.0, 5.0), rest=7.0)
+    found = Forecast((), 100.0, 1, None, None, by_sample=(10.0, 1.0, 2.0, 30.0, 5.0), rest=7.0)
     assert found.shards(1) == ShardsForecast(48.0, 7.0)
     assert found.shards(2) == ShardsForecast(31.0, 7.0)  # 10 + 2 + 5, 1 + 30
     assert found.shards(9) == ShardsForecast(30.0, 7.0)
-    unknown = Forecast((), None, 1, None, by_sample=(10.0, None), rest=None)
+    unknown = Forecast((), None, 1, None, None, by_sample=(10.0, None), rest=None)
     assert unknown.shards(2) == ShardsForecast(None, None)
 
 
@@ -164,3 +165,19 @@ def test_the_samples_and_the_rest_are_the_whole(settings: Callable[..., Any], tm
     assert sum(each or 0 for each in found.by_sample) + found.rest == pytest.approx(found.seconds)
     costs = {count.kind: count.seconds for count in found.totals()}
     assert found.rest == pytest.approx((costs["floors"] or 0) + (costs["nulls"] or 0))
+
+
+def test_the_expected_memory_is_that_of_explain_on_the_first_video_that_can_be_read(
+    settings: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = settings(methods={"uniform": None, "saliency": None}, model={"name": "demo", "frames": 2})
+    first, other = (tmp_path / "world" / "videos" / f"{name}.mp4" for name in toy_world.VIDEOS)
+    methods = [(name, registry.get("methods", name)()) for name in ("uniform", "saliency")]
+    subject = Subject.bind(models.load("demo"), video.read(other, 2), QUESTION)
+    monkeypatch.setattr("attrib.models.checking.memory._free", lambda _: 1000)
+    expected = ExpectedMemory(memory_note(subject, methods), memory_warnings(subject, methods))
+    first.write_bytes(b"no video")
+    found = api.bench_forecast(given, tmp_path / "run").memory
+    assert found == expected and "saliency: expected to need " in expected.warnings[0]
+    other.write_bytes(b"no video")
+    assert api.bench_forecast(given, tmp_path / "run").memory is None

@@ -15,7 +15,7 @@ from attrib.benchmarks.stats.resampling import Resampling
 from attrib.benchmarks.stats.totals import totals
 
 PLACE = ("kind", "stream", "layer", "part")
-ROWS = ("sample", *PLACE, "share")
+ROWS = ("sample", "task", *PLACE, "share")
 COLUMNS = (*PLACE, "mean", "low", "high", "videos")
 
 

@@ -119,7 +119,9 @@ def _files(options: TraceOptions, sample: Sample) -> list[str]:
 def _gathered(jobs: SampleJobs, records: Sequence[Record], resampling: Resampling) -> Trace:
     pairs = list(zip(jobs.samples, records, strict=True))
     known = {sample.id: record.value for sample, record in pairs if not record.error}
-    rows = pd.DataFrame([(name, *row) for name, value in known.items() for row in value["rows"]], columns=list(ROWS))
+    tasks = {sample.id: sample.task for sample in jobs.samples}
+    listed = [(name, tasks[name], *row) for name, value in known.items() for row in value["rows"]]
+    rows = pd.DataFrame(listed, columns=list(ROWS))
     videos = {sample.id: sample.video_id for sample in jobs.samples}
     left_out = {name: value["reason"] for name, value in known.items() if value["reason"]}
     about = {

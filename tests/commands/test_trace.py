@@ -105,9 +105,13 @@ def test_the_answer_cannot_do_without_the_edges_from_the_text(made: Trace) -> No
 
 
 @pytest.mark.slow
-def test_the_files_hold_what_was_found(made: Trace, folder: Path) -> None:
+def test_the_files_hold_what_was_found(made: Trace, world: Path, folder: Path) -> None:
     pd.testing.assert_frame_equal(pd.read_csv(folder / "trace.csv"), made.table, check_dtype=False)
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "trace.parquet"), made.rows)
+    asked = {sample.id: sample.task for sample in PerceptionTest(str(world))}
+    assert (
+        dict(zip(made.rows["sample"], made.rows["task"], strict=True)) == asked and len(set(asked.values())) == VIDEOS
+    )
     assert json.loads((folder / "trace.json").read_text())["finding"]["sentence"] == made.sentence
     assert (folder / "trace.png").stat().st_size > 30_000 and (folder / "trace.pdf").read_bytes().startswith(b"%PDF")
 

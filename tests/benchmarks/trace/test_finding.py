@@ -20,7 +20,7 @@ ELSEWHERE: Curves = {"evidence": (0, 0, 0, 0), "text": (1, 1, 1, 0), "last": (0,
 
 
 def rows(**samples: Curves) -> pd.DataFrame:
-    found = [(name, "group", "residual", layer, part, share) for name, curves in samples.items()
+    found = [(name, "asked", "group", "residual", layer, part, share) for name, curves in samples.items()
              for part, curve in curves.items() for layer, share in enumerate(curve)]  # fmt: skip
     return pd.DataFrame(found, columns=list(ROWS))
 

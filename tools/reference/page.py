@@ -147,9 +147,8 @@ def _power(runs: Sequence[ReferenceRun]) -> Iterator[str]:
 def _costs(runs: Sequence[ReferenceRun]) -> Iterator[str]:
     yield "## Cost"
     yield ""
-    machines = list(dict.fromkeys(one.run.machine for one in runs))
     yield from paragraph(
-        f"Medians over the maps; seconds on {listed(machines, 'an unknown machine')}. Passes are given where the "
-        "method counts them: `forwards` without gradients, `gradients` with them."
+        "Medians over the maps; the seconds are of the machine that ran them, to compare rows with. Passes are given "
+        "where the method counts them: `forwards` without gradients, `gradients` with them."
     )
     yield from costs.costs(runs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import permutations
 
 import pandas as pd
 
@@ -53,24 +52,35 @@ def winners(one: ReferenceRun) -> Iterator[str]:
 
 
 def disagreements(one: ReferenceRun) -> Iterator[str]:
-    """Yield each method that beats every control and leads on one primary metric, and does not beat them on another."""
-    for first, second in permutations(one.columns, 2):
-        leading, other = one.of(first), one.of(second)
-        leader = str(leading.index[0])
-        if leading["beats"].iloc[0] and leader in other.index and not other.loc[leader, "beats"]:
-            row = other.loc[leader]
+    """Yield each method that leads on primary metrics and beats every control there, and not on others."""
+    for leader, led in _leaders(one).items():
+        rows = {column: one.of(column) for column in one.columns}
+        beaten = {column: row.loc[leader] for column, row in rows.items()
+                  if leader in row.index and not row.loc[leader, "beats"]}  # fmt: skip
+        if beaten:
+            missed = (f"{heading(column)} ({gain(row)} to `{row['control']}`)" for column, row in beaten.items())
             yield (
-                f"`{leader}` leads on {heading(first)} and beats every control there, but not on {heading(second)}, "
-                f"where its difference to `{row['control']}` is {gain(row)}."
+                f"`{leader}` leads on {', '.join(map(heading, led))} and beats every control there, but not on "
+                f"{', '.join(missed)}."
             )
+
+
+def _leaders(one: ReferenceRun) -> dict[str, list[Column]]:
+    """Return the primary metrics that each method leads and beats every control on."""
+    found: dict[str, list[Column]] = {}
+    for column in one.columns:
+        leading = one.of(column)
+        if leading["beats"].iloc[0]:
+            found.setdefault(str(leading.index[0]), []).append(column)
+    return found
 
 
 def imputers(one: ReferenceRun) -> Iterator[str]:
     """Yield how alike two imputers rank the rows: on the primary metrics, and where they agree least."""
     rows = table(one.run, "agreement").query("kind == 'imputers' and statistic.notna()")
     for (first, second), pair in rows.groupby(["one", "two"], sort=False):
-        primary = pair[pair["metric"].isin(one.run.metrics.primary)]
         least = pair.sort_values("statistic", kind="stable").iloc[0]
+        primary = pair[pair["metric"].isin(one.run.metrics.primary) & (pair["metric"] != least["metric"])]
         stated = "".join(f"{number(row['statistic'])} on `{row['metric']}`, " for _, row in primary.iterrows())
         yield (
             f"Rank correlation (Spearman) of all rows, controls included, under {first} and {second}: {stated}"

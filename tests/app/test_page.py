@@ -181,7 +181,7 @@ def test_only_an_explanation_and_a_trace_wait_in_the_queue(address: str) -> None
     assert [(one["trigger_mode"], len(one["inputs"]), len(one["outputs"])) for one in waiting] == [
         ("once", 7, 11), ("once", 7, 2),
     ]  # fmt: skip
-    assert len(events) == 6
+    assert len(events) == 8
 
 
 def test_a_path_that_was_not_uploaded_is_not_read(address: str, folders: Path) -> None:

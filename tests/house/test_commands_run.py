@@ -23,7 +23,10 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent
 LIGHT = {  # beginnings of the commands that are run, by page
-    "README.md": ["explain world/videos/video_2.mp4 --question 'What shape gets hit?'"],
+    "README.md": [
+        "explain world/videos/video_2.mp4 --question 'What shape is the object that gets hit?' "
+        "--option ring --option circle"
+    ],
     "docs/perception_test.md": ["data check", "data tasks"],
     "docs/write_method.md": ["list methods"],
 }

@@ -21,9 +21,9 @@ from attrib.subject import Subject
 from attrib.testing import QUESTION, ToyModel
 from attrib.types import SaliencyVolume, Sample
 from attrib.types.need import Need
-from runs import same_question
 
 import toy_world
+from runs import same_question
 
 BROKEN = {"on": True}
 

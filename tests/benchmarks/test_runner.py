@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from runs import same_question
 
 import attrib
 from attrib import registry
@@ -30,6 +29,8 @@ from attrib.metric import Direction, Metric, Score
 from attrib.subject import Subject
 from attrib.types import Question, SaliencyVolume, Sample
 from attrib.types.need import Need
+
+from runs import same_question
 
 CALLS: list[str] = []
 PARTS = 4  # of a sample with one method and one group of metrics: answer, gate, map, scores

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from runs import same_question
 
 import attrib
 from attrib import api, registry
@@ -23,6 +22,7 @@ from attrib.benchmarks.perturb.curves import Curves
 from attrib.testing import ToyModel
 
 import toy_world
+from runs import same_question
 
 CURVES = {"srg": None, "deletion": None, "insertion": None}
 

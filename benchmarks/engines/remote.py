@@ -39,6 +39,7 @@ GRACE = 30.0  # seconds that the first worker waits for the others, so that most
 ABSENCE = 180.0  # seconds in which a worker that cannot be reached may come back, such as one whose node was lost
 PAUSE = 1.0  # seconds before it is tried again
 PATIENCE = 600.0  # seconds without any worker after which a run ends
+TRIES = 3  # workers that a piece may end: after one was killed, the node on which it is tried again may go away too
 
 
 class RemoteWorker(ABC):
@@ -166,7 +167,7 @@ class _Deal:
                 self._collect()
             if number not in self.done:
                 raise InputError(
-                    f"{self.samples[number].id}: ended its worker {BREAKS} times (not enough memory?), the other "
+                    f"{self.samples[number].id}: ended its worker {TRIES} times (not enough memory?), the other "
                     f"samples are computed: {self.deaths[number][-1]}"
                 )
             self._deal()
@@ -206,7 +207,7 @@ class _Deal:
         except worker.deaths as error:
             deaths = self.deaths.setdefault(number, [])
             deaths.append(first_line(error))
-            if len(deaths) < BREAKS:
+            if len(deaths) < TRIES:
                 self.queue.appendleft(number)
             self.executor.start(worker)
             return

@@ -97,7 +97,7 @@ def test_workers_that_do_not_see_the_directory_send_their_records(
 def test_a_piece_that_always_kills_its_process_is_named_after_the_others(run: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "fuse").touch()
     run |= {"methods": {"deadly": {"folder": str(tmp_path), "number": 60001, "lasting": True}}, "workers": 1}
-    with pytest.raises(InputError, match=r"60001_0: ended its worker 2 times \(not enough memory\?\), the other"):
+    with pytest.raises(InputError, match=r"60001_0: ended its worker 3 times \(not enough memory\?\), the other"):
         attrib.bench(run, tmp_path / "run", engine=GPUS)
     assert len(list((tmp_path / "run" / "volumes").iterdir())) == 3
 

@@ -12,8 +12,6 @@ REFERENCE_MODELS := demo
 
 # The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
 demo: $(INSTALLED)
-	$(BIN)/python -m attrib.demo.evidence --items 100
-	$(BIN)/python -m attrib.demo.evaluate --videos 20
 	$(BIN)/attrib bench -O runs/demo
 	$(BIN)/attrib report runs/demo
 

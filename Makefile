@@ -10,7 +10,7 @@ REFERENCE_MODELS := demo
 
 .PHONY: install demo test test-slow test-lowest check types coverage docs speed reference clean
 
-# The evidence holds, the model knows its world, how the methods fare, and a page to look at it.
+# How the methods fare on the built-in world, and a page to look at it.
 demo: $(INSTALLED)
 	$(BIN)/attrib bench -O runs/demo
 	$(BIN)/attrib report runs/demo

@@ -54,14 +54,14 @@ def winners(one: ReferenceRun) -> Iterator[str]:
 def disagreements(one: ReferenceRun) -> Iterator[str]:
     """Yield each method that leads on primary metrics and beats every control there, and not on others."""
     for leader, led in _leaders(one).items():
-        rows = {column: one.of(column) for column in one.columns}
-        beaten = {column: row.loc[leader] for column, row in rows.items()
-                  if leader in row.index and not row.loc[leader, "beats"]}  # fmt: skip
-        if beaten:
-            missed = (f"{heading(column)} ({gain(row)} to `{row['control']}`)" for column, row in beaten.items())
+        rows = {column: one.of(column).loc[leader] for column in one.columns if leader in one.of(column).index}
+        others = [
+            f"{heading(column)} ({gain(row)} to `{row['control']}`)" for column, row in rows.items() if not row["beats"]
+        ]
+        if others:
             yield (
                 f"`{leader}` leads on {', '.join(map(heading, led))} and beats every control there, but not on "
-                f"{', '.join(missed)}."
+                f"{', '.join(others)}."
             )
 
 

@@ -74,7 +74,7 @@ def test_a_cup_is_told_instead_of_its_mat_with_the_ball_in_front_of_it() -> None
 
 
 def test_events_cups_balls_mats_and_faces_tell_and_what_rests_does_not() -> None:
-    """In frame 2, the first object slides, the second rests, and the cards show their back and face."""
+    """Labels of frame 2, in which the first object slides, the second rests, and the cards show back and face."""
     turned = replace(thing(3, (96.0, 96.0), kind="card"), turned=span(2, 4))
     entities = (
         thing(0, (32.0, 32.0), (32.0, 32.0), (40.0, 32.0)), thing(1, (96.0, 32.0)), thing(2, (32.0, 96.0), kind="card"),
@@ -92,7 +92,7 @@ def test_what_a_screen_hides_and_the_screen_have_no_label() -> None:
 
 
 def test_labels_follow_the_shaking_camera() -> None:
-    """What stands just left of a border between cells is seen to the right of it."""
+    """The camera's shift moves what stands just left of a border between cells to the right of it."""
     scene = Scene(SHAKING, (thing(0, (63.5, 32.0)),))
     assert names(scene, 0, 0, 1) == {"object", "circle", "red"}
     assert names(replace(scene, seed=STEADY), 0, 0, 0) == {"object", "circle", "red"}

@@ -139,7 +139,7 @@ def test_the_lower_end_of_the_interval_decides(low: float, limit: float | None, 
 
 
 def test_the_best_view_is_chosen_on_other_scenes_than_those_of_the_test() -> None:
-    """Of views with nothing but noise, the best one is still at chance; a view with the answer is found."""
+    """The best of views with nothing but noise is still at chance; a view with the answer is found."""
     rng = np.random.default_rng(1)
     features = rng.normal(size=(300, 4, 3, 4)).astype(np.float32)
     right = rng.integers(0, 3, 300)

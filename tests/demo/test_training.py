@@ -377,7 +377,7 @@ def test_early_features_tell_colours_only() -> None:
 
 
 def test_perfect_tokens_have_the_least_dense_loss_and_full_accuracy() -> None:
-    """In scenes in which no two cups share a cell, so that each cell has one colour."""
+    """Scenes in which no two cups share a cell, so that each cell has one colour."""
     codes = labels.codes(128, 4.0, 0)
     found = [labels.cells(sample(i, "hide"), 6) for i in range(12)]
     cells = torch.from_numpy(np.stack([c for c in found if c[..., labels.HUES].sum(-1).max() == 1])).flatten(1, 3)
